@@ -1,0 +1,72 @@
+// In charge of: what a service is to the rest of the program. Before it runs everything about it can be read; after `open` it is routes, tasks, health, close.
+import type { Hono } from 'hono';
+import type { Observe } from '../../base/observe.ts';
+import type { Settings, ValuesOf } from '../../base/settings.ts';
+import type { Clock } from '../../base/time.ts';
+import type { CatalogSource } from '../catalog/source.ts';
+import type { Db } from '../db/db.ts';
+import type { Fanout } from '../db/fanout.ts';
+import type { Leases } from '../db/leases.ts';
+import type { Caller } from '../identity/caller.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { Live } from '../settings/live.ts';
+
+export interface Service<S extends Settings = Settings> {
+  /** `rest` */
+  readonly name: string;
+  /** `/rest/v1` */
+  readonly mount: `/${string}`;
+  /** Its settings: environment name, config.toml key, default, unit, sentence. */
+  readonly settings: S;
+  /** Answers a path below the mount that no route knows, and a fault of the gateway, in the protocol's own shape. */
+  readonly renderFault: (fault: import('../../base/errors.ts').Fault) => Response;
+  open(ctx: Ctx, config: Live<ValuesOf<S>>): Promise<Running>;
+}
+
+/** What a service gets to work with. */
+export interface Ctx {
+  readonly db: Db;
+  readonly catalog: CatalogSource;
+  readonly identity: Identity;
+  readonly leases: Leases;
+  readonly fanout: Fanout;
+  readonly now: Clock;
+  readonly observe: Observe;
+  /** Aborted when the program stops. */
+  readonly signal: AbortSignal;
+}
+
+export interface Running {
+  /** Relative to the mount; its own `onError` gives the protocol's wire shape. */
+  readonly routes: Hono<Env>;
+  /** Work that is done again and again. */
+  readonly tasks?: readonly Task[];
+  health?(): Promise<Health>;
+  close?(): Promise<void>;
+}
+
+export interface Task {
+  readonly name: string;
+  readonly everySeconds: number;
+  /** `one`: on one process at a time, by lease; `each`: on every process. */
+  readonly scope: 'one' | 'each';
+  /** `fence` is the lease's fencing number; every effect checks it in its own transaction. */
+  run(signal: AbortSignal, fence: bigint): Promise<void>;
+}
+
+export interface Health {
+  readonly ok: boolean;
+  readonly sentence: string;
+}
+
+/** The Hono environment of a request behind the gateway. */
+export interface Env {
+  Variables: {
+    caller: Caller;
+    requestId: string;
+    /** Aborted when the client goes away or the request's time is over. */
+    signal: AbortSignal;
+    /** Milliseconds per phase, for `Server-Timing`; undefined when it is off. */
+    timings: Map<string, number> | undefined;
+  };
+}
