@@ -11,7 +11,6 @@ export interface Statement {
 
 /** Rows as Postgres sent them, in text format. */
 export interface Rows {
-  readonly fields: readonly string[];
   readonly rows: readonly (readonly (string | null)[])[];
   /** Rows that the command tag counts (`INSERT 0 3` → 3). */
   readonly affected: number;
@@ -36,6 +35,25 @@ export interface Work {
   readonly signal?: AbortSignal;
 }
 
+/** Why the database did not answer at all. Each service gives it its protocol's status and code. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = 'DatabaseUnavailable';
+  /** `unreachable`: no server, or it went away; `timeout`: no connection came free in time; `overloaded`: too many wait already. */
+  readonly reason: 'unreachable' | 'timeout' | 'overloaded';
+  readonly retryAfterSeconds: number;
+
+  constructor(
+    reason: DatabaseUnavailable['reason'],
+    message: string,
+    retryAfterSeconds: number,
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.reason = reason;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
 /** The roles that Millrace logs in as. No request ever uses `supabase_admin`. */
 export type LoginRole =
   | 'authenticator'
@@ -49,12 +67,16 @@ export type LoginRole =
 export interface Db {
   /**
    * Runs `work` with the caller's role and claims in place, in one round trip and one transaction.
-   * @throws DatabaseError (of `pg`, with its SQLSTATE) as Postgres sent it; Fault PGRST003 (504) when no connection
-   * came free in time; Fault PGRST001 (503, with Retry-After) when the database cannot be reached.
+   * @throws DatabaseError (of `pg`, with its SQLSTATE) as Postgres sent it; DatabaseUnavailable when no connection
+   * came free in time, too many requests wait for one, or the database cannot be reached.
    */
   as(caller: Caller, work: Work): Promise<Rows>;
   /** Several statements of one caller in one transaction: each sees what the earlier ones wrote. A throw undoes all. */
-  transaction<T>(caller: Caller, run: (step: (work: Work) => Promise<Rows>) => Promise<T>): Promise<T>;
+  transaction<T>(
+    caller: Caller,
+    run: (step: (work: Work) => Promise<Rows>) => Promise<T>,
+    options?: Pick<Work, 'signal' | 'isolation' | 'readOnly' | 'end'>,
+  ): Promise<T>;
   /** A plain session of a named owner, for a service's own tables. Said out loud where row-level security is not meant to hold. */
   asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T>;
 }

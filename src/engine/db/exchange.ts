@@ -1,0 +1,126 @@
+// In charge of: several statements in one round trip. A `pg` Submittable that writes Parse, Bind and Execute for each and one Sync behind all.
+import type { Connection, Submittable } from 'pg';
+import type { Rows } from './db.ts';
+import type { StatementNames, UsedName } from './statement-names.ts';
+
+/** One statement of an exchange. */
+export interface Step {
+  readonly text: string;
+  readonly params: readonly (string | null)[];
+  /** What keeps its prepared form apart from the same text for somebody else: the role, since row-level security re-plans per role. */
+  readonly owner: string;
+  /** Whether its rows are kept; those of `set_config` are not. */
+  readonly keep: boolean;
+}
+
+// What `pg`'s Connection can do and @types/pg leaves out. Source: pg 8.23 lib/connection.js.
+interface WireConnection {
+  readonly stream: { cork(): void; uncork(): void };
+  parse(message: { name: string; text: string; types: readonly number[] }): void;
+  bind(message: { portal: string; statement: string; values: readonly (string | null)[] }): void;
+  execute(message: { portal: string; rows: number }): void;
+  close(message: { type: 'S'; name: string }): void;
+  sync(): void;
+  sendCopyFail(message: string): void;
+}
+
+const noTypes: readonly number[] = [];
+const unnamedPortal = '';
+
+/**
+ * Runs `steps` in one implicit transaction (or in the one that is open) and resolves with the rows of the last step that keeps its rows.
+ * The error of the first failing step rejects it; Postgres skips the rest up to the Sync.
+ * Source: PostgreSQL manual, "Extended Query" and "Pipelining" of the frontend/backend protocol.
+ */
+export class Exchange implements Submittable {
+  readonly done: Promise<Rows>;
+  readonly #steps: readonly Step[];
+  readonly #names: StatementNames | undefined;
+  readonly #parsing: string[] = [];
+  readonly #parsedBefore: number;
+  #resolve!: (rows: Rows) => void;
+  #reject!: (error: unknown) => void;
+  #rows: (string | null)[][] = [];
+  #affected = 0;
+  #step = 0;
+
+  /** `names` undefined: nothing is prepared by name (behind a transaction pooler). */
+  constructor(steps: readonly Step[], names: StatementNames | undefined) {
+    this.#steps = steps;
+    this.#names = names;
+    this.#parsedBefore = names?.parsed ?? 0;
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  submit(connection: Connection): void {
+    // Sound: `pg` hands its own Connection to submit(); the interface names the part of it that is used.
+    const wire = connection as unknown as WireConnection;
+    wire.stream.cork();
+    try {
+      const names = this.#names;
+      const used = names && this.#steps.map((step) => names.use(step.owner, step.text));
+      // Closed before anything can fail: what is skipped after an error would stay on the server for good.
+      for (const { dropped } of used ?? []) {
+        for (const name of dropped) wire.close({ type: 'S', name });
+      }
+      for (const [index, step] of this.#steps.entries()) this.#send(wire, step, used?.[index]);
+      wire.sync();
+    } finally {
+      wire.stream.uncork();
+    }
+  }
+
+  #send(wire: WireConnection, step: Step, known: UsedName | undefined): void {
+    const statement = known?.name ?? '';
+    if (known === undefined || known.isNew) {
+      wire.parse({ name: statement, text: step.text, types: noTypes });
+      if (known) this.#parsing.push(statement);
+    }
+    wire.bind({ portal: unnamedPortal, statement, values: step.params });
+    wire.execute({ portal: unnamedPortal, rows: 0 });
+  }
+
+  handleDataRow(message: { fields: (string | null)[] }): void {
+    if (this.#steps[this.#step]?.keep) this.#rows.push(message.fields);
+  }
+
+  handleCommandComplete(message: { text: string }): void {
+    if (this.#steps[this.#step]?.keep) this.#affected = affectedRows(message.text);
+    this.#step += 1;
+  }
+
+  handleEmptyQuery(): void {
+    this.#step += 1;
+  }
+
+  handleError(error: unknown): void {
+    // Of the statements sent to be parsed, the first so many were; the rest do not exist on the server.
+    const parsed = (this.#names?.parsed ?? 0) - this.#parsedBefore;
+    for (const name of this.#parsing.slice(parsed)) this.#names?.forget(name);
+    this.#reject(error);
+  }
+
+  handleReadyForQuery(): void {
+    this.#resolve({ rows: this.#rows, affected: this.#affected });
+  }
+
+  handleRowDescription(): void {}
+
+  handlePortalSuspended(): void {}
+
+  handleCopyInResponse(connection: Connection): void {
+    // Sound: see submit().
+    (connection as unknown as WireConnection).sendCopyFail('COPY FROM STDIN is not possible here');
+  }
+
+  handleCopyData(): void {}
+}
+
+/** `INSERT 0 3` → 3, `SELECT 5` → 5, `BEGIN` → 0. */
+function affectedRows(tag: string): number {
+  const count = Number(tag.slice(tag.lastIndexOf(' ') + 1));
+  return Number.isInteger(count) ? count : 0;
+}

@@ -1,0 +1,93 @@
+// In charge of: the connections of one role. Waiting for one is bounded in time and number; a lost server is a DatabaseUnavailable.
+
+import type { ClientConfig, Pool, PoolClient } from 'pg';
+import pg from 'pg';
+import { errorCode, errorMessage } from '../../base/errors.ts';
+import type { Observe } from '../../base/observe.ts';
+import { DatabaseUnavailable } from './db.ts';
+
+export interface PoolLimits {
+  readonly maxConnections: number;
+  /** How long a request waits for a connection, in milliseconds (PostgREST's db-pool-acquisition-timeout). */
+  readonly acquireTimeoutMs: number;
+  /** More requests than this waiting at once are refused without waiting. */
+  readonly maxWaiting: number;
+}
+
+/** Idle connections are closed after this long, so that a quiet server is a small one. */
+const idleTimeoutMs = 30_000;
+
+/** @param config a role's login; the pool connects when it is first used. */
+export function openPool(config: ClientConfig, limits: PoolLimits, observe: Observe): Pool {
+  const pool = new pg.Pool({
+    ...config,
+    application_name: config.application_name ?? 'millrace',
+    max: limits.maxConnections,
+    connectionTimeoutMillis: limits.acquireTimeoutMs,
+    idleTimeoutMillis: idleTimeoutMs,
+    // A client that is gone must not keep its backend: without keep-alive a half-open TCP connection lives for hours.
+    keepAlive: true,
+  });
+  // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+  pool.on('error', (error) =>
+    observe({ kind: 'db.connection_lost', level: 'warn', role: config.user, message: error.message }),
+  );
+  return pool;
+}
+
+/** @throws DatabaseUnavailable when none comes free in time, too many wait already, or the server does not answer. */
+export async function acquire(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
+  if (pool.waitingCount >= limits.maxWaiting) {
+    throw new DatabaseUnavailable(
+      'overloaded',
+      `${pool.waitingCount} requests wait for a database connection already`,
+      1,
+    );
+  }
+  try {
+    return await pool.connect();
+  } catch (error) {
+    throw unavailable(error) ?? error;
+  }
+}
+
+/** The DatabaseUnavailable that a driver's error stands for; undefined when the server did answer with an error of its own. */
+export function unavailable(error: unknown): DatabaseUnavailable | undefined {
+  if (error instanceof DatabaseUnavailable) return error;
+  const message = errorMessage(error);
+  // Source: pg-pool 3 index.js, the message of a waiter whose time is over.
+  if (message === 'timeout exceeded when trying to connect') {
+    return new DatabaseUnavailable('timeout', 'no database connection came free in time', 1, error);
+  }
+  const code = errorCode(error) ?? '';
+  const lost = connectionLostCodes.has(code) || lostMessages.some((part) => message.includes(part));
+  return lost
+    ? new DatabaseUnavailable('unreachable', 'the database cannot be reached', 1, error)
+    : undefined;
+}
+
+// Node's system errors, and what a server says that is starting, stopping or has just crashed (SQLSTATE class 57P and 08).
+const connectionLostCodes: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOENT',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  '57P01',
+  '57P02',
+  '57P03',
+  '08000',
+  '08003',
+  '08006',
+]);
+
+// Source: pg 8 lib/client.js and pg-pool 3 index.js; these errors carry no code.
+const lostMessages = [
+  'Connection terminated',
+  'Client has encountered a connection error',
+  'Client was closed and is not queryable',
+  'Cannot use a pool after calling end',
+];

@@ -1,0 +1,206 @@
+// In charge of: one request's round trip. Context (role, claims, settings) and statement go out together and come back as rows.
+import type { Pool, PoolClient } from 'pg';
+import { errorCode, errorMessage } from '../../base/errors.ts';
+import type { Observe } from '../../base/observe.ts';
+import type { Caller } from '../identity/caller.ts';
+import { cancelQuery } from './cancel.ts';
+import type { Db, LoginRole, Rows, Work } from './db.ts';
+import { Exchange, type Step } from './exchange.ts';
+import { acquire, type PoolLimits, unavailable } from './pool.ts';
+import { type StatementNames, statementNamesOf } from './statement-names.ts';
+
+export interface DbOptions {
+  /** The pool that requests use: role `authenticator`, or whoever DATABASE_URL names with `--only rest`. */
+  readonly requests: Pool;
+  readonly limits: PoolLimits;
+  /** The pool of a named owner, made at first use. */
+  readonly ownerPool: (owner: LoginRole) => Pool;
+  /** Whether statements are prepared by name. A failed named statement switches it off when `auto`. */
+  readonly prepared: 'auto' | 'on' | 'off';
+  readonly observe: Observe;
+}
+
+export function openDb(options: DbOptions): Db {
+  let prepared = options.prepared !== 'off';
+
+  /** Runs one exchange; the names of prepared statements are those of this connection. */
+  function exchange(client: PoolClient, steps: readonly Step[]): Promise<Rows> {
+    const names: StatementNames | undefined = prepared ? statementNamesOf(client) : undefined;
+    const submitted = new Exchange(steps, names);
+    client.query(submitted);
+    return submitted.done;
+  }
+
+  /**
+   * Runs `run` on a connection and gives it back. A session whose transaction may be open, or whose query was
+   * cancelled without certainty, is closed instead.
+   */
+  async function onConnection<T>(
+    work: Pick<Work, 'signal'>,
+    run: (client: PoolClient) => Promise<T>,
+  ): Promise<T> {
+    work.signal?.throwIfAborted();
+    const client = await acquire(options.requests, options.limits);
+    let cancelled: Promise<boolean> | undefined;
+    const onAbort = () => {
+      cancelled = cancelQuery(client);
+    };
+    // An error event between two queries would end the process when nobody listens.
+    client.on('error', ignore);
+    if (work.signal?.aborted) onAbort();
+    else work.signal?.addEventListener('abort', onAbort, { once: true });
+    let broken = false;
+    try {
+      return await run(client);
+    } catch (error) {
+      const lost = unavailable(error);
+      broken = lost !== undefined;
+      throw lost ?? error;
+    } finally {
+      work.signal?.removeEventListener('abort', onAbort);
+      if (cancelled && !(await cancelled)) broken = true;
+      client.off('error', ignore);
+      client.release(broken);
+    }
+  }
+
+  /** Once more without names when a pooler lost them, or with a fresh plan when DDL changed a result: neither attempt has done anything. */
+  async function withRetry(client: PoolClient, steps: readonly Step[], undo: boolean): Promise<Rows> {
+    try {
+      return await exchange(client, steps);
+    } catch (error) {
+      if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
+      if (!isStalePlan(error) && !(prepared && options.prepared === 'auto' && isLostName(error))) throw error;
+      if (isLostName(error)) {
+        prepared = false;
+        options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
+      } else statementNamesOf(client).forgetText(steps.map((step) => step.text));
+      try {
+        return await exchange(client, steps);
+      } catch (second) {
+        if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
+        throw second;
+      }
+    }
+  }
+
+  async function as(caller: Caller, work: Work): Promise<Rows> {
+    return onConnection(work, async (client) => {
+      const explicit = work.isolation !== undefined || work.end === 'rollback' || work.verdict !== undefined;
+      if (!explicit) return withRetry(client, stepsOf(caller, work), false);
+      const steps = [plain(begin(work)), ...stepsOf(caller, work)];
+      if (work.verdict === undefined) {
+        return withRetry(client, [...steps, plain(work.end === 'rollback' ? 'rollback' : 'commit')], true);
+      }
+      const rows = await withRetry(client, steps, true);
+      const verdict = await decide(client, work.verdict, rows);
+      await exchange(client, [plain(work.end === 'rollback' ? 'rollback' : verdict)]);
+      return rows;
+    });
+  }
+
+  async function decide(client: PoolClient, verdict: NonNullable<Work['verdict']>, rows: Rows) {
+    try {
+      return verdict(rows);
+    } catch (refusal) {
+      await exchange(client, [plain('rollback')]);
+      throw refusal;
+    }
+  }
+
+  async function transaction<T>(
+    caller: Caller,
+    run: (step: (work: Work) => Promise<Rows>) => Promise<T>,
+    options: Pick<Work, 'signal' | 'isolation' | 'readOnly' | 'end'> = {},
+  ): Promise<T> {
+    return onConnection(options, async (client) => {
+      await exchange(client, [plain(begin(options))]);
+      try {
+        const result = await run((work) => exchange(client, stepsOf(caller, work)));
+        await exchange(client, [plain(options.end === 'rollback' ? 'rollback' : 'commit')]);
+        return result;
+      } catch (error) {
+        await exchange(client, [plain('rollback')]).catch(ignore);
+        throw error;
+      }
+    });
+  }
+
+  async function asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T> {
+    const client = await acquire(options.ownerPool(owner), options.limits);
+    let broken = true;
+    client.on('error', ignore);
+    try {
+      const result = await run(client);
+      broken = false;
+      return result;
+    } catch (error) {
+      throw unavailable(error) ?? error;
+    } finally {
+      client.off('error', ignore);
+      // A session that threw may hold an open transaction: it is closed, not given to the next one.
+      client.release(broken);
+    }
+  }
+
+  return { as, transaction, asOwner };
+}
+
+const ignore = () => {};
+
+function stepsOf(caller: Caller, work: Work): Step[] {
+  const steps = [contextStep(caller, work)];
+  if (work.before) steps.push({ ...work.before, owner: caller.role, keep: false });
+  steps.push({ ...work.statement, owner: caller.role, keep: true });
+  return steps;
+}
+
+/** Every context of the same length is one statement: names and values are parameters. */
+const contextTexts = new Map<number, string>();
+
+/**
+ * Role and claims, and the settings before them: a setting that only `authenticator` may set has to be set before the role changes.
+ * Source: PostgREST 14 src/PostgREST/Query/PreQuery.hs, PostgREST#3045.
+ */
+function contextStep(caller: Caller, work: Work): Step {
+  const params: string[] = [];
+  for (const [name, value] of work.settings ?? []) params.push(name, value);
+  params.push('role', caller.role, 'request.jwt.claims', caller.claims);
+  // The last one: what comes before may be a function of the project's own that Postgres would refuse in a read-only transaction.
+  if (work.readOnly && work.isolation === undefined) params.push('transaction_read_only', 'on');
+  const count = params.length / 2;
+  let text = contextTexts.get(count);
+  if (text === undefined) {
+    const calls = Array.from(
+      { length: count },
+      (_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`,
+    );
+    // All are called, and since the text is never null there is no row to send back.
+    text = `select from (select ${calls.join(' || ')} as set) as context where set is null`;
+    contextTexts.set(count, text);
+  }
+  return { text, params, owner: '', keep: false };
+}
+
+const noParams: readonly string[] = [];
+
+function plain(text: string): Step {
+  return { text, params: noParams, owner: '', keep: false };
+}
+
+function begin(work: Pick<Work, 'isolation' | 'readOnly'>): string {
+  const isolation = work.isolation === undefined ? '' : ` isolation level ${work.isolation}`;
+  return `begin${isolation}${work.readOnly ? ' read only' : ''}`;
+}
+
+/** 0A000 after DDL changed the columns of a prepared statement. Source: PostgreSQL src/backend/utils/cache/plancache.c. */
+function isStalePlan(error: unknown): boolean {
+  return (
+    errorCode(error) === '0A000' && errorMessage(error).includes('cached plan must not change result type')
+  );
+}
+
+/** A pooler gave us another server connection: the name does not exist there (26000) or belongs to somebody else (42P05). */
+function isLostName(error: unknown): boolean {
+  return errorCode(error) === '26000' || errorCode(error) === '42P05';
+}

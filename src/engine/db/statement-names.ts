@@ -1,0 +1,89 @@
+// In charge of: which statements one connection has prepared, by name, and which of them it drops when there are too many.
+import type { PoolClient } from 'pg';
+
+/** More distinct statements than this on one connection, and the one used longest ago is closed. */
+export const maxPreparedPerConnection = 256;
+
+export interface UsedName {
+  readonly name: string;
+  readonly isNew: boolean;
+  /** Names that have to be closed on the server before this one is parsed. */
+  readonly dropped: readonly string[];
+}
+
+const none: readonly string[] = [];
+
+export class StatementNames {
+  /** How many Parse messages the server has confirmed on this connection. */
+  parsed = 0;
+  // Two levels, because one joined key would be built and hashed anew for every request.
+  readonly #byOwner = new Map<string, Map<string, string>>();
+  #size = 0;
+  #next = 0;
+
+  /** The name of `text` as prepared for `owner`; marks it as used last. */
+  use(owner: string, text: string): UsedName {
+    let names = this.#byOwner.get(owner);
+    if (names === undefined) {
+      names = new Map();
+      this.#byOwner.set(owner, names);
+    }
+    const known = names.get(text);
+    if (known !== undefined) {
+      names.delete(text);
+      names.set(text, known);
+      return { name: known, isNew: false, dropped: none };
+    }
+    this.#next += 1;
+    // The role stands in the name, so that pg_prepared_statements tells a reader whose plan it is. Names are cut to 63 bytes.
+    const name = `mr_${this.#next}_${owner}`.slice(0, 63);
+    const dropped = this.#size >= maxPreparedPerConnection ? this.#dropOldest(names) : none;
+    names.set(text, name);
+    this.#size += 1;
+    return { name, isNew: true, dropped };
+  }
+
+  /** The server does not have it after all. */
+  forget(name: string): void {
+    for (const names of this.#byOwner.values()) {
+      for (const [text, known] of names) {
+        if (known !== name) continue;
+        names.delete(text);
+        this.#size -= 1;
+      }
+    }
+  }
+
+  /** The plans of these texts are stale: they get new names, and Postgres keeps the old ones until the connection ends. */
+  forgetText(texts: readonly string[]): void {
+    for (const names of this.#byOwner.values()) {
+      for (const text of texts) if (names.delete(text)) this.#size -= 1;
+    }
+  }
+
+  /** Drops the owner's statement that was used longest ago, or another owner's when it has none. */
+  #dropOldest(own: Map<string, string>): readonly string[] {
+    const names = own.size > 0 ? own : [...this.#byOwner.values()].find((candidate) => candidate.size > 0);
+    const oldest = names?.entries().next().value;
+    if (names === undefined || oldest === undefined) return none;
+    names.delete(oldest[0]);
+    this.#size -= 1;
+    return [oldest[1]];
+  }
+}
+
+const perClient = new WeakMap<PoolClient, StatementNames>();
+
+/** The names of this client's connection; made at first use and gone with it. */
+export function statementNamesOf(client: PoolClient): StatementNames {
+  const known = perClient.get(client);
+  if (known) return known;
+  const names = new StatementNames();
+  perClient.set(client, names);
+  // Sound: `pg`'s Client has its Connection as `connection`; @types/pg leaves it out.
+  const connection = (client as unknown as { connection: NodeJS.EventEmitter }).connection;
+  connection.on('parseComplete', () => {
+    names.parsed += 1;
+  });
+  return names;
+}

@@ -1,0 +1,159 @@
+// In charge of: the values of settings while the program runs. default < config.toml < environment < run time.
+import { OperatorError } from '../../base/errors.ts';
+import type { Setting, Settings, ValuesOf } from '../../base/settings.ts';
+
+/** Where a value came from, the weakest first. */
+export type Layer = 'default' | 'config.toml' | 'environment' | 'run time';
+
+/** The values of one table of settings, as they are now. */
+export interface Live<V> {
+  now(): V;
+  /** Calls `listener` after each change; the result ends that. */
+  onChange(listener: (values: V) => void): () => void;
+}
+
+export interface SettingsSources {
+  /** config.toml as a tree, `env()` already put in. */
+  readonly file: Readonly<Record<string, unknown>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What was set at run time and kept in the database: key → value. */
+  readonly stored?: ReadonlyMap<string, unknown>;
+}
+
+export interface LiveSettings {
+  /** The live values of a table of settings. */
+  of<S extends Settings>(table: S): Live<ValuesOf<S>>;
+  /** Puts the values that are set at run time in place, all at once; listeners hear of tables that changed. Unknown keys and wrong values are named in the result and left out. */
+  setStored(stored: ReadonlyMap<string, unknown>): readonly string[];
+  /** Sentences about file keys that a stronger layer hides; for the start. */
+  shadowed(): readonly string[];
+  /** Where each setting's value comes from, for `/admin/v1` and the log. */
+  origins(): readonly { readonly key: string; readonly layer: Layer; readonly value: unknown }[];
+}
+
+interface Resolved {
+  readonly value: unknown;
+  readonly layer: Layer;
+}
+
+/**
+ * Opens all tables of settings at once.
+ * @throws OperatorError with every complaint in one message: a value that is not what its setting expects.
+ */
+export function openSettings(tables: readonly Settings[], sources: SettingsSources): LiveSettings {
+  let stored = sources.stored ?? new Map<string, unknown>();
+  const complaints: string[] = [];
+  for (const setting of everySetting(tables)) resolve(setting, complaints);
+  if (complaints.length > 0) {
+    throw new OperatorError(
+      complaints.length === 1
+        ? complaints[0]!
+        : `${complaints.length} settings are wrong:\n- ${complaints.join('\n- ')}`,
+      'docs/settings.md lists every setting with what it takes.',
+    );
+  }
+  const opened = new Map<Settings, { values: unknown; listeners: Set<(values: never) => void> }>();
+
+  function resolve(setting: Setting<unknown>, complain: string[]): Resolved {
+    let found: Resolved = { value: setting.default, layer: 'default' };
+    const take = (raw: unknown, layer: Layer, place: string) => {
+      const value = setting.parse(raw);
+      if (value === undefined)
+        complain.push(`${place} is ${JSON.stringify(raw)}, but must be ${setting.expects}.`);
+      else found = { value, layer };
+    };
+    const inFile = readKey(sources.file, setting.key);
+    if (inFile !== undefined) take(inFile, 'config.toml', `"${setting.key}" in config.toml`);
+    const name = setting.env.find((candidate) => sources.environment[candidate] !== undefined);
+    if (name !== undefined)
+      take(sources.environment[name], 'environment', `The environment variable ${name}`);
+    if (setting.live && stored.has(setting.key))
+      take(stored.get(setting.key), 'run time', `"${setting.key}" set at run time`);
+    return found;
+  }
+
+  function valuesOf(table: Settings): Record<string, unknown> {
+    const ignored: string[] = [];
+    return Object.fromEntries(
+      Object.entries(table).map(([name, setting]) => [name, resolve(setting, ignored).value]),
+    );
+  }
+
+  function entryOf(table: Settings) {
+    const known = opened.get(table);
+    if (known) return known;
+    const entry = { values: valuesOf(table) as unknown, listeners: new Set<(values: never) => void>() };
+    opened.set(table, entry);
+    return entry;
+  }
+
+  return {
+    of<S extends Settings>(table: S): Live<ValuesOf<S>> {
+      const entry = entryOf(table);
+      return {
+        // Sound: valuesOf() ran every setting's own parser or took its default.
+        now: () => entry.values as ValuesOf<S>,
+        onChange(listener) {
+          entry.listeners.add(listener as (values: never) => void);
+          return () => entry.listeners.delete(listener as (values: never) => void);
+        },
+      };
+    },
+    setStored(next) {
+      const wrong: string[] = [];
+      const known = new Map([...everySetting(tables)].map((setting) => [setting.key, setting]));
+      const accepted = new Map<string, unknown>();
+      for (const [key, raw] of next) {
+        const setting = known.get(key);
+        if (!setting) wrong.push(`"${key}" is not a setting.`);
+        else if (!setting.live) wrong.push(`"${key}" is read at start and cannot be set at run time.`);
+        else if (setting.parse(raw) === undefined)
+          wrong.push(`"${key}" is ${JSON.stringify(raw)}, but must be ${setting.expects}.`);
+        else accepted.set(key, raw);
+      }
+      stored = accepted;
+      for (const [table, entry] of opened) {
+        const values = valuesOf(table);
+        if (JSON.stringify(values) === JSON.stringify(entry.values)) continue;
+        entry.values = values;
+        for (const listener of entry.listeners) listener(values as never);
+      }
+      return wrong;
+    },
+    shadowed() {
+      const sentences: string[] = [];
+      for (const setting of everySetting(tables)) {
+        const { layer } = resolve(setting, []);
+        if (
+          readKey(sources.file, setting.key) === undefined ||
+          layer === 'config.toml' ||
+          layer === 'default'
+        )
+          continue;
+        const by =
+          layer === 'environment'
+            ? `the environment variable ${setting.env.find((name) => sources.environment[name] !== undefined)}`
+            : 'a value set at run time';
+        sentences.push(`"${setting.key}" in config.toml is hidden by ${by}.`);
+      }
+      return sentences;
+    },
+    origins() {
+      return [...everySetting(tables)].map((setting) => ({ key: setting.key, ...resolve(setting, []) }));
+    },
+  };
+}
+
+function* everySetting(tables: readonly Settings[]): Iterable<Setting<unknown>> {
+  for (const table of tables) yield* Object.values(table);
+}
+
+/** The value at a dotted key, `db.seed.enabled`. */
+export function readKey(tree: Readonly<Record<string, unknown>>, key: string): unknown {
+  let value: unknown = tree;
+  for (const part of key.split('.')) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[part];
+  }
+  return value;
+}
