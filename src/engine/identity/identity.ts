@@ -1,0 +1,78 @@
+// In charge of: who a request's credentials make it. Keys of both kinds, tokens, or nothing.
+import type { JSONWebKeySet } from 'jose';
+import type { Clock } from '../../base/time.ts';
+import type { Caller } from './caller.ts';
+import { type ApiKeys, isOpaqueKey } from './keys.ts';
+import { CredentialsRefused } from './refused.ts';
+import { openTokens, type TokenKeys, type TokenRules } from './tokens.ts';
+
+export interface Identity {
+  /**
+   * Who the request is. `authorization` and `apikey` are the headers' values, undefined when absent.
+   * @throws CredentialsRefused
+   */
+  callerOf(authorization: string | undefined, apikey: string | undefined): Promise<Caller>;
+  readonly keys: ApiKeys;
+  /** The public keys, for `/.well-known/jwks.json`. */
+  jwks(): JSONWebKeySet;
+}
+
+export interface IdentityOptions {
+  readonly keys: ApiKeys;
+  readonly tokenKeys: () => TokenKeys;
+  readonly rules: () => TokenRules;
+  /** Whether a request without credentials is anonymous; otherwise it is refused. */
+  readonly anonymousWithoutKey: () => boolean;
+  readonly now: Clock;
+}
+
+export function openIdentity(options: IdentityOptions): Identity {
+  const tokens = openTokens(options.tokenKeys, options.rules, options.now);
+  const secretCaller = keyCaller('service_role');
+
+  function anonymous(by: 'key' | 'nothing'): Caller {
+    const role = options.rules().anonymousRole;
+    if (role === undefined) throw new CredentialsRefused('missing');
+    return { ...keyCaller(role), by };
+  }
+
+  function callerOfKey(key: string): Caller {
+    if (key === options.keys.secret) return secretCaller;
+    if (key === options.keys.publishable) return anonymous('key');
+    throw new CredentialsRefused('unknown_key');
+  }
+
+  /**
+   * A token in `Authorization` comes first; a key in its place is what supabase-js sends when nobody is signed in, and
+   * the `apikey` header decides then. A legacy key is a token, wherever it stands.
+   * Source: supabase/cli apps/cli-go/internal/start/start.go `BearerToken`.
+   */
+  async function callerOf(authorization: string | undefined, apikey: string | undefined): Promise<Caller> {
+    const bearer = authorization === undefined ? undefined : bearerOf(authorization);
+    if (bearer !== undefined && !isOpaqueKey(bearer)) {
+      // A key of ours that is wrong is refused even beside a good token: it is a mistake that would show up later otherwise.
+      if (apikey !== undefined && isOpaqueKey(apikey)) callerOfKey(apikey);
+      return tokens.verify(bearer);
+    }
+    const key = apikey ?? bearer;
+    if (key === undefined || key === '') {
+      if (!options.anonymousWithoutKey()) throw new CredentialsRefused('missing');
+      return anonymous('nothing');
+    }
+    return isOpaqueKey(key) ? callerOfKey(key) : tokens.verify(key);
+  }
+
+  return { callerOf, keys: options.keys, jwks: () => options.tokenKeys().jwks };
+}
+
+function keyCaller(role: string): Caller {
+  return { role, claims: JSON.stringify({ role }), subject: undefined, by: 'key' };
+}
+
+/** The token of `Bearer …`, in any case of the word; undefined for another scheme. Source: PostgREST 14 src/PostgREST/Auth.hs, RFC 6750 section 2.1. */
+function bearerOf(authorization: string): string | undefined {
+  return (
+    /^bearer(?: +(.*))?$/i.exec(authorization)?.[1]?.trim() ??
+    (/^bearer *$/i.test(authorization) ? '' : undefined)
+  );
+}
