@@ -18,8 +18,11 @@ export interface Service<S extends Settings = Settings> {
   readonly mount: `/${string}`;
   /** Its settings: environment name, config.toml key, default, unit, sentence. */
   readonly settings: S;
-  /** Answers a path below the mount that no route knows, and a fault of the gateway, in the protocol's own shape. */
-  readonly renderFault: (fault: import('../../base/errors.ts').Fault) => Response;
+  /**
+   * Any error in the protocol's own shape: a Fault, CredentialsRefused, DatabaseUnavailable, a DatabaseError of `pg`, or a
+   * bug of ours. The gateway uses it for what it refuses itself and for paths that no route knows; the routes' `onError` is the same function.
+   */
+  readonly renderError: (error: unknown) => Response;
   open(ctx: Ctx, config: Live<ValuesOf<S>>): Promise<Running>;
 }
 

@@ -1,0 +1,239 @@
+// In charge of: what every request passes before a service sees it. Request id, CORS, body and time limits, who is asking, the log line.
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { Fault } from '../base/errors.ts';
+import type { Observe } from '../base/observe.ts';
+import type { ValuesOf } from '../base/settings.ts';
+import type { Identity } from '../engine/identity/identity.ts';
+import type { Env, Running, Service } from '../engine/service/contract.ts';
+import type { Live } from '../engine/settings/live.ts';
+import { answerPreflight, corsHeaders } from './cors.ts';
+import type { DevelopmentDoor } from './development-door.ts';
+import type { serverSettings } from './settings.ts';
+
+/** The Node objects behind a request; absent when the backend is used as a plain `fetch`. */
+interface NodeBindings {
+  readonly incoming?: IncomingMessage;
+  readonly outgoing?: ServerResponse;
+}
+
+export type GatewayEnv = Env & { Bindings: NodeBindings };
+
+export interface GatewayOptions {
+  readonly services: readonly { readonly service: Service; readonly running: Running }[];
+  /** Pages and probes that belong to no service: `/`, `/health`, `/ready`, `/example/`. */
+  readonly pages: Hono<GatewayEnv>;
+  readonly identity: Identity;
+  readonly settings: Live<ValuesOf<typeof serverSettings>>;
+  readonly door: DevelopmentDoor;
+  readonly observe: Observe;
+}
+
+/** The whole backend as one Hono app. */
+export function buildGateway(options: GatewayOptions): Hono<GatewayEnv> {
+  const app = new Hono<GatewayEnv>();
+  for (const { service, running } of options.services) {
+    const gate = openGate(options, service);
+    app.use(service.mount, gate);
+    app.use(`${service.mount}/*`, gate);
+    app.route(service.mount, running.routes as unknown as Hono<GatewayEnv>);
+  }
+  app.use('*', observed(options));
+  app.route('/', options.pages);
+  app.notFound((c) => {
+    const { path } = c.req;
+    const owner = options.services.find(
+      ({ service }) => path === service.mount || path.startsWith(`${service.mount}/`),
+    );
+    const mounts = options.services.map(({ service }) => service.mount).join(', ');
+    const fault = new Fault({
+      status: 404,
+      code: 'not_found',
+      message: `There is nothing at "${path}".`,
+      hint: `Services here: ${mounts}.`,
+    });
+    return owner ? owner.service.renderError(fault) : renderPlain(fault);
+  });
+  app.onError((error, c) => {
+    options.observe({ kind: 'http.error', level: 'error', path: c.req.path, error });
+    return renderPlain(
+      new Fault(
+        {
+          status: 500,
+          code: 'internal',
+          message: 'Something went wrong here. The log of the server says what.',
+        },
+        error,
+      ),
+    );
+  });
+  return app;
+}
+
+/** What stands before a service's routes. */
+function openGate(options: GatewayOptions, service: Service): MiddlewareHandler<GatewayEnv> {
+  const { identity, settings, door, observe } = options;
+  return async (c, next) => {
+    const startedMs = performance.now();
+    const requestId = requestIdOf(c.req.header('x-request-id'));
+    setHeader(c, 'x-request-id', requestId);
+    const cors = corsHeaders(c.req.header('origin'));
+    for (const [name, value] of cors) setHeader(c, name, value);
+    const deadline = openDeadline(c, settings.now().requestTimeoutSeconds * 1000);
+    let role = '';
+    try {
+      const preflight = answerPreflight(c.req);
+      if (preflight) {
+        c.res = preflight;
+        return;
+      }
+      door.check(c.req);
+      const caller = await identity.callerOf(
+        c.req.header('authorization'),
+        c.req.header('apikey') ?? keyInQuery(c.req.url),
+      );
+      role = caller.role;
+      c.set('caller', caller);
+      c.set('requestId', requestId);
+      c.set('signal', deadline.signal);
+      c.set('timings', settings.now().serverTiming ? new Map() : undefined);
+      const refused = await limitBody(c, settings.now().maxBodyBytes, next);
+      if (refused) c.res = service.renderError(refused);
+      const timings = c.get('timings');
+      if (timings) setHeader(c, 'server-timing', renderTimings(timings, performance.now() - startedMs));
+    } catch (error) {
+      c.res = service.renderError(error);
+    } finally {
+      deadline.close();
+      if (deadline.timedOut())
+        c.res = service.renderError(timeoutFault(settings.now().requestTimeoutSeconds));
+      observe({
+        kind: 'http.request',
+        service: service.name,
+        method: c.req.method,
+        path: c.req.path,
+        status: c.res.status,
+        durationMs: Math.round((performance.now() - startedMs) * 100) / 100,
+        role,
+        requestId,
+      });
+    }
+  };
+}
+
+/** The log line of what belongs to no service. */
+function observed({ observe }: GatewayOptions): MiddlewareHandler<GatewayEnv> {
+  return async (c, next) => {
+    const startedMs = performance.now();
+    const requestId = requestIdOf(c.req.header('x-request-id'));
+    setHeader(c, 'x-request-id', requestId);
+    await next();
+    const { method, path } = c.req;
+    const level = path === '/health' || path === '/ready' ? 'debug' : 'info';
+    const durationMs = Math.round((performance.now() - startedMs) * 100) / 100;
+    observe({ kind: 'http.request', level, method, path, status: c.res.status, durationMs, requestId });
+  };
+}
+
+/** Runs the routes with a bounded body. A body without a length is counted as it comes. */
+async function limitBody(
+  c: Context<GatewayEnv>,
+  maxBytes: number,
+  next: () => Promise<void>,
+): Promise<Fault | undefined> {
+  const tooLarge = () =>
+    new Fault({
+      status: 413,
+      code: 'payload_too_large',
+      message: `The body is longer than ${maxBytes} bytes.`,
+      hint: 'Send it in parts, or raise gateway.max_body_bytes.',
+    });
+  const length = c.req.header('content-length');
+  if (length !== undefined) {
+    // Node closes a connection that sends more than it said, so the header is the length.
+    if (Number(length) > maxBytes) return tooLarge();
+    await next();
+    return undefined;
+  }
+  if (c.req.header('transfer-encoding') === undefined) {
+    await next();
+    return undefined;
+  }
+  let refused: Fault | undefined;
+  const refuse = () => {
+    refused = tooLarge();
+    return new Response(null, { status: 413 });
+  };
+  const response = await bodyLimit({ maxSize: maxBytes, onError: refuse })(c, next);
+  if (response) c.res = response;
+  return refused;
+}
+
+/** The request's end of time: the client goes away, or it has taken too long. */
+function openDeadline(c: Context<GatewayEnv>, timeoutMs: number) {
+  const controller = new AbortController();
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    controller.abort(new Error('the request took too long'));
+  }, timeoutMs);
+  const { outgoing } = c.env;
+  const onClose = () => {
+    if (!outgoing?.writableFinished) controller.abort(new Error('the client went away'));
+  };
+  outgoing?.once('close', onClose);
+  return {
+    signal: controller.signal,
+    timedOut: () => timedOut,
+    close: () => {
+      clearTimeout(timer);
+      outgoing?.off('close', onClose);
+    },
+  };
+}
+
+function timeoutFault(seconds: number): Fault {
+  return new Fault({
+    status: 504,
+    code: 'request_timeout',
+    message: `The request took longer than ${seconds} seconds.`,
+    hint: 'Ask for less at once, or raise gateway.request_timeout.',
+  });
+}
+
+/**
+ * Puts a header on the answer. On Node it goes to the response underneath: touching the headers of a finished Response
+ * would make Hono's adapter build them anew, which costs more than the whole gateway does.
+ */
+function setHeader(c: Context<GatewayEnv>, name: string, value: string): void {
+  const outgoing = c.env?.outgoing;
+  if (outgoing) outgoing.setHeader(name, value);
+  else c.header(name, value);
+}
+
+const requestIdShape = /^[\w.:/+=-]{1,128}$/;
+
+/** The caller's id when it is harmless, else a new one. */
+function requestIdOf(given: string | undefined): string {
+  return given !== undefined && requestIdShape.test(given) ? given : randomUUID();
+}
+
+/** WebSockets and links cannot set headers, so upstream's gateway reads `?apikey=` as well. */
+function keyInQuery(url: string): string | undefined {
+  const at = url.indexOf('apikey=');
+  if (at < 0) return undefined;
+  return new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('apikey') ?? undefined;
+}
+
+function renderTimings(timings: ReadonlyMap<string, number>, totalMs: number): string {
+  return [...timings, ['total', totalMs] as const]
+    .map(([name, ms]) => `${name};dur=${ms.toFixed(1)}`)
+    .join(', ');
+}
+
+/** Outside of every service there is no protocol; this is the gateway's own shape. */
+function renderPlain({ status, code, message, hint, headers }: Fault): Response {
+  return Response.json({ code, message, hint }, { status, headers });
+}
