@@ -1,0 +1,82 @@
+// In charge of: the catalog of the moment. It is read at the start and again when told; who asks gets the last whole one.
+import { errorMessage } from '../../base/errors.ts';
+import type { Observe } from '../../base/observe.ts';
+import type { Db, LoginRole } from '../db/db.ts';
+import type { Catalog } from './catalog.ts';
+import { type CatalogScope, loadCatalog, readStatements } from './load.ts';
+
+export interface CatalogSource {
+  now(): Catalog;
+  /** Called after each reload with the catalog in place. Returns how to stop. */
+  onChange(listener: () => void): () => void;
+  /** Reads the catalog again. Calls while a reload runs share one that starts after it, so that none misses a change. */
+  reload(): Promise<void>;
+}
+
+export interface CatalogOptions {
+  readonly db: Pick<Db, 'asOwner'>;
+  /** Who reads; what every role may read is enough. */
+  readonly reader: LoginRole;
+  /** Asked at each reload, as settings change while the program runs. */
+  readonly scope: () => CatalogScope;
+  readonly observe: Observe;
+}
+
+/** Reads the catalog for the first time. @throws what the database threw. */
+export async function openCatalog(options: CatalogOptions): Promise<CatalogSource> {
+  const sql = await readStatements();
+  const load = async (timezones?: ReadonlySet<string>) => {
+    const startedAt = performance.now();
+    const catalog = await options.db.asOwner(options.reader, (client) =>
+      loadCatalog(client, sql, options.scope(), timezones),
+    );
+    options.observe({
+      kind: 'catalog.loaded',
+      level: 'debug',
+      relations: catalog.relations.size,
+      routines: catalog.routines.size,
+      tookMs: performance.now() - startedAt,
+    });
+    return catalog;
+  };
+
+  let current = await load();
+  const listeners = new Set<() => void>();
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+
+  const reloadOnce = async () => {
+    try {
+      current = await load(current.timezones);
+    } catch (error) {
+      options.observe({ kind: 'catalog.reload-failed', level: 'error', message: errorMessage(error) });
+      throw error;
+    }
+    for (const listener of listeners) listener();
+  };
+
+  const start = () => {
+    running = reloadOnce().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+
+  return {
+    now: () => current,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    reload() {
+      if (!running) return start();
+      next ??= running
+        .catch(() => undefined)
+        .then(() => {
+          next = undefined;
+          return start();
+        });
+      return next;
+    },
+  };
+}
