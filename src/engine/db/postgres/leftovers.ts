@@ -1,0 +1,113 @@
+// In charge of: a PostgreSQL that outlived the Node process that started it. It is stopped before the next start; nothing else ever is.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { OperatorError } from '../../../base/errors.ts';
+import { delay } from '../../../base/time.ts';
+import { isAlive } from './process.ts';
+
+const pollEveryMs = 10;
+/** Fast shutdown writes a checkpoint; after this the server is told to stop without one, which costs a recovery. */
+const fastWithinMs = 10_000;
+const immediateWithinMs = 5_000;
+
+/**
+ * Stops every process of a Postgres on `dataFolder`. The caller holds the folder's lock, so it is nobody's.
+ * Gives back how many there were. @throws OperatorError when they do not end.
+ */
+export async function stopLeftovers(dataFolder: string, signal?: AbortSignal): Promise<number> {
+  const postmaster = leftPostmaster(dataFolder);
+  const first = postmaster === undefined ? findPostgresOn(dataFolder) : [postmaster];
+  if (first.length === 0) return 0;
+  // Without its postmaster a session ends by itself as soon as it looks up from its query; it is not waited for.
+  const steps: readonly (readonly [NodeJS.Signals, number])[] =
+    postmaster === undefined
+      ? [
+          ['SIGQUIT', 500],
+          ['SIGKILL', immediateWithinMs],
+        ]
+      : [
+          ['SIGINT', fastWithinMs],
+          ['SIGQUIT', immediateWithinMs],
+          ['SIGKILL', immediateWithinMs],
+        ];
+  for (const [kill, withinMs] of steps) {
+    const targets = [
+      ...new Set([
+        ...first,
+        ...(postmaster === undefined || kill === 'SIGKILL' ? findPostgresOn(dataFolder) : []),
+      ]),
+    ];
+    for (const pid of targets) send(pid, kill);
+    for (let waitedMs = 0; waitedMs < withinMs; waitedMs += pollEveryMs) {
+      if (!first.some(isAlive) && findPostgresOn(dataFolder).length === 0) return first.length;
+      await delay(pollEveryMs, signal);
+    }
+  }
+  throw new OperatorError(
+    `A PostgreSQL that an earlier start left behind on "${dataFolder}" (process ${first.join(', ')}) does not stop.`,
+    `End it by hand: kill -9 ${first.join(' ')}`,
+  );
+}
+
+/** The process that `postmaster.pid` names, when it lives and is really a Postgres on this folder: numbers are used again. */
+export function leftPostmaster(dataFolder: string): number | undefined {
+  let pid: number;
+  try {
+    pid = Number.parseInt(readFileSync(join(dataFolder, 'postmaster.pid'), 'utf8'), 10);
+  } catch {
+    return undefined;
+  }
+  if (!Number.isInteger(pid) || pid <= 1 || pid === process.pid || !isAlive(pid)) return undefined;
+  return isPostgresOn(pid, dataFolder) ? pid : undefined;
+}
+
+/** Every Postgres process stands in its data folder. Only Linux tells; elsewhere the postmaster's file has to do. */
+function findPostgresOn(dataFolder: string): readonly number[] {
+  if (process.platform !== 'linux') return [];
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== process.pid && isPostgresOn(pid, dataFolder) && isAlive(pid));
+}
+
+function isPostgresOn(pid: number, dataFolder: string): boolean {
+  if (process.platform === 'linux') {
+    try {
+      if (readlinkSync(`/proc/${pid}/cwd`) !== realpathSync(dataFolder)) return false;
+      // A shell or an editor may stand in the same folder.
+      return /\/postgres( \(deleted\))?$/.test(readlinkSync(`/proc/${pid}/exe`));
+    } catch {
+      return false;
+    }
+  }
+  const ask: readonly [string, readonly string[]] =
+    process.platform === 'win32'
+      ? [
+          'powershell.exe',
+          [
+            '-NoProfile',
+            '-Command',
+            `(Get-CimInstance Win32_Process -Filter 'ProcessId=${pid}').CommandLine`,
+          ],
+        ]
+      : ['ps', ['-o', 'command=', '-p', String(pid)]];
+  try {
+    const line = execFileSync(ask[0], [...ask[1]], {
+      encoding: 'utf8',
+      timeout: 10_000,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return line.includes('postgres') && line.includes(dataFolder);
+  } catch {
+    return false;
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has just ended, which is what was wanted.
+  }
+}
