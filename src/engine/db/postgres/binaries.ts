@@ -6,7 +6,7 @@ import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from '
 import { createRequire } from 'node:module';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
-import { type RunAs, run } from './process.ts';
+import { type Environment, type RunAs, run } from './process.ts';
 
 export interface Binaries {
   readonly engine: 'embedded' | 'system';
@@ -31,6 +31,9 @@ export interface Found {
 /** The major versions that the embedded packages come in, newest first. */
 export const embeddedMajors: readonly number[] = [18, 17];
 export const oldestMajor = 15;
+
+/** The minor releases of May 2026: what a build that is older lacks is known to the public. Source: postgresql.org/support/versioning. */
+const knownMinors: Readonly<Record<number, number>> = { 15: 18, 16: 14, 17: 10, 18: 4 };
 
 const wayOut =
   'Give the bin folder of an installed PostgreSQL with --pg-bin, or an external database with DATABASE_URL.';
@@ -104,8 +107,12 @@ function platformName(): string {
  * Finds an installed PostgreSQL: the `bin` folder that is given, or the newest of those found in the usual places; with `major`, of that version.
  * @throws OperatorError when there is none.
  */
-export async function findSystem(bin: string | undefined, major: number | undefined): Promise<Found> {
-  const searched = bin === undefined ? await usualFolders(major) : [bin];
+export async function findSystem(
+  bin: string | undefined,
+  major: number | undefined,
+  environment?: Environment,
+): Promise<Found> {
+  const searched = bin === undefined ? await usualFolders(major, environment?.PATH ?? '') : [bin];
   for (const folder of searched) {
     if (existsSync(join(folder, executable('postgres'))) && existsSync(join(folder, executable('initdb')))) {
       return { engine: 'system', bin: folder, notices: [] };
@@ -122,7 +129,7 @@ export async function findSystem(bin: string | undefined, major: number | undefi
   );
 }
 
-async function usualFolders(major: number | undefined): Promise<readonly string[]> {
+async function usualFolders(major: number | undefined, path: string): Promise<readonly string[]> {
   const numbers = async (folder: string, pattern: RegExp) =>
     (await readdir(folder).catch(() => [] as string[]))
       .filter(
@@ -136,33 +143,33 @@ async function usualFolders(major: number | undefined): Promise<readonly string[
     ...(await numbers('/usr/local/opt', /^postgresql@\d+$/)),
     ...(await numbers('/usr', /^pgsql-\d+$/)),
   ];
-  const onPath = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  const onPath = path.split(delimiter).filter((folder) => folder !== '');
   return major === undefined ? [...found, ...onPath] : found;
+}
+
+interface PrepareOptions {
+  readonly runAs: RunAs | undefined;
+  readonly copiesFolder: string;
+  readonly environment?: Environment | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Makes found binaries ready to run as `runAs` and asks them who they are. A copy of embedded ones goes to `copiesFolder`
  * when they cannot be made ready where they are: a read-only node_modules, or a path that `runAs` cannot reach.
  */
-export async function prepareBinaries(
-  found: Found,
-  options: {
-    readonly runAs: RunAs | undefined;
-    readonly copiesFolder: string;
-    readonly signal?: AbortSignal | undefined;
-  },
-): Promise<Binaries> {
+export async function prepareBinaries(found: Found, options: PrepareOptions): Promise<Binaries> {
   let bin = found.bin;
   let trial: string | OperatorError;
   const ready = found.native === undefined || (await hydrate(found.native.folder));
-  trial = ready ? await askVersion(bin, options.runAs, options.signal) : new OperatorError('');
+  trial = ready ? await askVersion(bin, options) : new OperatorError('');
   if (
     typeof trial !== 'string' &&
     found.native !== undefined &&
     (!ready || errorCode(trial.cause) === 'EACCES')
   ) {
     bin = join(await copyOf(found.native, options.copiesFolder), 'bin');
-    trial = await askVersion(bin, options.runAs, options.signal);
+    trial = await askVersion(bin, options);
   }
   if (typeof trial !== 'string') throw trial;
   const major = Number.parseInt(trial, 10);
@@ -178,18 +185,22 @@ export async function prepareBinaries(
     version: trial,
     postgres: join(bin, executable('postgres')),
     initdb: join(bin, executable('initdb')),
-    notices: found.notices,
+    notices: [...found.notices, ...oldMinor(trial)],
   };
 }
 
+function oldMinor(version: string): readonly string[] {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const known = knownMinors[major];
+  if (known === undefined || !(minor < known)) return [];
+  return [`PostgreSQL ${version} is old: ${major}.${known} is out and repairs security holes. Update it.`];
+}
+
 /** `postgres --version` as the user that will run it: says at once whether path, libraries and loader are in order. */
-async function askVersion(
-  bin: string,
-  runAs: RunAs | undefined,
-  signal: AbortSignal | undefined,
-): Promise<string | OperatorError> {
+async function askVersion(bin: string, options: PrepareOptions): Promise<string | OperatorError> {
+  const { runAs } = options;
   const postgres = join(bin, executable('postgres'));
-  const ended = await run(postgres, ['--version'], { runAs, timeoutMs: 30_000, signal });
+  const ended = await run(postgres, ['--version'], { ...options, timeoutMs: 30_000 });
   const version = /PostgreSQL\) (\d+(?:\.\d+|\w+)?)/.exec(ended.stdout)?.[1];
   if (ended.code === 0 && version !== undefined) return version;
   const who = runAs === undefined ? '' : ` by the user "${runAs.name}", as whom root's PostgreSQL runs`;

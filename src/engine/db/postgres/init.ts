@@ -1,11 +1,11 @@
 // In charge of: a new data folder. It is made beside and renamed when it is whole, so that a start that is killed in the middle leaves nothing that the next one trips over.
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { lchown, mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
 import type { Binaries } from './binaries.ts';
 import { diskFull } from './failures.ts';
-import { type Ended, run } from './process.ts';
+import { type Ended, type Environment, run } from './process.ts';
 import { type StateFolder, stateFolderError } from './state-folder.ts';
 
 const initdbWithinMs = 120_000;
@@ -46,7 +46,11 @@ export async function removeUnfinished(state: StateFolder): Promise<void> {
 export async function initData(
   state: StateFolder,
   binaries: Binaries,
-  options: { readonly superuserPassword: string | undefined; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly superuserPassword: string | undefined;
+    readonly environment?: Environment | undefined;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<void> {
   const { runAs, dataFolder } = state;
   const fresh = join(state.path, `db.new-${randomBytes(6).toString('hex')}`);
@@ -54,9 +58,11 @@ export async function initData(
   try {
     // Made by us and given away: the state folder itself is not theirs to write.
     await mkdir(fresh, { mode: 0o700 });
-    if (runAs !== undefined) await chown(fresh, runAs.uid, runAs.gid);
-    if (options.superuserPassword !== undefined)
-      await writeFile(passwordFile, options.superuserPassword, { mode: 0o600 });
+    if (runAs !== undefined) await lchown(fresh, runAs.uid, runAs.gid);
+    if (options.superuserPassword !== undefined) {
+      await writeFile(passwordFile, options.superuserPassword, { mode: 0o600, flag: 'wx' });
+      if (runAs !== undefined) await lchown(passwordFile, runAs.uid, runAs.gid);
+    }
     const attempt = (ctype: string): Promise<Ended> =>
       run(
         binaries.initdb,
@@ -75,7 +81,7 @@ export async function initData(
           '--no-instructions',
           ...(options.superuserPassword === undefined ? [] : [`--pwfile=${passwordFile}`]),
         ],
-        { runAs, timeoutMs: initdbWithinMs, signal: options.signal },
+        { runAs, timeoutMs: initdbWithinMs, environment: options.environment, signal: options.signal },
       );
     // What counts as a letter outside ASCII; macOS and old systems have no C.UTF-8.
     let ended = await attempt(process.platform === 'linux' ? 'C.UTF-8' : 'C');

@@ -1,6 +1,7 @@
 // In charge of: other processes of this machine: running one to its end within bounds, and telling whether a number still means the same process.
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
+import { parse } from 'node:path';
 import { errorCode } from '../../../base/errors.ts';
 
 /** An operating-system user to run a child as. Only root can become somebody else. */
@@ -30,12 +31,13 @@ export function run(
   options: {
     readonly runAs?: RunAs | undefined;
     readonly timeoutMs: number;
+    readonly environment?: Environment | undefined;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
-      env: childEnvironment(),
+      env: childEnvironment(options.environment),
       cwd: neutralFolder(),
       stdio: ['ignore', 'pipe', 'pipe'],
       windowsHide: true,
@@ -73,16 +75,18 @@ export function identityOf(runAs: RunAs | undefined): { uid?: number; gid?: numb
   return runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid };
 }
 
+/** Ours, or what Windows cannot do without of it. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
  * The environment of a Postgres process. Not ours: ours may hold keys, and PG… variables would change what Postgres does.
  * TZ spares initdb its search for the time zone; messages are read by us, so they are in English.
  */
-export function childEnvironment(): NodeJS.ProcessEnv {
+export function childEnvironment(environment: Environment | undefined): NodeJS.ProcessEnv {
+  if (process.platform !== 'win32') return { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/local/bin:/usr/bin:/bin' };
   const kept: NodeJS.ProcessEnv = { LC_ALL: 'C', TZ: 'UTC' };
-  const names =
-    process.platform === 'win32' ? ['PATH', 'SystemRoot', 'TEMP', 'TMP', 'ComSpec', 'PATHEXT'] : ['PATH'];
-  for (const name of names) {
-    const value = process.env[name];
+  for (const name of ['PATH', 'Path', 'SystemRoot', 'TEMP', 'TMP', 'ComSpec', 'PATHEXT']) {
+    const value = environment?.[name];
     if (value !== undefined) kept[name] = value;
   }
   return kept;
@@ -90,7 +94,7 @@ export function childEnvironment(): NodeJS.ProcessEnv {
 
 /** A folder that every user can stand in. */
 export function neutralFolder(): string {
-  return process.platform === 'win32' ? (process.env.SystemRoot ?? 'C:\\') : '/';
+  return parse(process.execPath).root;
 }
 
 /** Another number after each boot of the machine; empty where the start times of processes are absolute anyway. */

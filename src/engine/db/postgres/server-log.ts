@@ -17,7 +17,7 @@ export interface LogEntry {
 export interface ServerLog {
   /** The last ERROR, FATAL and PANIC entries, and lines in no known form (the loader's), oldest first. */
   readonly complaints: readonly LogEntry[];
-  /** Milliseconds since 1970 of the last line. */
+  /** Milliseconds since 1970 of the last line that the server wrote for itself. */
   readonly lastLineAt: number;
   /** Empties the complaints: what follows belongs to another start. */
   clear(): void;
@@ -43,7 +43,6 @@ export function readServerLog(
   let rest = '';
 
   const take = (line: string) => {
-    lastLineAt = now();
     const match = linePattern.exec(line);
     if (match === null) {
       // A tab begins the second line of a message that has several; anything else comes from the loader or an extension.
@@ -60,9 +59,11 @@ export function readServerLog(
       return;
     }
     const [, pid, sqlstate = '', backend = '', severity = '', message = ''] = match;
+    // Those who knock while a recovery goes on are no sign that it does.
+    if (!backend.endsWith('client backend')) lastLineAt = now();
     if (severity === 'DETAIL' && latest !== undefined) latest.detail ??= message;
     if (severity === 'HINT' && latest !== undefined) latest.hint ??= message;
-    const level = levelOf(severity, sqlstate, backend);
+    const level = levelOf(severity, sqlstate, backend, message);
     if (level === undefined) return;
     latest = { severity, sqlstate, backend, message, detail: undefined, hint: undefined };
     if (severity === 'ERROR' || severity === 'FATAL' || severity === 'PANIC') add(latest);
@@ -98,9 +99,10 @@ export function readServerLog(
 }
 
 /** How much an entry matters here; undefined for the lines that only belong to one. An error that a client is told anyway matters little. */
-function levelOf(severity: string, sqlstate: string, backend: string): Observation['level'] {
+function levelOf(severity: string, sqlstate: string, backend: string, message: string): Observation['level'] {
   switch (severity) {
     case 'LOG':
+      return /was terminated by|all server processes terminated/.test(message) ? 'error' : 'debug';
     case 'INFO':
     case 'NOTICE':
       return 'debug';

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import {
   chmod,
   chown,
+  lchown,
   lstat,
   mkdir,
   readdir,
@@ -14,7 +15,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { errorCode, errorMessage, OperatorError } from '../../../base/errors.ts';
 import { isRoot, unprivilegedUser, userOfNumber } from './os-user.ts';
 import { type RunAs, run } from './process.ts';
@@ -63,7 +64,9 @@ const longestSocketName = '/.s.PGSQL.65535.lock';
 export async function findStateFolder(place: StatePlace): Promise<string> {
   const own = resolve(place.data ?? join(place.project, '.millrace'));
   const pointed = (await readStateFile(own))?.movedTo;
-  if (pointed !== undefined) return pointed;
+  // The project may be another user's to write, so the pointer leads to where only root can make folders, or nowhere.
+  if (pointed !== undefined && dirname(pointed) === (place.systemFolder ?? systemFolderDefault))
+    return pointed;
   if (place.data === undefined && isRoot() && (await readStateFile(own)) === undefined) {
     const moved = await movedFolder(place);
     if ((await readStateFile(moved)) !== undefined) return moved;
@@ -140,7 +143,17 @@ async function finish(
 
 async function makeFolder(folder: string, place: StatePlace): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    // The project itself is not made: a misspelt --project should be heard of.
+    await mkdir(folder, { recursive: place.data !== undefined || isRoot(), mode: 0o700 }).catch((error) => {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    });
+    const link = await lstat(folder);
+    if (isRoot() && link.isSymbolicLink() && link.uid !== 0) {
+      throw new OperatorError(
+        `"${folder}" is a link that another user made, and root does not follow it.`,
+        'Give the folder that it leads to with --data DIR.',
+      );
+    }
     await refuseForeign(folder, place);
     if (!isRoot()) await chmod(folder, 0o700);
     await writeFile(join(folder, '.gitignore'), '*\n', { flag: 'wx' }).catch((error) => {
@@ -179,6 +192,12 @@ export function stateFolderError(folder: string, error: unknown): OperatorError 
       return new OperatorError(
         `The folder "${folder}" cannot be written by this user.`,
         `${elsewhere}, or start as the user that owns it.`,
+        error,
+      );
+    case 'ENOENT':
+      return new OperatorError(
+        `The folder "${dirname(folder)}" does not exist.`,
+        'Make it, or correct its name.',
         error,
       );
     case 'ENOTDIR':
@@ -283,30 +302,41 @@ export async function writeStateFile(folder: string, state: StateFile): Promise<
  */
 export async function openSocketFolder(state: StateFolder): Promise<string> {
   const uid = state.runAs?.uid ?? process.getuid?.() ?? 0;
-  const own = join(state.path, 'run');
+  const name = `millrace-${uid}-${shortHash(state.path)}`;
   // Root's TMPDIR may be closed to the user that Postgres runs as.
-  const shared = join(
-    state.runAs === undefined ? tmpdir() : '/tmp',
-    `millrace-${uid}-${shortHash(state.path)}`,
+  const candidates = [
+    join(state.path, 'run'),
+    ...(state.runAs === undefined ? [join(tmpdir(), name)] : []),
+    join('/tmp', name),
+  ].filter((path) => Buffer.byteLength(path + longestSocketName) <= maxSocketPathBytes);
+  let failure: unknown = new OperatorError(
+    `"${state.path}" is too long a path for the database's socket.`,
+    'Give a shorter one with --data DIR.',
   );
-  const folder =
-    [own, shared].find((path) => Buffer.byteLength(path + longestSocketName) <= maxSocketPathBytes) ??
-    join('/tmp', basename(shared));
-  try {
-    await mkdir(folder, { mode: 0o700 });
-    if (state.runAs !== undefined) await chown(folder, state.runAs.uid, state.runAs.gid);
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw stateFolderError(folder, error);
+  for (const folder of candidates) {
+    try {
+      await makeSocketFolder(folder, uid, state.runAs);
+      return folder;
+    } catch (error) {
+      failure = error instanceof OperatorError ? error : stateFolderError(folder, error);
+    }
   }
+  throw failure;
+}
+
+async function makeSocketFolder(folder: string, uid: number, runAs: RunAs | undefined): Promise<void> {
+  await mkdir(folder, { mode: 0o700 }).catch((error) => {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  });
+  // Also that of a start that was killed between these two lines.
+  if (runAs !== undefined && (await lstat(folder)).uid === 0) await lchown(folder, runAs.uid, runAs.gid);
   const found = await lstat(folder);
-  if (!found.isDirectory() || found.uid !== uid) {
+  if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o077) !== 0) {
     throw new OperatorError(
-      `"${folder}", which should hold the database's socket, belongs to another user.`,
+      `"${folder}", which should hold the database's socket, is open to other users or belongs to one.`,
       'Remove it, or use a shorter path for the state with --data DIR.',
     );
   }
-  if ((found.mode & 0o077) !== 0) await chmod(folder, 0o700);
-  return folder;
 }
 
 function shortHash(text: string): string {

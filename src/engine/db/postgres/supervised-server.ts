@@ -13,7 +13,7 @@ import { askHealth, askOnce } from './health.ts';
 import { stopLeftovers } from './leftovers.ts';
 import type { Lock } from './lock.ts';
 import { claimPort } from './port.ts';
-import { childEnvironment, identityOf, neutralFolder, run } from './process.ts';
+import { childEnvironment, type Environment, identityOf, neutralFolder, run } from './process.ts';
 import type { PostgresServer, ServerHealth } from './server.ts';
 import { readServerLog, type ServerLog } from './server-log.ts';
 import type { StateFolder } from './state-folder.ts';
@@ -32,6 +32,7 @@ export interface ServerFacts {
   readonly password: string;
   readonly notices: readonly string[];
   readonly observe: Observe;
+  readonly environment: Environment | undefined;
 }
 
 /** One run of the server's process. */
@@ -45,7 +46,9 @@ interface Run {
 
 /** A start that says nothing for so long hangs. A recovery says every ten seconds how far it is. */
 const silentForMs = 60_000;
-const pollReadyEveryMs = 200;
+const pollReadyEveryMs = 1_000;
+/** The last words of a process come through a pipe, behind the news of its end. */
+const lastWordsWithinMs = 200;
 /** Fast shutdown writes a checkpoint; then without one; then by force. */
 const fastWithinMs = 15_000;
 const immediateWithinMs = 5_000;
@@ -131,6 +134,17 @@ export class SupervisedServer implements PostgresServer {
         this.#port = await claimPort(this.#facts.host, 0);
       }
     }
+    this.#notices = [...this.#notices, ...(await this.#sortingNotices())];
+  }
+
+  /** Another build sorts text by other rules, which makes indexes of text give wrong answers until they are built anew. */
+  async #sortingNotices(): Promise<readonly string[]> {
+    const answer = await askOnce(this.login('supabase_admin'), changedSorting);
+    if (!answer.ok) throw answer.error;
+    return answer.rows.map(
+      ([name]) =>
+        `The database "${name}" was sorted by another build of PostgreSQL. Run: reindex database "${name}"; alter database "${name}" refresh collation version;`,
+    );
   }
 
   async health(): Promise<ServerHealth> {
@@ -186,10 +200,10 @@ export class SupervisedServer implements PostgresServer {
   }
 
   #spawn(): Run {
-    const { binaries, state, host, socketFolder, observe } = this.#facts;
+    const { binaries, state, host, socketFolder, observe, environment } = this.#facts;
     const args = listenArguments({ dataFolder: state.dataFolder, socketFolder, host, port: this.#port });
     const child = spawn(binaries.postgres, [...args], {
-      env: childEnvironment(),
+      env: childEnvironment(environment),
       cwd: neutralFolder(),
       stdio: ['ignore', 'ignore', 'pipe'],
       windowsHide: true,
@@ -220,10 +234,9 @@ export class SupervisedServer implements PostgresServer {
       const outcome = await Promise.race([started.ready, exited, delay(pollReadyEveryMs, signal)]);
       if (outcome === 'ready') break;
       if (ended !== undefined) {
-        // The last words come through a pipe, behind the news of the end.
         await Promise.race([
           new Promise((resolve) => started.child.stderr?.once('close', resolve)),
-          delay(pollReadyEveryMs),
+          delay(lastWordsWithinMs),
         ]);
         throw explainFailure(started.log.complaints, ended, {
           dataFolder: state.dataFolder,
@@ -316,12 +329,16 @@ export class SupervisedServer implements PostgresServer {
       child.kill(signal);
       return;
     }
-    const { binaries, state } = this.#facts;
+    const { binaries, state, environment } = this.#facts;
     const mode = signal === 'SIGINT' ? 'fast' : 'immediate';
     await run(
       join(dirname(binaries.postgres), 'pg_ctl.exe'),
       ['stop', '-W', '-D', state.dataFolder, '-m', mode],
-      { timeoutMs: 10_000 },
+      { timeoutMs: 10_000, environment },
     );
   }
 }
+
+const changedSorting = `select d.datname from pg_catalog.pg_database d
+where d.datallowconn and d.datcollversion is distinct from pg_catalog.pg_database_collation_actual_version(d.oid)
+order by 1`;

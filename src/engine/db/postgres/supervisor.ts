@@ -3,9 +3,9 @@
 //   openPostgres({ project, port, password, observe, majorVersion?, pgBin?, engine?, data?, host?, … }): Promise<PostgresServer>
 //
 // `PostgresServer` is in server.ts; `openExternal` in external.ts gives the same for a DATABASE_URL.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chown, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { lchown, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
@@ -18,6 +18,7 @@ import { stopLeftovers } from './leftovers.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { ownName } from './os-user.ts';
 import { claimPort } from './port.ts';
+import type { Environment } from './process.ts';
 import { loginRoles, type PostgresServer } from './server.ts';
 import {
   openSocketFolder,
@@ -53,6 +54,8 @@ export interface PostgresOptions {
   /** `[db.settings]` */
   readonly parameters?: Readonly<Record<string, string | number | boolean>> | undefined;
   readonly observe: Observe;
+  /** Ours: its PATH is searched for an installed PostgreSQL, and Windows needs some of it. Nothing else of it is handed on. */
+  readonly environment?: Environment | undefined;
   /** Gives up the start when aborted. */
   readonly signal?: AbortSignal | undefined;
   /** `tcp` where Node has no Unix sockets (Windows): passwords over loopback. Settable for its tests. */
@@ -108,7 +111,11 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
   await removeUnfinished(state);
   if (dataMajor === undefined) {
     observe({ kind: 'postgres.init', level: 'info', version: binaries.version, folder: state.dataFolder });
-    await initData(state, binaries, { superuserPassword: passwords.supabase_admin, signal });
+    await initData(state, binaries, {
+      superuserPassword: passwords.supabase_admin,
+      environment: options.environment,
+      signal,
+    });
   }
   const socketFolder = transport === 'socket' ? await openSocketFolder(state) : undefined;
   const exposed = !isLoopback(host);
@@ -151,6 +158,7 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
     password: options.password,
     notices,
     observe,
+    environment: options.environment,
   });
 }
 
@@ -165,10 +173,12 @@ async function findBinaries(
       ? dataMajor
       : undefined;
   const major = options.majorVersion ?? known;
-  const found = engine === 'embedded' ? findEmbedded(major) : await findSystem(options.pgBin, major);
+  const found =
+    engine === 'embedded' ? findEmbedded(major) : await findSystem(options.pgBin, major, options.environment);
   return prepareBinaries(found, {
     runAs: state.runAs,
     copiesFolder: state.copiesFolder,
+    environment: options.environment,
     signal: options.signal,
   });
 }
@@ -181,9 +191,9 @@ async function writeFiles(state: StateFolder, files: Readonly<Record<string, str
   const { runAs, dataFolder } = state;
   try {
     for (const [name, text] of Object.entries(files)) {
-      const draft = join(state.path, `lock.${name}.new`);
-      await writeFile(draft, text, { mode: 0o600 });
-      if (runAs !== undefined) await chown(draft, runAs.uid, runAs.gid);
+      const draft = join(state.path, `lock.${randomUUID()}.new`);
+      await writeFile(draft, text, { mode: 0o600, flag: 'wx' });
+      if (runAs !== undefined) await lchown(draft, runAs.uid, runAs.gid);
       await rename(draft, join(dataFolder, name));
     }
     const main = await open(
