@@ -61,6 +61,8 @@ async function become(person) {
   byId('notice').replaceChildren();
   byId('plan-answer').replaceChildren();
   byId('eyes-note').replaceChildren(...eyesNote());
+  // So that a reload keeps the eyes.
+  history.replaceState(null, '', me ? `#${me.name}` : location.pathname);
   for (const input of byId('people').querySelectorAll('input'))
     input.checked = input.value === (me?.id ?? '');
   await Promise.all([listTools(), listSheds(), listLoans()]);
@@ -137,6 +139,7 @@ async function openTool(id, notice) {
   ]);
   const error = tool.error ?? reviews.error;
   if (error) return void byId('notice').replaceChildren(errorNotice('The tool could not be read.', error));
+  byId('notice').replaceChildren();
   renderTool(tool.data, reviews.data);
   if (notice) byId('tool-notice').replaceChildren(notice);
   if (!dialog.open) dialog.showModal();
@@ -418,10 +421,15 @@ function eyesNote() {
     return [
       'The browser signs tokens only on this machine or with HTTPS, so the page can only look as nobody.',
     ];
-  const who = me ? `${me.name} ${me.note}.` : 'Nobody: a visitor with the publishable key, the role anon.';
+  if (!me) {
+    return [
+      el('strong', {}, 'A visitor with the publishable key: the role anon.'),
+      ' There is no sign-in here yet. Choose a neighbour, and the page signs a token for them itself, with the public development secret; no real app may do that.',
+    ];
+  }
   return [
-    el('strong', {}, who),
-    ' There is no sign-in here yet: the page signs a token for this person itself, with the public development secret, which no real app may do.',
+    el('strong', {}, `${me.name} ${me.note}.`),
+    ' There is no sign-in here yet: the page has signed this token itself, with the public development secret, which no real app may do.',
   ];
 }
 
@@ -438,7 +446,6 @@ function logRequest({ method, path, status, tookMs }) {
   );
   while (byId('log').children.length > logRows) byId('log').lastElementChild.remove();
   asked += 1;
-  byId('log').setAttribute('start', String(asked));
   byId('log-count').textContent = `(${asked})`;
 }
 

@@ -47,7 +47,7 @@ begin
   return new;
 end;
 $$;
-revoke execute on function public.handle_new_user() from public;
+revoke execute on function public.handle_new_user() from public, anon, authenticated;
 
 create trigger on_auth_user_created
   after insert on auth.users

@@ -115,7 +115,8 @@ begin
       from public.loans
       where loans.tool_id = tools.id
         and loans.returned_at is null
-        and daterange(loans.from_day, loans.until_day, '[]') && daterange(first_day, last_day, '[]')
+        -- Who is late may be late for another day.
+        and daterange(loans.from_day, greatest(loans.until_day, current_date), '[]') && daterange(first_day, last_day, '[]')
     )
   order by tools.name;
 end;
@@ -141,6 +142,11 @@ begin
       using hint = 'Ask at the shed; repair evenings are on the last Friday of the month.';
   end if;
 
+  if private.due_back(tool) < current_date then
+    raise exception 'This tool should be back since %, and is not.', private.due_back(tool)
+      using hint = 'free_tools() tells which tools are free.';
+  end if;
+
   insert into public.loans (tool_id, until_day)
   values (tool, current_date + days)
   returning * into loan;
@@ -154,6 +160,6 @@ $$;
 comment on function public.borrow_tool(bigint, integer) is 'Borrows a tool for the caller, from today on.';
 
 revoke execute on function public.free_tools(date, date, text) from public;
-revoke execute on function public.borrow_tool(bigint, integer) from public;
+revoke execute on function public.borrow_tool(bigint, integer) from public, anon;
 grant execute on function public.free_tools(date, date, text) to anon, authenticated, service_role;
 grant execute on function public.borrow_tool(bigint, integer) to authenticated, service_role;
