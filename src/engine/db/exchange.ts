@@ -113,7 +113,10 @@ export class Exchange implements Submittable {
 
   handleCopyInResponse(connection: Connection): void {
     // Sound: see submit().
-    (connection as unknown as WireConnection).sendCopyFail('COPY FROM STDIN is not possible here');
+    const wire = connection as unknown as WireConnection;
+    wire.sendCopyFail('COPY FROM STDIN is not possible here');
+    // While it waits for data the server ignores a Sync, so the one of submit() is gone. Source: "COPY Operations" of the protocol.
+    wire.sync();
   }
 
   handleCopyData(): void {}

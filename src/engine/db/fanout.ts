@@ -60,7 +60,7 @@ export async function openFanout(db: Db, listener: Listener | undefined, observe
   /** One read at a time; a wake-up during a read leads to one more. */
   function wake(): void {
     if (closed) return;
-    if (reading) {
+    if (reading !== undefined) {
       again = true;
       return;
     }

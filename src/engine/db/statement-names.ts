@@ -18,6 +18,7 @@ export class StatementNames {
   parsed = 0;
   // Two levels, because one joined key would be built and hashed anew for every request.
   readonly #byOwner = new Map<string, Map<string, string>>();
+  #stale: string[] = [];
   #size = 0;
   #next = 0;
 
@@ -37,7 +38,10 @@ export class StatementNames {
     this.#next += 1;
     // The role stands in the name, so that pg_prepared_statements tells a reader whose plan it is. Names are cut to 63 bytes.
     const name = `mr_${this.#next}_${owner}`.slice(0, 63);
-    const dropped = this.#size >= maxPreparedPerConnection ? this.#dropOldest(names) : none;
+    const full = this.#size >= maxPreparedPerConnection;
+    const dropped =
+      full || this.#stale.length > 0 ? [...this.#stale, ...(full ? this.#dropOldest(names) : none)] : none;
+    this.#stale = [];
     names.set(text, name);
     this.#size += 1;
     return { name, isNew: true, dropped };
@@ -54,10 +58,16 @@ export class StatementNames {
     }
   }
 
-  /** The plans of these texts are stale: they get new names, and Postgres keeps the old ones until the connection ends. */
+  /** The plans of these texts are stale: they get new names, and the old ones are closed with the next exchange. */
   forgetText(texts: readonly string[]): void {
     for (const names of this.#byOwner.values()) {
-      for (const text of texts) if (names.delete(text)) this.#size -= 1;
+      for (const text of texts) {
+        const name = names.get(text);
+        if (name === undefined) continue;
+        names.delete(text);
+        this.#size -= 1;
+        this.#stale.push(name);
+      }
     }
   }
 

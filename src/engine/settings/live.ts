@@ -1,9 +1,9 @@
-// In charge of: the values of settings while the program runs. default < config.toml < environment < run time.
+// In charge of: the values of settings while the program runs. default < config.toml < environment < command line < run time.
 import { OperatorError } from '../../base/errors.ts';
 import type { Setting, Settings, ValuesOf } from '../../base/settings.ts';
 
 /** Where a value came from, the weakest first. */
-export type Layer = 'default' | 'config.toml' | 'environment' | 'run time';
+export type Layer = 'default' | 'config.toml' | 'environment' | 'command line' | 'run time';
 
 /** The values of one table of settings, as they are now. */
 export interface Live<V> {
@@ -16,6 +16,8 @@ export interface SettingsSources {
   /** config.toml as a tree, `env()` already put in. */
   readonly file: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Flags that stand for a setting: key → text. */
+  readonly commandLine?: ReadonlyMap<string, string>;
   /** What was set at run time and kept in the database: key → value. */
   readonly stored?: ReadonlyMap<string, unknown>;
 }
@@ -67,6 +69,8 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     const name = setting.env.find((candidate) => sources.environment[candidate] !== undefined);
     if (name !== undefined)
       take(sources.environment[name], 'environment', `The environment variable ${name}`);
+    const flag = sources.commandLine?.get(setting.key);
+    if (flag !== undefined) take(flag, 'command line', `The flag for "${setting.key}"`);
     if (setting.live && stored.has(setting.key))
       take(stored.get(setting.key), 'run time', `"${setting.key}" set at run time`);
     return found;
@@ -130,10 +134,9 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
           layer === 'default'
         )
           continue;
+        const variable = setting.env.find((name) => sources.environment[name] !== undefined);
         const by =
-          layer === 'environment'
-            ? `the environment variable ${setting.env.find((name) => sources.environment[name] !== undefined)}`
-            : 'a value set at run time';
+          layer === 'environment' ? `the environment variable ${variable}` : `a value from the ${layer}`;
         sentences.push(`"${setting.key}" in config.toml is hidden by ${by}.`);
       }
       return sentences;

@@ -1,0 +1,76 @@
+// In charge of: the database as the program runs on it: the server, its shape, and the ways in that the other parts use.
+import type { Pool } from 'pg';
+import type { Observe } from '../../base/observe.ts';
+import type { Db, LoginRole } from './db.ts';
+import { type Fanout, openFanout } from './fanout.ts';
+import { type Leases, openLeases } from './leases.ts';
+import { type Listener, openListener } from './listener.ts';
+import { openPool, type PoolLimits } from './pool.ts';
+import type { PostgresServer } from './postgres/server.ts';
+import { openDb } from './session.ts';
+
+export interface DatabaseOptions {
+  readonly limits: PoolLimits;
+  readonly prepared: 'auto' | 'on' | 'off';
+}
+
+export interface Database {
+  readonly db: Db;
+  /** Undefined behind a transaction pooler without DIRECT_URL. */
+  readonly listener: Listener | undefined;
+  readonly fanout: Fanout;
+  readonly leases: Leases;
+  /** The pool of requests, for figures. */
+  readonly requests: Pool;
+  close(): Promise<void>;
+}
+
+/** Each owner of a service's tables needs few connections: their work is short and never a client's. */
+const ownerConnections = 3;
+/** How long a close waits for connections in use before it leaves them to the end of the process. */
+const poolEndMs = 5_000;
+
+/** Opens the ways into a server that has its shape already. */
+export async function openDatabase(
+  server: PostgresServer,
+  { limits, prepared }: DatabaseOptions,
+  observe: Observe,
+): Promise<Database> {
+  const requests = openPool(server.login('authenticator'), limits, observe);
+  const owners = new Map<LoginRole, Pool>();
+  const ownerPool = (owner: LoginRole): Pool => {
+    const known = owners.get(owner);
+    if (known) return known;
+    const pool = openPool(server.login(owner), { ...limits, maxConnections: ownerConnections }, observe);
+    owners.set(owner, pool);
+    return pool;
+  };
+  const db = openDb({
+    requests,
+    limits,
+    ownerPool,
+    prepared: prepared === 'auto' ? server.prepared : prepared,
+    observe,
+  });
+  const direct = server.directLogin('authenticator');
+  const listener = direct && openListener(direct, observe);
+  const fanout = await openFanout(db, listener, observe);
+  return {
+    db,
+    listener,
+    fanout,
+    leases: openLeases(db),
+    requests,
+    async close() {
+      fanout.close();
+      await listener?.close();
+      const ended = Promise.allSettled([requests, ...owners.values()].map((pool) => pool.end()));
+      let timer: NodeJS.Timeout | undefined;
+      const bound = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, poolEndMs);
+      });
+      await Promise.race([ended, bound]);
+      clearTimeout(timer);
+    },
+  };
+}

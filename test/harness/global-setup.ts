@@ -1,0 +1,53 @@
+// In charge of: the one Postgres that a test run shares. Each test file gets a database of its own, made from a shaped template.
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { withClient } from '../../src/engine/db/client.ts';
+import { loginRoles } from '../../src/engine/db/postgres/server.ts';
+import { openPostgres } from '../../src/engine/db/postgres/supervisor.ts';
+import { bootstrapDatabase } from '../../src/engine/db/shape/shape.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** `pg`'s login of each role, for database `postgres`, as JSON. */
+    logins: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = await mkdtemp(join(tmpdir(), 'mr-test-'));
+  // Root's Postgres runs as another user, who has to get through.
+  await chmod(folder, 0o711);
+  const server = await openPostgres({
+    project: folder,
+    data: join(folder, 'state'),
+    systemFolder: join(folder, 'system'),
+    port: 0,
+    password: 'postgres',
+    // A crash of the machine loses nothing that a test needs.
+    parameters: { synchronous_commit: false, max_connections: 200 },
+    observe: () => {},
+  });
+  try {
+    await withClient(server.login('supabase_admin'), (client) =>
+      bootstrapDatabase(client, {
+        external: false,
+        passwordOf: (role) => (role === 'postgres' ? 'postgres' : undefined),
+        autoExposeNewTables: true,
+        observe: () => {},
+      }),
+    );
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  project.provide(
+    'logins',
+    JSON.stringify(Object.fromEntries(loginRoles.map((role) => [role, server.login(role)]))),
+  );
+  return async () => {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+}

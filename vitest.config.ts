@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts'],
+    exclude: ['test/soak/**', '**/node_modules/**'],
+    // Tests start real Postgres servers and browsers: the bound is against hangs, not for speed.
+    globalSetup: ['test/harness/global-setup.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Two workers on the two cores that the project plans for; each file that wants a server starts its own.
+    maxWorkers: 2,
+  },
+});
