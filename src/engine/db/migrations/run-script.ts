@@ -1,0 +1,395 @@
+// In charge of: running one script. In one transaction where it can be, else unit by unit, each remembered, so that the next run goes on behind the last.
+import { createHash } from 'node:crypto';
+import type { Client } from 'pg';
+import { errorCode, OperatorError } from '../../../base/errors.ts';
+import { Batch } from './batch.ts';
+import { checkCommands } from './commands.ts';
+import { type Failed, fieldsOf, ScriptError } from './failure.ts';
+import { finishInterrupted, repairIndex } from './interrupted.ts';
+import { isCandidate, loadParser, recognise, standInFor } from './privileged.ts';
+import type { Progress } from './progress.ts';
+import { type Piece, scriptPieces } from './script.ts';
+import type { MigrationSession } from './session.ts';
+import { endsInCommit, isLeftOpen, type Lessons, noLessons, type Unit, unitsOf } from './units.ts';
+
+export interface Script {
+  /** As people know it: `supabase/migrations/20240101000000_films.sql`. Also the key of its progress. */
+  readonly file: string;
+  readonly text: string;
+  /** Writes down that the script is through, in the transaction of its last unit. */
+  readonly record: (client: Client) => Promise<void>;
+}
+
+export interface ScriptReport {
+  /** Statements that ran as `supabase_admin`. */
+  readonly elevated: number;
+  /** Statements left out, each a sentence. */
+  readonly leftOut: readonly string[];
+  /** Units it took; 1 is one transaction. */
+  readonly units: number;
+  /** Whether it went on where an earlier run had stopped. */
+  readonly resumed: boolean;
+}
+
+/** A piece as it is sent. */
+interface Prepared {
+  readonly piece: Piece;
+  readonly index: number;
+  readonly sent: string;
+  /** Sent as it stands, so that a position in it is one in the script. */
+  readonly asIs: boolean;
+}
+
+/**
+ * Runs a script in a fresh session.
+ * @throws ScriptError when a statement is refused; what it leaves behind is in the hint. OperatorError when the script needs
+ * psql, does not end its transaction, or was changed where it is done already.
+ */
+export async function runScript(
+  session: MigrationSession,
+  progress: Progress,
+  script: Script,
+): Promise<ScriptReport> {
+  const pieces = scriptPieces(script.text);
+  checkCommands(script.file, script.text, pieces);
+  await session.refresh();
+  const { prepared, elevated, leftOut } = await prepare(session, script, pieces);
+  const known = progress.of(script.file);
+  let done = known?.piecesDone ?? 0;
+  if (done > 0 && known?.digest !== digestOf(script.text, pieces, done)) {
+    throw new OperatorError(
+      `"${script.file}" was changed in its first ${done} statements, which are done already.`,
+      `Put them back as they were and change only what follows; or, if you have set the database right by hand, delete the row of this file from _millrace.migration_progress.`,
+    );
+  }
+  const facts = { script, pieces, prepared, session, progress };
+  let lessons: Lessons = { ...noLessons, separate: asksForNoTransaction(script.text) };
+  let count = 0;
+  try {
+    if (
+      known?.running !== undefined &&
+      (await finishInterrupted(session.client, textOf(script, pieces, known.running)))
+    ) {
+      done = known.running + 1;
+    }
+    let units = unitsOf(pieces, lessons, done);
+    while (units.length > 0) {
+      const unit = units[0]!;
+      const last = units.length === 1;
+      try {
+        await runUnit(facts, unit, last, done > 0 || !last);
+      } catch (failed) {
+        const learnt = isFailed(failed) ? learn(lessons, unit, failed, script.text, pieces) : undefined;
+        if (learnt === undefined) throw failed;
+        lessons = learnt;
+        units = unitsOf(pieces, lessons, done);
+        continue;
+      }
+      count += 1;
+      done = unit.to;
+      units = units.slice(1);
+      if (units.length === 0) return { elevated, leftOut, units: count, resumed: known !== undefined };
+    }
+    await recordAlone(facts, known !== undefined);
+    return { elevated, leftOut, units: count, resumed: known !== undefined };
+  } catch (failed) {
+    if (!isFailed(failed)) throw failed;
+    throw new ScriptError(
+      { file: script.file, text: script.text, pieces, left: leftBehind(pieces, done) },
+      failed,
+    );
+  }
+}
+
+interface Facts {
+  readonly script: Script;
+  readonly pieces: readonly Piece[];
+  readonly prepared: readonly Prepared[];
+  readonly session: MigrationSession;
+  readonly progress: Progress;
+}
+
+/** Runs one unit and remembers it: in the same transaction where there is one. `tracked`: the script takes more than one unit. */
+async function runUnit(facts: Facts, unit: Unit, last: boolean, tracked: boolean): Promise<void> {
+  const { script, pieces, session, progress } = facts;
+  const { client } = session;
+  const parts = facts.prepared.filter(({ index }) => index >= unit.from && index < unit.to);
+  const remember = async (): Promise<void> => {
+    if (last) {
+      if (tracked) await progress.forget(client, script.file);
+      await script.record(client);
+    } else {
+      await progress.save(client, script.file, unit.to, digestOf(script.text, pieces, unit.to));
+    }
+  };
+
+  if (unit.kind === 'alone') {
+    const text = textOf(script, pieces, unit.from);
+    await progress.begin(client, script.file, unit.from, digestOf(script.text, pieces, unit.from));
+    try {
+      await runParts(client, parts, '', '');
+    } catch (failed) {
+      // What Postgres leaves of an index that could not be built is in the way of the next attempt.
+      await repairIndex(client, text);
+      await progress.stop(client, script.file, unit.from);
+      throw failed;
+    }
+    await inTransaction(client, remember);
+    return;
+  }
+
+  if (isLeftOpen(pieces, unit)) {
+    throw new OperatorError(
+      `"${script.file}" begins a transaction that it does not end.`,
+      'Add a COMMIT at its end, or take the BEGIN out: a migration runs in a transaction anyway.',
+    );
+  }
+  const theirs = unit.kind === 'theirs';
+  const commit = theirs ? parts.at(-1) : undefined;
+  try {
+    // The role goes back to the session's own, or a script that changes it could not be recorded.
+    await runParts(
+      client,
+      commit === undefined ? parts : parts.slice(0, -1),
+      theirs ? '' : 'begin',
+      'reset role',
+    );
+    if (theirs && !endsInCommit(pieces, unit)) {
+      await runParts(client, commit === undefined ? [] : [commit], '', '');
+      await inTransaction(client, remember);
+      return;
+    }
+    await remember();
+    await runParts(client, commit === undefined ? [] : [commit], '', commit === undefined ? 'commit' : '');
+  } catch (failed) {
+    await rollback(client);
+    throw isFailed(failed)
+      ? failed
+      : ({ error: failed, piece: undefined, offset: undefined } satisfies Failed);
+  }
+}
+
+/** Sends pieces in as few messages as can be, between `before` and `after`. @throws Failed */
+async function runParts(
+  client: Client,
+  parts: readonly Prepared[],
+  before: string,
+  after: string,
+): Promise<void> {
+  const runs = runsOf(parts);
+  const head = before === '' ? '' : `${before};\n`;
+  if (runs.length === 0) {
+    if (head + after !== '') await runBatch(client, [], head, after);
+    return;
+  }
+  for (const [number, run] of runs.entries()) {
+    await runBatch(client, run, number === 0 ? head : '', number === runs.length - 1 ? after : '');
+  }
+}
+
+/** One message can hold many statements; but what changes how strings are read ends it. */
+function runsOf(parts: readonly Prepared[]): readonly (readonly Prepared[])[] {
+  const runs: Prepared[][] = [];
+  let current: Prepared[] | undefined;
+  for (const part of parts) {
+    if (current === undefined) {
+      current = [];
+      runs.push(current);
+    }
+    current.push(part);
+    const { piece } = part;
+    if (
+      piece.kind === 'statement' &&
+      piece.words[0] === 'SET' &&
+      piece.words.includes('STANDARD_CONFORMING_STRINGS')
+    ) {
+      current = undefined;
+    }
+  }
+  return runs;
+}
+
+async function runBatch(
+  client: Client,
+  parts: readonly Prepared[],
+  head: string,
+  tail: string,
+): Promise<void> {
+  // A semicolon behind it would not make two statements of one; but what stands alone is sent alone.
+  const alone = parts.length === 1 && head === '' && tail === '';
+  const starts: number[] = [];
+  let text = head;
+  for (const part of parts) {
+    starts.push(text.length);
+    text += alone ? part.sent : `${part.sent};\n`;
+  }
+  const copies = parts.flatMap(({ piece }) => (piece.kind === 'copy' ? [piece.data] : []));
+  const batch = new Batch(text + tail, copies);
+  client.query(batch);
+  try {
+    await batch.done;
+  } catch (error) {
+    throw locate(error, batch, parts, starts, text, head === '' ? 0 : 1);
+  }
+}
+
+/** Which piece an error is about: the one at the position that Postgres gives, or else the first that was not completed. */
+function locate(
+  error: unknown,
+  batch: Batch,
+  parts: readonly Prepared[],
+  starts: readonly number[],
+  text: string,
+  headStatements: number,
+): Failed {
+  const fields = fieldsOf(error);
+  if (fields.position !== undefined) {
+    const at = unitsFromCharacters(text, Number(fields.position) - 1);
+    const found = starts.findLastIndex((start) => start <= at);
+    const part = parts[found];
+    if (part !== undefined) {
+      const offset = part.asIs ? Math.min(part.piece.start + at - starts[found]!, part.piece.end) : undefined;
+      return { error, piece: part.index, offset };
+    }
+  }
+  const part = parts[Math.min(Math.max(0, batch.completed - headStatements), parts.length - 1)];
+  if (part === undefined) return { error, piece: undefined, offset: undefined };
+  // A statement that ran inside of run_privileged says where in it the error is.
+  const inner =
+    !part.asIs && fields.internalPosition !== undefined && fields.internalQuery !== undefined
+      ? part.piece.start + unitsFromCharacters(fields.internalQuery, Number(fields.internalPosition) - 1)
+      : undefined;
+  return { error, piece: part.index, offset: inner };
+}
+
+/** What a refusal teaches about cutting the script, when everything of the unit is undone and it can be tried again. */
+function learn(
+  lessons: Lessons,
+  unit: Unit,
+  failed: Failed,
+  text: string,
+  pieces: readonly Piece[],
+): Lessons | undefined {
+  if (unit.kind !== 'ours') return undefined;
+  const code = errorCode(failed.error);
+  if (code === unsafeNewEnumValue && !lessons.commitEnumValues) return { ...lessons, commitEnumValues: true };
+  const { piece } = failed;
+  if (piece === undefined || lessons.alone.has(piece)) return undefined;
+  const isRefusedInTransaction = code === activeTransaction || code === invalidTermination;
+  if (!isRefusedInTransaction || isTransactionSetting(text, pieces[piece])) return undefined;
+  return { ...lessons, alone: new Set([...lessons.alone, piece]) };
+}
+
+/** `set transaction` too late is refused with the same code, and would do nothing alone. */
+function isTransactionSetting(text: string, piece: Piece | undefined): boolean {
+  return piece !== undefined && /^set\s/i.test(text.slice(piece.start, piece.end));
+}
+
+/** Makes each piece ready to be sent: registered where it needs `supabase_admin`, dropped where a stand-in takes its place. */
+async function prepare(session: MigrationSession, script: Script, pieces: readonly Piece[]) {
+  const recognised = pieces.some(isCandidate) ? await recogniseAll(script, pieces) : [];
+  const standIns = recognised.flatMap(({ index, privileged }) => {
+    const standIn = standInFor(privileged);
+    return standIn === undefined ? [] : [{ index, standIn }];
+  });
+  const missing = await session.missingExtensions(standIns.map(({ standIn }) => standIn.name));
+  const dropped = new Map(
+    standIns.filter(({ standIn }) => missing.has(standIn.name)).map(({ index, standIn }) => [index, standIn]),
+  );
+  const toRegister = recognised.filter(({ index }) => !dropped.has(index));
+  const registered = toRegister.length === 0 ? [] : await session.register(toRegister);
+  const nonces = new Map(registered.map(({ nonce }, at) => [toRegister[at]!.index, nonce]));
+
+  const prepared = pieces.flatMap((piece, index): Prepared[] => {
+    if (piece.kind === 'command' || dropped.has(index)) return [];
+    const nonce = nonces.get(index);
+    if (nonce === undefined)
+      return [{ piece, index, sent: script.text.slice(piece.start, piece.end), asIs: true }];
+    const sent = `select _millrace.run_privileged('${nonce}', pg_catalog.current_setting('search_path'))`;
+    return [{ piece, index, sent, asIs: false }];
+  });
+  const leftOut = [...new Map([...dropped.values()].map((standIn) => [standIn.name, standIn])).values()].map(
+    ({ name, sentence }) =>
+      `The extension "${name}" was left out: this PostgreSQL does not have it. ${sentence}`,
+  );
+  return { prepared, elevated: registered.length, leftOut };
+}
+
+async function recogniseAll(script: Script, pieces: readonly Piece[]) {
+  await loadParser();
+  return pieces.flatMap((piece, index) => {
+    if (!isCandidate(piece)) return [];
+    const statement = script.text.slice(piece.start, piece.end);
+    const privileged = recognise(statement);
+    return privileged === undefined ? [] : [{ index, statement, privileged }];
+  });
+}
+
+async function recordAlone({ session, script, progress }: Facts, tracked: boolean): Promise<void> {
+  await inTransaction(session.client, async () => {
+    if (tracked) await progress.forget(session.client, script.file);
+    await script.record(session.client);
+  });
+}
+
+async function inTransaction(client: Client, work: () => Promise<void>): Promise<void> {
+  await client.query('reset role; begin');
+  try {
+    await work();
+    await client.query('commit');
+  } catch (error) {
+    await rollback(client);
+    throw { error, piece: undefined, offset: undefined } satisfies Failed;
+  }
+}
+
+/** A session that is gone has rolled back by itself. */
+async function rollback(client: Client): Promise<void> {
+  await client.query('rollback').catch(() => {});
+}
+
+function isFailed(value: unknown): value is Failed {
+  return typeof value === 'object' && value !== null && 'error' in value && 'piece' in value;
+}
+
+function textOf(script: Script, pieces: readonly Piece[], index: number): string {
+  const piece = pieces[index];
+  return piece === undefined ? '' : script.text.slice(piece.start, piece.end);
+}
+
+function digestOf(text: string, pieces: readonly Piece[], done: number): string {
+  const hash = createHash('sha256');
+  for (const piece of pieces.slice(0, done)) {
+    hash.update(text.slice(piece.start, piece.end)).update('\0');
+    if (piece.kind === 'copy') hash.update(piece.data).update('\0');
+  }
+  return hash.digest('hex');
+}
+
+function leftBehind(pieces: readonly Piece[], done: number): string {
+  if (done === 0) return 'Nothing of the file was applied.';
+  const count = pieces.slice(0, done).filter((piece) => piece.kind !== 'command').length;
+  return `The file cannot run in one transaction: its first ${count} ${count === 1 ? 'statement is' : 'statements are'} done and will not run again; the next run goes on with what follows.`;
+}
+
+/** Offset in UTF-16 units of a character that Postgres counts. */
+function unitsFromCharacters(text: string, characters: number): number {
+  let at = 0;
+  for (let left = characters; left > 0 && at < text.length; left -= 1) {
+    at += text.codePointAt(at)! > 0xffff ? 2 : 1;
+  }
+  return at;
+}
+
+/** The directive of `supabase db diff`. Source: supabase/cli 3.1.0, the first line that it reads. */
+function asksForNoTransaction(text: string): boolean {
+  const first = (text.startsWith('\ufeff') ? text.slice(1) : text).split('\n', 1)[0] ?? '';
+  return first.replace(/\r$/, '') === '-- pg-delta: transaction=false';
+}
+
+/** `ALTER TYPE … ADD VALUE` and its use in one transaction. Source: PostgreSQL manual, appendix "Error Codes". */
+const unsafeNewEnumValue = '55P04';
+/** "… cannot run inside a transaction block". */
+const activeTransaction = '25001';
+/** COMMIT inside a procedure or DO block that was called in a transaction. */
+const invalidTermination = '2D000';
