@@ -34,7 +34,7 @@ afterAll(() => rm(folder, { recursive: true }));
 function options(more: Partial<Parameters<typeof exampleRoutes>[0]>) {
   return {
     directory: join(folder, 'web'),
-    url: 'http://127.0.0.1:54321',
+    url: () => 'http://127.0.0.1:54321',
     publishableKey: 'sb_publishable_example',
     jwtSecret: 'a public constant',
     supabaseJsFile: join(folder, 'supabase.js'),

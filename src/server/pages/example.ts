@@ -7,8 +7,8 @@ import { errorCode } from '../../base/errors.ts';
 export interface ExampleOptions {
   /** The project's `web/` folder. Nothing outside it is ever read, not through a link either. */
   readonly directory: string;
-  /** Where the page finds the API: `http://127.0.0.1:54321`. */
-  readonly url: string;
+  /** Where the page finds the API: `http://127.0.0.1:54321`. A function, because the port is known only when it is open. */
+  readonly url: () => string;
   readonly publishableKey: string;
   /** Only the public development secret. Left out, the page cannot play somebody. */
   readonly jwtSecret?: string | undefined;
@@ -46,7 +46,7 @@ export function exampleRoutes(options: ExampleOptions): Hono {
 
 /** Where the page finds the API, with which key. On this machine under whichever loopback name or forwarded port it was asked. */
 function pageConfig(options: ExampleOptions, host: string | undefined): Readonly<Record<string, string>> {
-  const url = host !== undefined && loopbackHost.test(host) ? `http://${host}` : options.url;
+  const url = host !== undefined && loopbackHost.test(host) ? `http://${host}` : options.url();
   const config = { url, publishableKey: options.publishableKey };
   return options.jwtSecret === undefined ? config : { ...config, jwtSecret: options.jwtSecret };
 }
@@ -87,7 +87,7 @@ async function answerFile(c: Context, options: ExampleOptions, file: string | un
   if (body === undefined || type === undefined) return c.text('There is no such file here.\n', 404);
   c.header('content-type', type);
   if (type.startsWith('text/html'))
-    c.header('content-security-policy', pagePolicy(options.url, c.req.header('host')));
+    c.header('content-security-policy', pagePolicy(options.url(), c.req.header('host')));
   return c.body(body);
 }
 
