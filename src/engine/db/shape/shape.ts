@@ -1,17 +1,18 @@
 // In charge of: bringing a database into the shape that Supabase projects expect. Numbered files, forward only, each in a transaction of its own.
-import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import type { Client } from 'pg';
 import { errorCode, errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
+import { scramVerifier } from './password.ts';
+import { checkRights } from './rights.ts';
 
 export interface ShapeOptions {
   /** A server that Millrace does not run: its database keeps its owner, its roles keep what they are. */
   readonly external: boolean;
-  /** The password of a role that logs in, for the roles that are made now; undefined: it has none and cannot log in by password. */
+  /** The password of a role, for those that are made now; undefined: it has none and cannot log in by password. */
   readonly passwordOf: (role: string) => string | undefined;
-  /** Whether tables that `postgres` makes in `public` are open to the API roles without a GRANT. */
+  /** Whether what `postgres` makes in `public` is open to the API roles without a GRANT. */
   readonly autoExposeNewTables: boolean;
   readonly observe: Observe;
 }
@@ -19,94 +20,135 @@ export interface ShapeOptions {
 export interface Shape {
   /** The files that ran now; empty when the database had its shape. */
   readonly applied: readonly string[];
+  /** Roles that Millrace made here, now or earlier; of others it does not know the password. */
+  readonly ownRoles: readonly string[];
+  /** Sentences about what is missing because the session is no superuser; only from the start that shapes the database. */
+  readonly notices: readonly string[];
 }
 
 interface ShapeFile {
   readonly name: string;
   readonly sql: string;
   readonly checksum: string;
-  /** A relation that this file makes; where it is there already, everything in the file is taken to be somebody's, and kept. */
-  readonly adoptWhen: string | undefined;
+  /** SQL that is true where the file must not run: what it makes was there before, or the session may not. */
+  readonly skipWhen: string | undefined;
 }
 
-interface AppliedRow {
-  readonly name: string;
-  readonly checksum: string;
+/** What a shaped database says about itself. */
+interface State {
+  readonly files: Readonly<Record<string, string>>;
+  readonly own_roles: readonly string[];
+  readonly exposes: boolean;
+  /** Whether messages of the day after tomorrow have a partition; null where partitions are not ours to keep. */
+  readonly has_partitions: boolean | null;
 }
 
 /**
- * Brings the database that `client` is connected to into Supabase's shape; does nothing, with one query, when it has it.
+ * Brings the database that `client` is connected to into Supabase's shape; where it has it, this costs one query.
  * Two processes may do this at once: each file is guarded by an advisory lock that ends with its transaction.
+ * The session is a superuser's (of a server of our own: `supabase_admin`), or one that may make roles and schemas.
  * @throws OperatorError when the session lacks the rights, with what to run and as whom; or when a file fails, with its name.
  */
 export async function bootstrapDatabase(client: Client, options: ShapeOptions): Promise<Shape> {
   const files = await loadShapeFiles();
-  const done = await loadApplied(client);
-  const applied: string[] = [];
+  let state = await findState(client);
+  const known = state?.files ?? {};
+  const missing = files.filter((file) => known[file.name] === undefined);
   for (const file of files) {
-    const known = done.get(file.name);
-    if (known === undefined) {
-      if (await applyFile(client, file, options)) applied.push(file.name);
-    } else if (known !== file.checksum) {
+    // A released file never changes; that this one did says that the program and the database are not of one line.
+    if (known[file.name] !== undefined && known[file.name] !== file.checksum) {
       options.observe({ kind: 'shape.changed', level: 'warn', file: file.name });
     }
   }
-  return { applied };
+  const applied: string[] = [];
+  let notices: readonly string[] = [];
+  if (missing.length > 0) {
+    notices = await checkRights(client);
+    const passwords = JSON.stringify(await verifiers(options));
+    for (const file of missing)
+      if (await applyFile(client, file, passwords, options)) applied.push(file.name);
+    state = await findState(client);
+  }
+  if (state === undefined) throw new Error('the shape was applied but cannot be read');
+  if (state.exposes !== options.autoExposeNewTables) {
+    await client.query('select _millrace.expose_new_tables($1)', [options.autoExposeNewTables]);
+  }
+  if (state.has_partitions === false) await client.query('select realtime.keep_message_partitions()');
+  return { applied, ownRoles: state.own_roles, notices };
 }
 
-/** What has been applied, by name; empty in a database that has never been shaped. */
-async function loadApplied(client: Client): Promise<ReadonlyMap<string, string>> {
+/** One query; undefined in a database that has not its whole shape of some version yet. */
+async function findState(client: Client): Promise<State | undefined> {
   try {
-    const { rows } = await client.query<AppliedRow>('select name, checksum from _millrace.migrations');
-    return new Map(rows.map((row) => [row.name, row.checksum]));
+    const { rows } = await client.query<State>(
+      `select (select json_object_agg(name, checksum) from _millrace.migrations) as files,
+              (select coalesce(json_agg(name order by name), '[]') from _millrace.roles) as own_roles,
+              _millrace.exposes_new_tables() as exposes,
+              _millrace.has_message_partitions() as has_partitions`,
+    );
+    return rows[0];
   } catch (error) {
-    if (errorCode(error) === undefinedTable || errorCode(error) === invalidSchemaName) return new Map();
+    const code = errorCode(error);
+    if (code !== undefined && notThereYet.includes(code)) return undefined;
     throw error;
   }
 }
 
 /** Runs one file, unless another process was faster. True when it ran here. */
-async function applyFile(client: Client, file: ShapeFile, options: ShapeOptions): Promise<boolean> {
+async function applyFile(
+  client: Client,
+  file: ShapeFile,
+  passwords: string,
+  options: ShapeOptions,
+): Promise<boolean> {
   await client.query('begin');
   try {
     await client.query(
       `set local lock_timeout = '${lockTimeoutSeconds}s'; set local statement_timeout = '${statementTimeoutSeconds}s';
-       set local client_min_messages = warning; set local search_path = ''; select pg_advisory_xact_lock(${lockKey})`,
+       set local client_min_messages = error; set local search_path = ''; select pg_advisory_xact_lock(${lockKey})`,
     );
-    if ((await exists(client, '_millrace.migrations')) && (await loadApplied(client)).has(file.name)) {
+    if (await isApplied(client, file)) {
       await client.query('commit');
       return false;
     }
-    await client.query(
-      "select set_config('millrace.external', $1, true), set_config('millrace.verifiers', $2, true)",
-      [String(options.external), JSON.stringify(await verifiers(options))],
+    const { rows } = await client.query<{ skip: boolean }>(
+      `select set_config('millrace.external', $1, true), set_config('millrace.verifiers', $2, true),
+         ${file.skipWhen ?? 'false'} as skip`,
+      [String(options.external), passwords],
     );
-    const adopted = file.adoptWhen !== undefined && (await exists(client, file.adoptWhen));
-    if (!adopted) await client.query(file.sql);
-    await client.query('reset role');
-    await client.query('insert into _millrace.migrations (name, checksum, adopted) values ($1, $2, $3)', [
+    const skipped = rows[0]!.skip;
+    if (!skipped) await client.query(`${file.sql}\n;reset role`);
+    await client.query('insert into _millrace.migrations (name, checksum, skipped) values ($1, $2, $3)', [
       file.name,
       file.checksum,
-      adopted,
+      skipped,
     ]);
     await client.query('commit');
-    options.observe({ kind: adopted ? 'shape.adopted' : 'shape.applied', level: 'debug', file: file.name });
-    return true;
+    options.observe({
+      kind: skipped ? 'shape.skipped' : 'shape.applied',
+      level: 'debug',
+      file: file.name,
+    });
+    return !skipped;
   } catch (error) {
-    await client.query('rollback');
+    // When the connection is lost the transaction is undone without us.
+    await client.query('rollback').catch(() => {});
     throw new OperatorError(
-      `The database could not be brought into shape: "${file.name}" failed with: ${errorMessage(error)}`,
-      'Nothing of that file is left behind. Put right what the message names, and start again.',
+      `The database could not be brought into shape: "${file.name}" failed: ${errorMessage(error)}`,
+      'Nothing of that file was kept. Put right what the message names, and start again.',
       error,
     );
   }
 }
 
-async function exists(client: Client, relation: string): Promise<boolean> {
-  const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [
-    relation,
-  ]);
-  return rows[0]?.there === true;
+/** Asked under the lock; in a transaction, so a table that is not there must not be an error. */
+async function isApplied(client: Client, file: ShapeFile): Promise<boolean> {
+  const table = await client.query<{ there: boolean }>(
+    "select to_regclass('_millrace.migrations') is not null as there",
+  );
+  if (!table.rows[0]!.there) return false;
+  const { rowCount } = await client.query('select from _millrace.migrations where name = $1', [file.name]);
+  return rowCount === 1;
 }
 
 async function loadShapeFiles(): Promise<readonly ShapeFile[]> {
@@ -116,12 +158,11 @@ async function loadShapeFiles(): Promise<readonly ShapeFile[]> {
     names.map(async (name) => {
       const sql = await readFile(new URL(name, folder), 'utf8');
       const checksum = createHash('sha256').update(sql).digest('hex');
-      return { name, sql, checksum, adoptWhen: /^-- adopt when: (\S+)$/m.exec(sql)?.[1] };
+      return { name, sql, checksum, skipWhen: /^-- skip when: (.+)$/m.exec(sql)?.[1] };
     }),
   );
 }
 
-/** The passwords as Postgres keeps them, so that no statement and no log ever holds one in the clear. */
 async function verifiers(options: ShapeOptions): Promise<Readonly<Record<string, string>>> {
   const entries = await Promise.all(
     loginRoles.map(async (role) => {
@@ -132,27 +173,12 @@ async function verifiers(options: ShapeOptions): Promise<Readonly<Record<string,
   return Object.fromEntries(entries.flat());
 }
 
-/**
- * A password as `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>`. Postgres prepares it with SASLprep; passwords
- * of printable ASCII are not changed by that. Source: PostgreSQL "pg_authid", RFC 5802 section 3.
- */
-async function scramVerifier(password: string): Promise<string> {
-  const salt = randomBytes(16);
-  const salted = await derive(password, salt, scramIterations, 32, 'sha256');
-  const clientKey = createHmac('sha256', salted).update('Client Key').digest();
-  const storedKey = createHash('sha256').update(clientKey).digest('base64');
-  const serverKey = createHmac('sha256', salted).update('Server Key').digest('base64');
-  return `SCRAM-SHA-256$${scramIterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
-}
-
-const derive = promisify(pbkdf2);
-const scramIterations = 4096;
 /** Any number that nobody else uses in this database: "millrace" in ASCII. */
 const lockKey = '7883951835720016741';
 const lockTimeoutSeconds = 30;
 const statementTimeoutSeconds = 60;
-const undefinedTable = '42P01';
-const invalidSchemaName = '3F000';
+/** undefined_table, invalid_schema_name, undefined_function */
+const notThereYet: readonly string[] = ['42P01', '3F000', '42883'];
 
 /** The roles of sql/0001-roles.sql that may log in. */
 const loginRoles: readonly string[] = [

@@ -1,5 +1,5 @@
 -- The roles, who may become whom, and the schema in which Millrace keeps its own state.
--- Only what is missing is made: a role that is there keeps its attributes, its settings and its password.
+-- Only what is missing is made: a role that is there keeps its attributes, its settings, its password and its memberships.
 -- Source: supabase/postgres migrations/db/init-scripts and migrations/db/migrations, as their outcome stands in
 -- nix/tests/expected/roles.out and z_17_roles.out (2026-05). Left out on purpose: `session_preload_libraries`
 -- (supautils and safeupdate are not in these binaries), `supabase_privileged_role` (it is a part of supautils).
@@ -27,10 +27,10 @@ comment on schema _millrace is 'Millrace''s own state. Never exposed; left out o
 create table _millrace.migrations (
   name text primary key,
   checksum text not null,
-  adopted boolean not null default false,
+  skipped boolean not null default false,
   applied_at timestamptz not null default now()
 );
-comment on table _millrace.migrations is 'The shape files that this database has taken in. Adopted: what the file makes was already there, so it did not run.';
+comment on table _millrace.migrations is 'The shape files that this database has taken in. Skipped: what the file makes was there before, or needs a superuser.';
 
 create table _millrace.roles (
   name text primary key,
@@ -39,11 +39,15 @@ create table _millrace.roles (
 comment on table _millrace.roles is 'The roles that Millrace made. It knows their passwords, and changes no others.';
 insert into _millrace.roles (name)
   select current_setting('millrace.made_first') where current_setting('millrace.made_first', true) <> '';
+-- In a server of our own the superuser that initdb made is ours too.
+insert into _millrace.roles (name)
+  select current_user where current_user = 'supabase_admin' and current_setting('millrace.external', true) is distinct from 'true';
 
 create function _millrace.may_grant(role_name text) returns boolean
   language sql stable set search_path = ''
   as $$
     select me.rolsuper
+        -- Before PostgreSQL 16 CREATEROLE alone sufficed.
         or (me.rolcreaterole and current_setting('server_version_num')::int < 160000 and not it.rolsuper)
         or pg_catalog.pg_has_role(me.oid, it.oid, 'member with admin option')
     from pg_catalog.pg_roles as me, pg_catalog.pg_roles as it
@@ -99,12 +103,28 @@ begin
     end if;
     execute format('create role %I with %s', wanted.name, attributes);
     insert into _millrace.roles (name) values (wanted.name);
-    -- Whoever is no superuser must be a member to hand objects to the role and to write in its name.
-    if not me.rolsuper then
+  end loop;
+  if verifiers ? 'supabase_admin' and me.rolname = 'supabase_admin'
+    and exists (select from _millrace.roles where name = 'supabase_admin')
+  then
+    execute format('alter role supabase_admin password %L', verifiers ->> 'supabase_admin');
+  end if;
+  -- Whoever is no superuser must be a member to hand objects to a role and to act in its name.
+  if not me.rolsuper then
+    for wanted in
+      select rolname as name from pg_catalog.pg_roles
+      where rolname <> me.rolname
+        and (
+          exists (select from _millrace.roles where name = rolname)
+          or rolname in ('postgres', 'supabase_auth_admin', 'supabase_storage_admin', 'supabase_realtime_admin', 'supabase_functions_admin')
+        )
+        and not pg_catalog.pg_has_role(me.oid, oid, case when version >= 160000 then 'set' else 'member' end)
+        and _millrace.may_grant(rolname)
+    loop
       execute format('grant %I to current_user', wanted.name)
         || case when version >= 160000 then ' with inherit true, set true' else '' end;
-    end if;
-  end loop;
+    end loop;
+  end if;
 end
 $roles$;
 
@@ -178,6 +198,8 @@ begin
       ('pg_use_reserved_connections', 'supabase_realtime_admin',    'inherited')
     ) as membership (role, member, kind)
     where exists (select from pg_catalog.pg_roles where rolname = role)
+      -- Between two roles that were there before, whoever made them has decided.
+      and exists (select from _millrace.roles where name in (role, member))
       and _millrace.may_grant(role)
       and member <> current_user
       and role <> current_user
@@ -188,7 +210,6 @@ begin
         and (admin_option or wanted.kind <> 'admin')
     );
     options := case
-      -- Before 16 there was no ADMIN on roles for this purpose: CREATEROLE alone sufficed to alter them.
       when version < 160000 then ''
       when wanted.kind = 'admin' then ' with admin option'
       when wanted.kind = 'rights' then ' with inherit true, set false'

@@ -7,7 +7,7 @@ do $database$
 declare
   name text := current_database();
 begin
-  if current_setting('millrace.external', true) <> 'true' then
+  if current_setting('millrace.external', true) is distinct from 'true' then
     execute format('alter database %I owner to postgres', name);
   end if;
   execute format('grant all on database %I to postgres, dashboard_user', name);
@@ -62,7 +62,7 @@ begin
 end
 $public$;
 
--- Default privileges. Whoever may not act for a role leaves that role's defaults alone.
+-- Default privileges, of the roles that were made here; who had a role before has decided about its own.
 do $defaults$
 declare
   wanted record;
@@ -79,7 +79,8 @@ begin
       ('supabase_admin',      'graphql_public', 'postgres, anon, authenticated, service_role', ''),
       ('supabase_admin',      'supabase_functions', 'postgres, anon, authenticated, service_role', '')
     ) as acl (role, schema, grantees, hand_on)
-    where pg_catalog.pg_has_role(current_user, role, 'usage')
+    where exists (select from _millrace.roles where name = role)
+      and pg_catalog.pg_has_role(current_user, role, 'usage')
   loop
     execute format('alter default privileges for role %I in schema %I grant all on tables to %s%s', wanted.role, wanted.schema, wanted.grantees, wanted.hand_on);
     execute format('alter default privileges for role %I in schema %I grant all on sequences to %s%s', wanted.role, wanted.schema, wanted.grantees, wanted.hand_on);
@@ -94,7 +95,7 @@ declare
   wanted record;
 begin
   for wanted in
-    select distinct on (available.name) available.name
+    select distinct available.name
     from pg_catalog.pg_available_extension_versions as available
     where available.name in ('pgcrypto', 'uuid-ossp', 'pg_stat_statements')
       and not exists (select from pg_catalog.pg_extension where extname = available.name)
@@ -115,7 +116,9 @@ do $publication$
 begin
   if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
     create publication supabase_realtime;
-    alter publication supabase_realtime owner to postgres;
+    if pg_catalog.has_database_privilege('postgres', current_database(), 'create') then
+      alter publication supabase_realtime owner to postgres;
+    end if;
   end if;
 end
 $publication$;

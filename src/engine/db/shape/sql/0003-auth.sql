@@ -1,5 +1,5 @@
 -- Schema auth: users, their identities, sessions and factors, with the columns that projects reference.
--- adopt when: auth.users
+-- skip when: to_regclass('auth.users') is not null
 -- Source: supabase/auth migrations/ up to 20260625000000, their final state; names, columns, types, constraints and
 -- indexes are its interface. Privileges also from supabase/postgres migrations/db.
 

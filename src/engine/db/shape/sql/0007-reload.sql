@@ -1,4 +1,5 @@
 -- DDL tells every process that the catalog has changed: NOTIFY pgrst, 'reload schema'. Only a superuser can make event triggers.
+-- skip when: to_regprocedure('extensions.pgrst_ddl_watch()') is not null or not (select rolsuper from pg_roles where rolname = current_user)
 -- Source: supabase/postgres migrations/db/migrations/20260923021047_update_pgrst_watch_triggers.sql and its test
 -- nix/tests/expected/pgrst_watch_triggers.out; PostgREST docs "Schema Cache", "Automatic Schema Cache Reloading".
 
@@ -57,11 +58,5 @@ end
 $$;
 comment on function extensions.pgrst_drop_watch() is 'Says that the catalog has changed, after DROP.';
 
-do $triggers$
-begin
-  if (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
-    create event trigger pgrst_ddl_watch on ddl_command_end execute function extensions.pgrst_ddl_watch();
-    create event trigger pgrst_drop_watch on sql_drop execute function extensions.pgrst_drop_watch();
-  end if;
-end
-$triggers$;
+create event trigger pgrst_ddl_watch on ddl_command_end execute function extensions.pgrst_ddl_watch();
+create event trigger pgrst_drop_watch on sql_drop execute function extensions.pgrst_drop_watch();
