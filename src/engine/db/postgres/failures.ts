@@ -55,7 +55,9 @@ export function explainFailure(
       all,
     )
   ) {
-    const reason = complaints.findLast((entry) => !/contains errors/.test(entry.message));
+    const reason = complaints.find((entry) =>
+      /invalid value for|unrecognized|out of range|must be|valid range/.test(entry.message),
+    );
     return new OperatorError(
       `${what}: ${reason?.message ?? all}.`,
       'Look at [db.settings] in supabase/config.toml.',

@@ -94,7 +94,7 @@ export async function initData(
     await rename(fresh, dataFolder);
     await syncFolder(dirname(dataFolder));
   } catch (error) {
-    await rm(fresh, { recursive: true, force: true }).catch(() => {});
+    await rm(fresh, { recursive: true, force: true, maxRetries: 5 }).catch(() => {});
     throw error instanceof OperatorError || options.signal?.aborted
       ? error
       : stateFolderError(state.path, error);

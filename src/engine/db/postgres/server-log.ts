@@ -15,7 +15,7 @@ export interface LogEntry {
 }
 
 export interface ServerLog {
-  /** The last ERROR, FATAL and PANIC entries, and lines in no known form (the loader's), oldest first. */
+  /** The last ERROR, FATAL and PANIC entries, LOG entries that have a code, and lines in no known form (the loader's), oldest first. */
   readonly complaints: readonly LogEntry[];
   /** Milliseconds since 1970 of the last line that the server wrote for itself. */
   readonly lastLineAt: number;
@@ -66,7 +66,9 @@ export function readServerLog(
     const level = levelOf(severity, sqlstate, backend, message);
     if (level === undefined) return;
     latest = { severity, sqlstate, backend, message, detail: undefined, hint: undefined };
-    if (severity === 'ERROR' || severity === 'FATAL' || severity === 'PANIC') add(latest);
+    // What is wrong with the configuration is only a LOG, and has a code.
+    const complains = severity === 'LOG' ? sqlstate !== '00000' : /^(ERROR|FATAL|PANIC)$/.test(severity);
+    if (complains) add(latest);
     observe({ kind: 'postgres.log', level, severity, sqlstate, backend, message, pid: Number(pid ?? 0) });
     onEntry?.(latest);
   };

@@ -1,5 +1,6 @@
 // In charge of: where a project's state lives. `.millrace/` in the project; where root's Postgres, which runs as another user, cannot reach that: under /var/lib/millrace.
 import { createHash, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import {
   chmod,
   chown,
@@ -79,6 +80,13 @@ export async function findStateFolder(place: StatePlace): Promise<string> {
  * @throws OperatorError when it cannot be made or reached, when it is of a newer format, or when `--data` names a folder with something else in it.
  */
 export async function openStateFolder(place: StatePlace): Promise<StateFolder> {
+  // The project itself is not made: a misspelt --project should be heard of.
+  if (place.data === undefined && !existsSync(place.project)) {
+    throw new OperatorError(
+      `The folder "${resolve(place.project)}" does not exist.`,
+      'Make it, or correct its name.',
+    );
+  }
   const wanted = await findStateFolder(place);
   if (!isRoot()) return finish(wanted, place, undefined, []);
   const systemFolder = place.systemFolder ?? systemFolderDefault;
@@ -143,8 +151,7 @@ async function finish(
 
 async function makeFolder(folder: string, place: StatePlace): Promise<void> {
   try {
-    // The project itself is not made: a misspelt --project should be heard of.
-    await mkdir(folder, { recursive: place.data !== undefined || isRoot(), mode: 0o700 }).catch((error) => {
+    await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error) => {
       if (errorCode(error) !== 'EEXIST') throw error;
     });
     const link = await lstat(folder);
@@ -192,12 +199,6 @@ export function stateFolderError(folder: string, error: unknown): OperatorError 
       return new OperatorError(
         `The folder "${folder}" cannot be written by this user.`,
         `${elsewhere}, or start as the user that owns it.`,
-        error,
-      );
-    case 'ENOENT':
-      return new OperatorError(
-        `The folder "${dirname(folder)}" does not exist.`,
-        'Make it, or correct its name.',
         error,
       );
     case 'ENOTDIR':
