@@ -76,7 +76,7 @@ export async function applyProject(options: ApplyOptions): Promise<ApplyReport> 
   await using session = await MigrationSession.open(options.logins, options.observe, options.signal);
   const run = new Run(session, options);
   if (await run.isUpToDate()) return run.report();
-  return withGuard(options.logins.postgres, options.observe, options.signal, () => run.all());
+  return await withGuard(options.logins.postgres, options.observe, options.signal, () => run.all());
 }
 
 /** What is pending, and what does not fit, without changing anything. */
