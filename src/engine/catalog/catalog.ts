@@ -45,6 +45,8 @@ export interface KeyRelationship {
   readonly isSelf: boolean;
   readonly constraint: string;
   readonly columns: readonly ColumnPair[];
+  /** Seen from the table that the foreign key points at. */
+  readonly isReferenced: boolean;
   readonly tableIsView: boolean;
   readonly targetIsView: boolean;
 }
@@ -90,6 +92,7 @@ export interface Parameter {
 
 /** One function; overloads stand beside each other under one name. */
 export interface Routine extends Name {
+  readonly oid: string;
   readonly description: string | null;
   readonly parameters: readonly Parameter[];
   readonly returns: {

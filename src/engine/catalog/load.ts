@@ -165,6 +165,7 @@ function toRoutine(row: Row): Routine {
   return {
     schema: row.schema,
     name: row.name,
+    oid: row.oid,
     description: row.description,
     parameters: row.parameters.map(([name, type, castType, required, variadic]: Row) => ({
       name,
@@ -245,7 +246,9 @@ function collectPrimaryKeys(
     if (row.kind !== 'p') continue;
     found.set(keyOf({ schema: row.relation_schema, name: row.relation_name }), row.columns);
     for (const { view, sources } of views) {
-      const shown = row.attnums.map((attnum: number) => sources.get(viewColumnKey(row.relation_oid, attnum))?.[0]);
+      const shown = row.attnums.map(
+        (attnum: number) => sources.get(viewColumnKey(row.relation_oid, attnum))?.[0],
+      );
       if (shown.includes(undefined)) continue;
       found.set(keyOf(view), [...(found.get(keyOf(view)) ?? []), ...shown]);
     }

@@ -47,10 +47,11 @@ export interface RelationshipFacts {
 }
 
 /** All relationships, by `relationshipKey(table, schema of the target)`, in a fixed order. */
-export function inferRelationships(
-  facts: RelationshipFacts,
-): ReadonlyMap<string, readonly Relationship[]> {
-  const forward = facts.foreignKeys.flatMap((key) => [ownRelationship(key), ...viewRelationships(key, facts)]);
+export function inferRelationships(facts: RelationshipFacts): ReadonlyMap<string, readonly Relationship[]> {
+  const forward = facts.foreignKeys.flatMap((key) => [
+    ownRelationship(key),
+    ...viewRelationships(key, facts),
+  ]);
   const detected: Relationship[] = [
     ...forward,
     ...junctionRelationships(forward, facts.primaryKeys),
@@ -89,6 +90,7 @@ function ownRelationship(key: ForeignKey): KeyRelationship {
     isSelf: key.tableOid === key.targetOid,
     constraint: key.constraint,
     columns: pairs(key.columns, key.targetColumns),
+    isReferenced: false,
     tableIsView: false,
     targetIsView: false,
   };
@@ -109,6 +111,7 @@ function viewRelationships(key: ForeignKey, facts: RelationshipFacts): readonly 
         isSelf: false,
         constraint,
         columns: pairs(columns, key.targetColumns),
+        isReferenced: false,
         tableIsView: true,
         targetIsView: false,
       }),
@@ -121,6 +124,7 @@ function viewRelationships(key: ForeignKey, facts: RelationshipFacts): readonly 
         isSelf: false,
         constraint,
         columns: pairs(key.columns, columns),
+        isReferenced: false,
         tableIsView: false,
         targetIsView: true,
       }),
@@ -134,6 +138,7 @@ function viewRelationships(key: ForeignKey, facts: RelationshipFacts): readonly 
           isSelf: keyOf(a.view) === keyOf(b.view),
           constraint,
           columns: pairs(a.columns, b.columns),
+          isReferenced: false,
           tableIsView: true,
           targetIsView: true,
         }),
@@ -203,6 +208,7 @@ function inverse(relationship: KeyRelationship): KeyRelationship {
     table: relationship.target,
     target: relationship.table,
     columns: relationship.columns.map(([near, far]) => [far, near] as const),
+    isReferenced: true,
     tableIsView: relationship.targetIsView,
     targetIsView: relationship.tableIsView,
   };

@@ -1,0 +1,232 @@
+// In charge of: the whole line of one request: shape → (parse → plan → compile, when the shape is new) → bind → database → answer.
+import type { Catalog } from '../../engine/catalog/catalog.ts';
+import type { CatalogSource } from '../../engine/catalog/source.ts';
+import type { Db, Rows, Work } from '../../engine/db/db.ts';
+import type { Caller } from '../../engine/identity/caller.ts';
+import { bind, type Values } from '../../engine/query/compile/bind.ts';
+import type { Compiled } from '../../engine/query/compile/statement.ts';
+import type { Live } from '../../engine/settings/live.ts';
+import { contextSettings, isolationOf, preRequest } from './context.ts';
+import { describe } from './describe.ts';
+import { keyMismatchOnPut, noMediaType, notSingular, tooManyAffected } from './errors.ts';
+import { inShape, operatorPrefix, parseFilter } from './parse/filter.ts';
+import { splitValueList } from './parse/lexemes.ts';
+import { renderMediaType } from './parse/media-type.ts';
+import { type RowRange, rootRange } from './parse/range.ts';
+import { type ApiRequest, parseRequest } from './parse/request.ts';
+import type { PlanCache } from './plan-cache.ts';
+import { type Description, type Info, type Prepared, prepareInfo, prepareStatement } from './prepare.ts';
+import { type Answer, type Result, respond, respondDescription, respondInfo, resultOf } from './respond.ts';
+import type { RestSettings } from './settings.ts';
+import { limitPlace, offsetPlace, type Shape, shapeOf } from './shape.ts';
+import type { WireRequest } from './wire.ts';
+
+export type AnyPrepared = Prepared | Info | Description;
+
+export interface Rest {
+  readonly db: Db;
+  readonly catalog: CatalogSource;
+  readonly config: Live<RestSettings>;
+  readonly cache: PlanCache<AnyPrepared>;
+}
+
+export interface RequestContext {
+  readonly caller: Caller;
+  readonly signal: AbortSignal | undefined;
+  /** Milliseconds per phase, when they are wanted. */
+  readonly timings: Map<string, number> | undefined;
+}
+
+/** Answers a request. @throws Fault; the errors of the database as they came. */
+export async function answer(rest: Rest, wire: WireRequest, context: RequestContext): Promise<Answer> {
+  const timed = stopwatch(context.timings);
+  const settings = rest.config.now();
+  const catalog = rest.catalog.now();
+  const shape = shapeOf(wire);
+  const prepared = rest.cache.get(shape.key) ?? prepare(rest, wire, shape, catalog, settings, timed);
+  timed('plan');
+  if (prepared.answer === 'info') return respondInfo(prepared);
+  if (prepared.answer === 'describe') {
+    const body = await describe(rest, wire, context, prepared);
+    timed('transaction');
+    return respondDescription(prepared, body);
+  }
+  const range = rangeOf(wire, shape);
+  const work = workOf(wire, shape, range, prepared, context, catalog, settings);
+  const result = await run(rest.db, context.caller, work, prepared, settings);
+  timed('transaction');
+  const answered = respond(prepared, wire.query, range, result);
+  timed('response');
+  return answered;
+}
+
+/** What is known of a shape that was not seen before; kept for the next request of its kind. */
+function prepare(
+  rest: Rest,
+  wire: WireRequest,
+  shape: Shape,
+  catalog: Catalog,
+  settings: RestSettings,
+  timed: (phase: string) => void,
+): AnyPrepared {
+  const request = parseRequest(wire, shape, { settings, timezones: catalog.timezones });
+  rangeOf(wire, shape);
+  timed('parse');
+  if (request.action.kind === 'info') return prepareInfo(request, catalog);
+  if (request.action.kind === 'describe') return describeShape(request);
+  const prepared = prepareStatement(request, catalog, settings);
+  // A reload in between would have cleared the cache of what this was made from.
+  if (rest.catalog.now() === catalog) rest.cache.set(shape.key, prepared, prepared.statement.text.length);
+  return prepared;
+}
+
+function rangeOf(wire: WireRequest, shape: Shape): RowRange {
+  return rootRange(shape.limit, shape.offset, wire.method === 'GET' ? wire.headers.range : undefined);
+}
+
+function workOf(
+  wire: WireRequest,
+  shape: Shape,
+  range: RowRange,
+  prepared: Prepared,
+  { caller, signal }: RequestContext,
+  catalog: Catalog,
+  settings: RestSettings,
+): Work & { readonly estimate: Work['statement'] | undefined } {
+  const { values } = shape;
+  values[limitPlace] = range.limit === undefined ? undefined : String(range.limit);
+  values[offsetPlace] = String(range.offset);
+  const before = preRequest(settings);
+  const isolation = isolationOf(caller.role, prepared.isolation, catalog);
+  const facts = { settings: prepared.settings, timezone: prepared.preferences.timezone };
+  return {
+    statement: bound(prepared.statement, values, wire, shape),
+    estimate: prepared.estimate && bound(prepared.estimate, values, wire, shape),
+    settings: contextSettings(wire, caller.role, facts, catalog, settings),
+    readOnly: prepared.readOnly,
+    ...(before === undefined ? {} : { before }),
+    ...(isolation === undefined ? {} : { isolation }),
+    ...(prepared.rollback ? { end: 'rollback' } : {}),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+function bound(statement: Compiled, values: Values, wire: WireRequest, shape: Shape): Work['statement'] {
+  const params = bind(statement.parameters, values, splitValueList);
+  if (params) return { text: statement.text, params };
+  // A list that is none: parsing it says what is wrong with it.
+  for (const { key, value } of shape.pairs) {
+    if (operatorPrefix.test(value)) parseFilter(key, value, inShape);
+  }
+  throw new Error(`the values of ${wire.path} do not fit their statement`);
+}
+
+async function run(
+  db: Db,
+  caller: Caller,
+  work: ReturnType<typeof workOf>,
+  prepared: Prepared,
+  settings: RestSettings,
+): Promise<Result> {
+  if (work.estimate) return runWithEstimate(db, caller, work, work.estimate, prepared, settings);
+  const { refusal } = verdictOf(prepared);
+  if (refusal === undefined) return answerOf(prepared, await db.as(caller, work));
+  if (work.readOnly) {
+    const result = answerOf(prepared, await db.as(caller, work));
+    refusal(result);
+    return result;
+  }
+  const rows = await db.as(caller, {
+    ...work,
+    verdict(found) {
+      refusal(resultOf(found));
+      return work.end ?? 'commit';
+    },
+  });
+  return resultOf(rows);
+}
+
+/** An EXPLAIN answers in lines. */
+function answerOf(prepared: Prepared, rows: Rows): Result {
+  if (prepared.answer !== 'plan') return resultOf(rows);
+  const body = rows.rows.map(([line]) => `${line ?? ''}\n`).join('');
+  return { ...resultOf({ ...rows, rows: [] }), body };
+}
+
+/** What undoes a request whose rows are not what was asked for: looked at before the transaction ends. */
+function verdictOf(prepared: Prepared): { readonly refusal: ((result: Result) => void) | undefined } {
+  const { singular, maxAffected, answer: kind } = prepared;
+  if (kind === 'plan') return { refusal: undefined };
+  if (!singular && maxAffected === undefined && kind !== 'upsert-one') return { refusal: undefined };
+  return {
+    refusal({ page }) {
+      if (kind === 'upsert-one' && page !== 1) throw keyMismatchOnPut();
+      if (singular && page !== 1) throw notSingular(page);
+      if (maxAffected !== undefined && page > maxAffected) throw tooManyAffected(page);
+    },
+  };
+}
+
+/** The planner's estimate of all rows: instead of a count, or when there are more than max_rows. */
+async function runWithEstimate(
+  db: Db,
+  caller: Caller,
+  work: ReturnType<typeof workOf>,
+  statement: Work['statement'],
+  prepared: Prepared,
+  settings: RestSettings,
+): Promise<Result> {
+  const { signal, isolation, readOnly, end, estimate: _, ...step } = work;
+  const options = {
+    ...(signal === undefined ? {} : { signal }),
+    ...(isolation === undefined ? {} : { isolation }),
+    ...(end === undefined ? {} : { end }),
+    readOnly: readOnly ?? false,
+  };
+  return db.transaction(
+    caller,
+    async (next) => {
+      const result = resultOf(await next(step));
+      verdictOf(prepared).refusal?.(result);
+      const plan = await next({ settings: step.settings ?? [], statement });
+      const estimated = estimatedRows(plan);
+      if (prepared.preferences.count === 'planned') return { ...result, total: estimated };
+      const { total } = result;
+      const isMore = settings.maxRows > 0 && total !== undefined && total > settings.maxRows;
+      return isMore ? { ...result, total: Math.max(total, estimated ?? 0) } : result;
+    },
+    options,
+  );
+}
+
+function estimatedRows(plan: Rows): number | undefined {
+  const found = /"Plan Rows":\s*(\d+)/.exec(plan.rows[0]?.[0] ?? '');
+  return found ? Number(found[1]) : undefined;
+}
+
+function describeShape(request: ApiRequest): Description {
+  const known = request.accept.some(
+    (type) =>
+      type.kind === 'any' ||
+      (type.kind === 'known' &&
+        (type.name === 'application/openapi+json' || type.name === 'application/json')),
+  );
+  if (!known) throw noMediaType(request.accept.map(renderMediaType));
+  return {
+    answer: 'describe',
+    schema: request.schema,
+    headOnly: request.headOnly,
+    profile: request.namesSchema ? request.schema : undefined,
+    readOnly: true,
+  };
+}
+
+function stopwatch(timings: Map<string, number> | undefined): (phase: string) => void {
+  if (!timings) return () => {};
+  let since = performance.now();
+  return (phase) => {
+    const now = performance.now();
+    timings.set(phase, (timings.get(phase) ?? 0) + now - since);
+    since = now;
+  };
+}

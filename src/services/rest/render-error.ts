@@ -1,0 +1,81 @@
+// In charge of: any error in the Data API's shape. Source: PostgREST 14.12, src/PostgREST/Error.hs.
+import { Fault } from '../../base/errors.ts';
+import { DatabaseUnavailable } from '../../engine/db/db.ts';
+import { CredentialsRefused, type RefusalReason } from '../../engine/identity/refused.ts';
+import { faultOfPostgres, isPostgresError } from './postgres-errors.ts';
+import { render } from './render.ts';
+import { respondFault } from './respond.ts';
+
+/** `authenticated`: whether the caller has another role than the anonymous one. */
+export function renderError(error: unknown, authenticated = false): Response {
+  return render(respondFault(faultOf(error, authenticated)));
+}
+
+export function faultOf(error: unknown, authenticated: boolean): Fault {
+  if (error instanceof Fault) return error;
+  if (error instanceof CredentialsRefused) return refusedFault(error);
+  if (error instanceof DatabaseUnavailable) return unavailableFault(error);
+  if (isPostgresError(error)) return faultOfPostgres(error, authenticated);
+  return new Fault(
+    { status: 500, code: 'PGRSTX00', message: 'Something went wrong here. The log of the server says what.' },
+    error,
+  );
+}
+
+function unavailableFault(error: DatabaseUnavailable): Fault {
+  const headers = { 'Retry-After': String(error.retryAfterSeconds) };
+  if (error.reason === 'unreachable') {
+    return new Fault(
+      {
+        status: 503,
+        code: 'PGRST000',
+        message: 'Database connection error. Retrying the connection.',
+        details: error.message,
+        headers,
+      },
+      error,
+    );
+  }
+  return new Fault(
+    {
+      status: 504,
+      code: 'PGRST003',
+      message: 'Timed out acquiring connection from connection pool.',
+      headers,
+    },
+    error,
+  );
+}
+
+type Refusal = readonly [code: string, message: string];
+
+const refusals: Readonly<Record<RefusalReason, Refusal>> = {
+  missing: ['PGRST302', 'Anonymous access is disabled'],
+  unknown_key: ['PGRST301', 'Unknown API key'],
+  empty: ['PGRST301', 'Empty JWT is sent in Authorization header'],
+  wrong_parts: ['PGRST301', 'Expected 3 parts in JWT; got '],
+  bad_algorithm: ['PGRST301', 'Wrong or unsupported encoding algorithm'],
+  no_suitable_key: ['PGRST301', 'No suitable key or wrong key type'],
+  bad_signature: ['PGRST301', 'JWT cryptographic operation failed'],
+  claims_not_an_object: ['PGRST303', 'Parsing claims failed'],
+  expired: ['PGRST303', 'JWT expired'],
+  not_yet_valid: ['PGRST303', 'JWT not yet valid'],
+  issued_in_future: ['PGRST303', 'JWT issued at future'],
+  not_in_audience: ['PGRST303', 'JWT not in audience'],
+  exp_not_a_number: ['PGRST303', "The JWT 'exp' claim must be a number"],
+  nbf_not_a_number: ['PGRST303', "The JWT 'nbf' claim must be a number"],
+  iat_not_a_number: ['PGRST303', "The JWT 'iat' claim must be a number"],
+  aud_not_text: ['PGRST303', "The JWT 'aud' claim must be a string or an array of strings"],
+  development_secret: ['PGRST301', 'A development key is only accepted from this machine'],
+};
+
+function refusedFault({ reason, value }: CredentialsRefused): Fault {
+  const [code, words] = refusals[reason];
+  const message = reason === 'wrong_parts' ? words + (value ?? '') : words;
+  const challenge =
+    reason === 'missing'
+      ? 'Bearer'
+      : `Bearer error="invalid_token", error_description=${JSON.stringify(message)}`;
+  const details = reason === 'bad_algorithm' || reason === 'no_suitable_key' ? (value ?? null) : null;
+  return new Fault({ status: 401, code, message, details, headers: { 'WWW-Authenticate': challenge } });
+}

@@ -1,0 +1,42 @@
+// In charge of: the Data API as a service. Tables, views and functions of the exposed schemas over HTTP, as PostgREST 14.12 speaks it.
+import type { CatalogScope } from '../../engine/catalog/load.ts';
+import type { Running, Service } from '../../engine/service/contract.ts';
+import type { AnyPrepared, Rest } from './answer.ts';
+import { openPlanCache } from './plan-cache.ts';
+import { renderError } from './render-error.ts';
+import { restRoutes } from './routes.ts';
+import { type RestSettings, settings } from './settings.ts';
+
+/** What part of the database the catalog has to know for these settings. */
+function catalogScope(config: RestSettings): CatalogScope {
+  return {
+    schemas: config.schemas,
+    extraSearchPath: config.extraSearchPath,
+    hoistedSettings: config.hoistedSettings,
+  };
+}
+
+const mount = '/rest/v1';
+
+export const rest = {
+  name: 'rest',
+  mount,
+  settings,
+  catalogScope,
+  renderError: (error) => renderError(error),
+  async open(ctx, config): Promise<Running> {
+    const opened: Rest = { db: ctx.db, catalog: ctx.catalog, config, cache: openPlanCache<AnyPrepared>() };
+    // What was prepared holds for the catalog and the settings that it was made from.
+    const stops = [
+      ctx.catalog.onChange(() => opened.cache.clear()),
+      config.onChange(() => opened.cache.clear()),
+    ];
+    return {
+      // Sound: the Node request is only used when it is there.
+      routes: restRoutes(opened, mount) as unknown as Running['routes'],
+      async close() {
+        for (const stop of stops) stop();
+      },
+    };
+  },
+} satisfies Service<typeof settings> & { readonly catalogScope: typeof catalogScope };
