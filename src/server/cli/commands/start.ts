@@ -1,0 +1,59 @@
+// In charge of: `millrace start`. Runs until a signal or until the database is gone for good.
+import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
+import { startBackend } from '../../boot.ts';
+import { openLog } from '../../log.ts';
+import { prepare } from '../../prepare.ts';
+import { removeRunFile, writeRunFile } from '../../run-file.ts';
+import type { Invocation } from '../main.ts';
+import { renderReport, reportOf } from '../report.ts';
+
+export async function start(invocation: Invocation): Promise<number> {
+  const { options } = invocation;
+  const prepared = await prepare(invocation);
+  const log = openLog(prepared.serverSettings.now().logLevel, options.json ? 2 : 1);
+  const say = (line: string) => {
+    if (!options.json) console.log(line);
+  };
+  const ending = new AbortController();
+  const asked = waitForSignal(ending);
+  try {
+    const backend = await startBackend(prepared, {
+      observe: log.observe,
+      progress: say,
+      now: Date.now,
+      signal: ending.signal,
+    });
+    // Counted from the start of the process, because that is how long a person waits.
+    const report = reportOf(backend, performance.now());
+    const stateFolder = await findStateFolder({ project: prepared.project.project, data: options.data });
+    await writeRunFile(stateFolder, report);
+    if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+    else {
+      for (const notice of backend.notices) say(`- ${notice}`);
+      say(
+        `\nMillrace serves "${prepared.project.id}" (ready in ${report.READY_MS} ms)\n\n${renderReport(report)}\n\nCtrl-C stops it.\n`,
+      );
+    }
+    const reason = await Promise.race([asked, backend.lost]);
+    if (reason instanceof Error) log.observe({ kind: 'start.lost', level: 'error', error: reason });
+    await backend.stop();
+    await removeRunFile(stateFolder);
+    if (reason instanceof Error) throw reason;
+    return 0;
+  } finally {
+    log.flush();
+  }
+}
+
+/** Resolves at the first SIGINT or SIGTERM. A second one ends the process at once: somebody is in a hurry. */
+function waitForSignal(ending: AbortController): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        if (ending.signal.aborted) process.exit(1);
+        ending.abort(new Error(`stopped by ${signal}`));
+        resolve(signal);
+      });
+    }
+  });
+}

@@ -1,0 +1,43 @@
+// In charge of: `millrace stop`.
+import { errorCode, OperatorError } from '../../../base/errors.ts';
+import { delay } from '../../../base/time.ts';
+import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
+import { findRunning } from '../../run-file.ts';
+import type { Invocation } from '../main.ts';
+import { findProjectFolder } from '../project-folder.ts';
+
+/** A stop drains requests and shuts Postgres down; longer than this and something is wrong. */
+const stopTimeoutMs = 60_000;
+const pollMs = 50;
+
+export async function stop({ options, currentFolder }: Invocation): Promise<number> {
+  const project = await findProjectFolder(options, currentFolder);
+  const stateFolder = await findStateFolder({ project, data: options.data });
+  const running = await findRunning(stateFolder);
+  if (!running) {
+    console.log(`No backend is running for "${project}".`);
+    return 0;
+  }
+  try {
+    process.kill(running.pid, 'SIGTERM');
+  } catch (error) {
+    if (errorCode(error) !== 'EPERM') throw error;
+    throw new OperatorError(
+      `The backend of "${project}" (process ${running.pid}) belongs to another user.`,
+      'Stop it as that user, or as root.',
+      error,
+    );
+  }
+  const until = performance.now() + stopTimeoutMs;
+  while (await findRunning(stateFolder)) {
+    if (performance.now() > until) {
+      throw new OperatorError(
+        `The backend (process ${running.pid}) is still running after ${stopTimeoutMs / 1000} seconds.`,
+        'Its log says what it waits for. `kill -9` loses nothing that was acknowledged.',
+      );
+    }
+    await delay(pollMs);
+  }
+  console.log(`Stopped (process ${running.pid}).`);
+  return 0;
+}

@@ -1,0 +1,87 @@
+// In charge of: the command line as values. Flags beat the environment, which beats config.toml.
+import { parseArgs } from 'node:util';
+import { OperatorError } from '../../base/errors.ts';
+
+export interface Options {
+  readonly command: string;
+  /** What follows the command and is no flag: `keys new`. */
+  readonly rest: readonly string[];
+  readonly project: string | undefined;
+  readonly data: string | undefined;
+  readonly pgBin: string | undefined;
+  readonly only: string | undefined;
+  readonly production: boolean;
+  readonly json: boolean;
+  readonly yes: boolean;
+  readonly help: boolean;
+  readonly version: boolean;
+  readonly seed: boolean;
+  /** Flags that are settings, under their setting's key. */
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+/** Flags that stand for a setting. */
+const settingFlags = {
+  host: 'api.host',
+  port: 'api.port',
+  'db-host': 'db.host',
+  'db-port': 'db.port',
+  'log-level': 'log.level',
+} as const;
+
+/** @throws OperatorError for a flag that does not exist or lacks its value. */
+export function parseOptions(args: readonly string[]): Options {
+  const { values, positionals } = parse(args);
+  const settings = new Map<string, string>();
+  for (const [name, key] of Object.entries(settingFlags)) {
+    // Sound: every flag of settingFlags is declared as text below.
+    const value = values[name as keyof typeof settingFlags];
+    if (value !== undefined) settings.set(key, value);
+  }
+  const [command = '', ...rest] = positionals;
+  return {
+    command,
+    rest,
+    settings,
+    project: values.project,
+    data: values.data,
+    pgBin: values['pg-bin'],
+    only: values.only,
+    production: values.production ?? false,
+    json: values.json ?? false,
+    yes: values.yes ?? false,
+    help: values.help ?? false,
+    version: values.version ?? false,
+    seed: !(values['no-seed'] ?? false),
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        project: { type: 'string' },
+        data: { type: 'string' },
+        'pg-bin': { type: 'string' },
+        only: { type: 'string' },
+        host: { type: 'string' },
+        port: { type: 'string' },
+        'db-host': { type: 'string' },
+        'db-port': { type: 'string' },
+        'log-level': { type: 'string' },
+        production: { type: 'boolean' },
+        json: { type: 'boolean' },
+        yes: { type: 'boolean', short: 'y' },
+        'no-seed': { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+      },
+    });
+  } catch (error) {
+    // parseArgs names the flag; its second sentence is about `--` and confuses here.
+    const message = error instanceof Error ? error.message.split('. ')[0] : String(error);
+    throw new OperatorError(`${message}.`, '`millrace --help` lists commands and flags.', error);
+  }
+}

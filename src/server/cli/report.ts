@@ -1,0 +1,34 @@
+// In charge of: what `start` and `status` print: for people a short table, for programs one line of JSON.
+import type { Backend } from '../boot.ts';
+import type { StatusReport } from '../run-file.ts';
+
+/** The names that `supabase status -o json` uses, then ours. Source: supabase/cli apps/cli-go/internal/status/status.go. */
+export function reportOf(backend: Backend, readyMs: number): StatusReport {
+  return {
+    API_URL: backend.apiUrl,
+    REST_URL: `${backend.apiUrl}/rest/v1`,
+    DB_URL: backend.databaseUrl,
+    PUBLISHABLE_KEY: backend.secrets.keys.publishable,
+    SECRET_KEY: backend.secrets.keys.secret,
+    JWT_SECRET: backend.secrets.jwtSecret,
+    ANON_KEY: backend.secrets.keys.anon,
+    SERVICE_ROLE_KEY: backend.secrets.keys.serviceRole,
+    ENGINE: `${backend.engine} postgresql ${backend.postgresVersion}`,
+    READY_MS: Math.round(readyMs),
+    PID: process.pid,
+  };
+}
+
+const labels: readonly (readonly [label: string, name: string])[] = [
+  ['API', 'API_URL'],
+  ['Data API', 'REST_URL'],
+  ['Database', 'DB_URL'],
+  ['Publishable key', 'PUBLISHABLE_KEY'],
+  ['Secret key', 'SECRET_KEY'],
+  ['Engine', 'ENGINE'],
+];
+
+export function renderReport(report: StatusReport): string {
+  const width = Math.max(...labels.map(([label]) => label.length));
+  return labels.map(([label, name]) => `  ${label.padEnd(width)}  ${report[name]}`).join('\n');
+}

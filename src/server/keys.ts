@@ -1,0 +1,90 @@
+// In charge of: the project's keys and secrets as they stand at start, and where the public development ones are refused.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { JSONWebKeySet, JWK } from 'jose';
+import { errorMessage, OperatorError } from '../base/errors.ts';
+import type { ValuesOf } from '../base/settings.ts';
+import {
+  developmentDatabasePassword,
+  developmentJwtSecret,
+  developmentPublishableKey,
+  developmentSecretKey,
+  developmentSigningKey,
+} from '../engine/identity/development-secrets.ts';
+import { type ApiKeys, signLegacyKey } from '../engine/identity/keys.ts';
+import { publicJwk } from '../engine/identity/tokens.ts';
+import type { serverSettings } from './settings.ts';
+
+export interface ProjectSecrets {
+  readonly keys: ApiKeys;
+  readonly jwtSecret: string;
+  readonly jwks: JSONWebKeySet;
+  readonly databasePassword: string;
+  /** Names of the secrets that are the public development ones. */
+  readonly development: readonly string[];
+}
+
+/** @param folder the `supabase` folder, for `signing_keys_path`. */
+export async function loadSecrets(
+  settings: ValuesOf<typeof serverSettings>,
+  folder: string,
+): Promise<ProjectSecrets> {
+  const jwtSecret = settings.jwtSecret || developmentJwtSecret;
+  if (jwtSecret.length < minSecretLength) {
+    throw new OperatorError(
+      `The JWT secret has ${jwtSecret.length} characters; it must have ${minSecretLength} or more.`,
+      'Set MILLRACE_JWT_SECRET, for instance to the output of `openssl rand -hex 32`.',
+    );
+  }
+  const signingKeys = settings.signingKeysPath
+    ? await readSigningKeys(join(folder, settings.signingKeysPath))
+    : [developmentSigningKey];
+  const keys: ApiKeys = {
+    publishable: settings.publishableKey || developmentPublishableKey,
+    secret: settings.secretKey || developmentSecretKey,
+    anon: settings.anonKey || (await signLegacyKey('anon', jwtSecret)),
+    serviceRole: settings.serviceRoleKey || (await signLegacyKey('service_role', jwtSecret)),
+  };
+  const databasePassword = settings.databasePassword || developmentDatabasePassword;
+  const development = [
+    jwtSecret === developmentJwtSecret && 'the JWT secret (MILLRACE_JWT_SECRET)',
+    keys.publishable === developmentPublishableKey && 'the publishable key (SUPABASE_PUBLISHABLE_KEY)',
+    keys.secret === developmentSecretKey && 'the secret key (SUPABASE_SECRET_KEY)',
+    databasePassword === developmentDatabasePassword && 'the database password (MILLRACE_DB_PASSWORD)',
+  ].filter((name) => name !== false);
+  // The development signing key's private half is public too: it verifies nothing once a real secret is set.
+  const trusted = settings.signingKeysPath || jwtSecret === developmentJwtSecret ? signingKeys : [];
+  return { keys, jwtSecret, jwks: { keys: trusted.map(publicJwk) }, databasePassword, development };
+}
+
+const minSecretLength = 16;
+
+async function readSigningKeys(path: string): Promise<readonly JWK[]> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw new OperatorError(
+      `The signing keys in "${path}" cannot be read: ${errorMessage(error)}.`,
+      'Correct [auth].signing_keys_path.',
+      error,
+    );
+  }
+  const isKey = (key: unknown): key is JWK => typeof key === 'object' && key !== null && 'kty' in key;
+  if (!Array.isArray(parsed) || !parsed.every(isKey)) {
+    throw new OperatorError(`"${path}" must hold an array of JWKs.`, 'supabase gen signing-key writes one.');
+  }
+  return parsed;
+}
+
+/**
+ * The public constants open the project to anybody who can reach it.
+ * @throws OperatorError when they are in use and `where` says that others can.
+ */
+export function refuseDevelopmentSecrets(secrets: ProjectSecrets, where: string | undefined): void {
+  if (where === undefined || secrets.development.length === 0) return;
+  throw new OperatorError(
+    `${where} refuses the public development secrets, and these are still in use: ${secrets.development.join(', ')}.`,
+    'Make your own: `millrace keys new` prints a set of environment variables.',
+  );
+}

@@ -1,0 +1,35 @@
+// In charge of: what answers outside of the services: the landing page, /health, /ready.
+import { Hono } from 'hono';
+import type { GatewayEnv } from './gateway.ts';
+import { type LandingFacts, landingCsp, renderLanding } from './pages/landing.ts';
+
+export interface PagesOptions {
+  readonly landing: () => Promise<LandingFacts>;
+  /** Whether requests can be served now; the sentence says why not. */
+  readonly ready: () => Promise<{ readonly ok: boolean; readonly sentence: string }>;
+  /** The example's web page, when one is served. */
+  readonly example: Hono | undefined;
+}
+
+export function buildPages({ landing, ready, example }: PagesOptions): Hono<GatewayEnv> {
+  const pages = new Hono<GatewayEnv>();
+  pages.get('/', async (c) => {
+    const facts = await landing();
+    if (!(c.req.header('accept') ?? '').includes('text/html'))
+      return c.json({ name: 'millrace', version: facts.version });
+    return c.html(renderLanding(facts), 200, {
+      'content-security-policy': landingCsp(),
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+    });
+  });
+  // Alive: the process answers. Nothing else is asked, so that a slow database does not get a healthy process killed.
+  pages.get('/health', (c) => c.json({ status: 'ok' }));
+  pages.get('/ready', async (c) => {
+    const { ok, sentence } = await ready();
+    if (ok) return c.json({ status: 'ready' });
+    return c.json({ status: 'not ready', reason: sentence }, 503, { 'retry-after': '1' });
+  });
+  if (example) pages.route('/example', example as unknown as Hono<GatewayEnv>);
+  return pages;
+}

@@ -1,0 +1,149 @@
+// In charge of: the project's database up to the point where requests can use it: a server, Supabase's shape, the project's migrations.
+import { OperatorError } from '../base/errors.ts';
+import type { Observe } from '../base/observe.ts';
+import { withClient } from '../engine/db/client.ts';
+import { loadExposedTables } from '../engine/db/exposed-tables.ts';
+import { type ApplyOptions, type ApplyReport, applyProject } from '../engine/db/migrations/apply.ts';
+import { openExternal } from '../engine/db/postgres/external.ts';
+import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import { openPostgres } from '../engine/db/postgres/supervisor.ts';
+import { bootstrapDatabase } from '../engine/db/shape/shape.ts';
+import { decideExposure } from '../engine/project/expose.ts';
+import { loadProjectFiles, type ProjectFiles } from '../engine/project/files.ts';
+import { externalPasswords } from './external-passwords.ts';
+import type { Prepared } from './prepare.ts';
+
+export interface OpenOptions {
+  readonly observe: Observe;
+  /** One line for a person about what takes long. */
+  readonly progress: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** A server whose database has Supabase's shape, and the project's files, not applied yet. */
+export interface ShapedServer {
+  readonly server: PostgresServer;
+  readonly files: ProjectFiles;
+  readonly notices: readonly string[];
+}
+
+/**
+ * Opens the server that the project asks for and gives its database Supabase's shape. Closes it again when that fails.
+ * @throws OperatorError
+ */
+export async function openShapedServer(prepared: Prepared, options: OpenOptions): Promise<ShapedServer> {
+  const files = await loadProjectFiles(prepared.project);
+  const server = await openServer(prepared, options);
+  try {
+    const shaped = await shape(server, prepared, files, options.observe);
+    return {
+      server,
+      files,
+      notices: [...prepared.project.notices, ...files.notices, ...server.notices, ...shaped],
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** Opens the server that the project asks for: DATABASE_URL's, an installed one, or the embedded one. */
+async function openServer(prepared: Prepared, { observe, signal }: OpenOptions): Promise<PostgresServer> {
+  const { environment } = prepared.project;
+  const values = prepared.serverSettings.now();
+  const url = environment.DATABASE_URL;
+  if (url) {
+    const passwordOf = externalPasswords(url, environment.MILLRACE_MASTER_KEY);
+    return openExternal({ url, directUrl: environment.DIRECT_URL || undefined, passwordOf, observe, signal });
+  }
+  return openPostgres({
+    project: prepared.project.project,
+    data: prepared.data,
+    pgBin: prepared.pgBin,
+    majorVersion: values.majorVersion === 0 ? undefined : values.majorVersion,
+    host: values.databaseHost,
+    port: values.databasePort,
+    password: prepared.secrets.databasePassword,
+    observe,
+    signal,
+  });
+}
+
+/** Gives the sentences that should be read once. */
+async function shape(
+  server: PostgresServer,
+  prepared: Prepared,
+  files: ProjectFiles,
+  observe: Observe,
+): Promise<readonly string[]> {
+  const external = server.engine === 'external';
+  const passwordOf = external
+    ? externalPasswords(
+        prepared.project.environment.DATABASE_URL ?? '',
+        prepared.project.environment.MILLRACE_MASTER_KEY,
+      )
+    : () => undefined;
+  // As the server's superuser, on a session without a pooler where there is one: locks and DDL need it.
+  const login = server.directLogin('supabase_admin') ?? server.login('supabase_admin');
+  return withClient(login, async (client) => {
+    const setting = prepared.serverSettings.now().autoExposeNewTables;
+    const exposure = decideExposure({
+      setting: setting === 'unset' ? undefined : setting,
+      firstVersion: files.migrations[0]?.version,
+      production: prepared.production,
+      tables: await loadExposedTables(client),
+    });
+    const { notices } = await bootstrapDatabase(client, {
+      external,
+      // Sound: the roles that it asks for are login roles; the others have no password.
+      passwordOf: (role) =>
+        role === 'postgres' && !external ? prepared.secrets.databasePassword : passwordOf(role as never),
+      autoExposeNewTables: exposure.exposes,
+      observe,
+    });
+    return exposure.warning === undefined ? notices : [...notices, exposure.warning];
+  });
+}
+
+/** Applies the project's files: what `start` does with what is pending, and `migrate` by itself. */
+export function applyFiles(
+  { server, files }: ShapedServer,
+  options: OpenOptions,
+  more: Pick<ApplyOptions, 'drift' | 'includeAll' | 'includeRoles' | 'includeSeed'>,
+): Promise<ApplyReport> {
+  return applyProject({
+    logins: migrationLogins(server),
+    project: files,
+    observe: sayProgress(options),
+    signal: options.signal,
+    ...more,
+  });
+}
+
+/** Whom migrations run as; on an external server the URL's own user does it all. */
+export function migrationLogins(server: PostgresServer): ApplyOptions['logins'] {
+  const login = (role: 'postgres' | 'supabase_admin') => server.directLogin(role) ?? server.login(role);
+  if (server.engine === 'external') return { postgres: login('supabase_admin') };
+  return { postgres: login('postgres'), admin: login('supabase_admin') };
+}
+
+/** A line for each file that is applied, beside the log. */
+function sayProgress({ observe, progress }: OpenOptions): Observe {
+  return (observation) => {
+    observe({ level: 'debug', ...observation });
+    const { kind, file, number, total } = observation;
+    if (kind === 'migrations.applying') progress(`  ${number}/${total} ${file}`);
+    if (kind === 'migrations.waiting') progress('  another process is migrating; waiting for it');
+  };
+}
+
+/** @throws OperatorError when the database is not one that a reset may empty. */
+export function refuseReset(server: PostgresServer, production: boolean): void {
+  if (!production && server.engine !== 'external') return;
+  throw new OperatorError(
+    server.engine === 'external'
+      ? 'reset does not empty an external database: it cannot know what else lives there.'
+      : 'reset does not run with --production.',
+    'Drop and create that database yourself, then run `millrace migrate`.',
+  );
+}

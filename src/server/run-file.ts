@@ -1,0 +1,43 @@
+// In charge of: what a running backend leaves for `status` and `stop`: a file in the state folder that only its owner can read.
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorCode } from '../base/errors.ts';
+import { isAlive, processStart } from '../engine/db/postgres/process.ts';
+
+/** The names that `supabase status -o json` uses, and ours. */
+export type StatusReport = Readonly<Record<string, string | number>>;
+
+interface RunFile {
+  readonly pid: number;
+  /** When that process began; a number alone could be a later process's. */
+  readonly start: string;
+  readonly report: StatusReport;
+}
+
+const fileName = 'run.json';
+
+export async function writeRunFile(stateFolder: string, report: StatusReport): Promise<void> {
+  const content: RunFile = { pid: process.pid, start: processStart(process.pid) ?? '', report };
+  const path = join(stateFolder, fileName);
+  // Whole or not at all: `status` may read at any moment.
+  await writeFile(`${path}.new`, JSON.stringify(content), { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+/** The backend that runs on this state folder; undefined when none does. */
+export async function findRunning(stateFolder: string): Promise<RunFile | undefined> {
+  let content: RunFile;
+  try {
+    // Sound: only writeRunFile writes this file, and whole.
+    content = JSON.parse(await readFile(join(stateFolder, fileName), 'utf8')) as RunFile;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  const isSame = isAlive(content.pid) && (processStart(content.pid) ?? '') === content.start;
+  return isSame ? content : undefined;
+}
+
+export async function removeRunFile(stateFolder: string): Promise<void> {
+  await rm(join(stateFolder, fileName), { force: true });
+}
