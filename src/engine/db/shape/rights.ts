@@ -11,7 +11,9 @@ interface Facts {
   readonly superuser: boolean;
   readonly createrole: boolean;
   readonly bypassrls: boolean;
+  /** May make schemas in the database, and things in `public`, and hand both rights on. */
   readonly may_create: boolean;
+  readonly may_create_in_public: boolean;
   /** Roles of ours that are not there. */
   readonly missing: readonly string[];
   /** Roles that own something that is still to be made, and that the session cannot act for. */
@@ -22,7 +24,8 @@ const query = `
   select me.rolname as user, current_database() as database, current_setting('server_version') as version,
     current_setting('server_version_num')::int as version_number,
     me.rolsuper as superuser, me.rolcreaterole as createrole, me.rolbypassrls as bypassrls,
-    has_database_privilege(current_database(), 'create') as may_create,
+    has_database_privilege(current_database(), 'create with grant option') as may_create,
+    has_schema_privilege('public', 'create with grant option') as may_create_in_public,
     array(select name from unnest($1::text[]) as name
       where not exists (select from pg_roles where rolname = name)) as missing,
     array(select owner.name from unnest($2::text[], $3::text[]) as owner (name, makes)
@@ -64,7 +67,12 @@ function repairsOf(facts: Facts): readonly string[] {
   const user = ident(facts.user);
   const repairs: string[] = [];
   if (facts.missing.length > 0 && !facts.createrole) repairs.push(`alter role ${user} createrole;`);
-  if (!facts.may_create) repairs.push(`grant create on database ${ident(facts.database)} to ${user};`);
+  if (!facts.may_create) {
+    repairs.push(`grant create on database ${ident(facts.database)} to ${user} with grant option;`);
+  }
+  if (!facts.may_create_in_public) {
+    repairs.push(`grant usage, create on schema public to ${user} with grant option;`);
+  }
   if (facts.unreachable.length > 0) {
     repairs.push(`grant ${facts.unreachable.map(ident).join(', ')} to ${user} with admin option;`);
   }
@@ -109,7 +117,6 @@ const roleNames: readonly string[] = [
 /** The roles in whose name the files make things, with one of these things. */
 const owners: Readonly<Record<string, string>> = {
   millrace_admin: '_millrace.migrations',
-  postgres: 'supabase_migrations.schema_migrations',
   supabase_auth_admin: 'auth.users',
   supabase_functions_admin: 'supabase_functions.hooks',
   supabase_realtime_admin: 'realtime.messages',

@@ -55,6 +55,16 @@ create function _millrace.may_grant(role_name text) returns boolean
   $$;
 comment on function _millrace.may_grant(text) is 'Whether the session may make others members of this role.';
 
+create function _millrace.project_role() returns name
+  language sql stable set search_path = ''
+  as $$
+    select case
+      when exists (select from _millrace.roles where name = 'postgres') then 'postgres'
+      else current_user
+    end
+  $$;
+comment on function _millrace.project_role() is 'Who owns what a project makes: postgres, where Millrace made it; in a server with a postgres of its own the user that connects.';
+
 -- The attributes in the last column need the right to hand them on; without it the role is made without them.
 do $roles$
 declare
@@ -116,7 +126,7 @@ begin
       where rolname <> me.rolname
         and (
           exists (select from _millrace.roles where name = rolname)
-          or rolname in ('postgres', 'supabase_auth_admin', 'supabase_storage_admin', 'supabase_realtime_admin', 'supabase_functions_admin')
+          or rolname in ('supabase_auth_admin', 'supabase_storage_admin', 'supabase_realtime_admin', 'supabase_functions_admin')
         )
         and not pg_catalog.pg_has_role(me.oid, oid, case when version >= 160000 then 'set' else 'member' end)
         and _millrace.may_grant(rolname)
@@ -225,3 +235,4 @@ $memberships$;
 alter table _millrace.migrations owner to millrace_admin;
 alter table _millrace.roles owner to millrace_admin;
 alter function _millrace.may_grant(text) owner to millrace_admin;
+alter function _millrace.project_role() owner to millrace_admin;

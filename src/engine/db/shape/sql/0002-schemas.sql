@@ -22,22 +22,26 @@ declare
 begin
   for wanted in
     select * from (values
-      -- name, owner (null: who bootstraps), may use, may hand its use on, may do all
+      -- name, owner (null: who bootstraps; project: postgres or who stands in for it), may use, may hand its use on, may do all
       ('auth',                null::text,  '{anon,authenticated,service_role,postgres,supabase_realtime_admin}'::text[], '{}'::text[], '{supabase_auth_admin,dashboard_user}'::text[]),
       ('storage',             null,        '{anon,authenticated,service_role}', '{postgres}',                               '{supabase_storage_admin,dashboard_user}'),
-      ('realtime',            null,        '{anon,authenticated,service_role,dashboard_user}', '{postgres}',                '{supabase_realtime_admin}'),
-      ('extensions',          'postgres',  '{anon,authenticated,service_role,supabase_realtime_admin}', '{}',               '{dashboard_user}'),
+      ('realtime',            null,        '{anon,authenticated,service_role}', '{postgres}',                               '{}'),
+      ('extensions',          'project',   '{anon,authenticated,service_role,supabase_realtime_admin}', '{}',               '{dashboard_user,postgres}'),
       ('vault',               null,        '{postgres,service_role}', '{}',                                                 '{}'),
       ('graphql',             null,        '{anon,authenticated,service_role}', '{postgres}',                               '{}'),
       ('graphql_public',      null,        '{anon,authenticated,service_role}', '{postgres}',                               '{}'),
-      ('supabase_migrations', 'postgres',  '{}', '{}',                                                                      '{}'),
+      ('supabase_migrations', 'project',   '{}', '{}',                                                                      '{}'),
       ('supabase_functions',  null,        '{postgres,anon,authenticated,service_role}', '{}',                              '{supabase_functions_admin}'),
       ('pgbouncer',           'pgbouncer', '{}', '{}',                                                                      '{}')
     ) as schema (name, owner, use, hand_on, all_of_it)
   loop
     continue when exists (select from pg_catalog.pg_namespace where nspname = wanted.name);
     execute format('create schema %I', wanted.name)
-      || case when wanted.owner is null then '' else format(' authorization %I', wanted.owner) end;
+      || case
+        when wanted.owner is null then ''
+        when wanted.owner = 'project' then format(' authorization %I', _millrace.project_role())
+        else format(' authorization %I', wanted.owner)
+      end;
     foreach grantee in array wanted.use loop
       execute format('grant usage on schema %I to %I', wanted.name, grantee);
     end loop;
@@ -47,6 +51,9 @@ begin
     foreach grantee in array wanted.all_of_it loop
       execute format('grant all on schema %I to %I', wanted.name, grantee);
     end loop;
+    if wanted.name = 'realtime' then
+      grant all on schema realtime to supabase_realtime_admin with grant option;
+    end if;
   end loop;
 end
 $schemas$;
@@ -107,17 +114,23 @@ begin
   end loop;
 end
 $extensions$;
-grant all on all tables in schema extensions to postgres with grant option;
-grant all on all routines in schema extensions to postgres with grant option;
-grant all on all tables in schema extensions to dashboard_user;
-grant all on all routines in schema extensions to dashboard_user;
+do $extension_grants$
+begin
+  if exists (select from _millrace.roles where name = 'dashboard_user') then
+    grant all on all tables in schema extensions to postgres with grant option;
+    grant all on all routines in schema extensions to postgres with grant option;
+    grant all on all tables in schema extensions to dashboard_user;
+    grant all on all routines in schema extensions to dashboard_user;
+  end if;
+end
+$extension_grants$;
 
 do $publication$
 begin
   if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
     create publication supabase_realtime;
-    if pg_catalog.has_database_privilege('postgres', current_database(), 'create') then
-      alter publication supabase_realtime owner to postgres;
+    if pg_catalog.has_database_privilege(_millrace.project_role(), current_database(), 'create') then
+      execute format('alter publication supabase_realtime owner to %I', _millrace.project_role());
     end if;
   end if;
 end

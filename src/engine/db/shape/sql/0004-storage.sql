@@ -261,6 +261,7 @@ declare
   ascending boolean := lower(coalesce(sort_order, 'asc')) = 'asc';
   prefix text := coalesce(prefix_param, '');
   after text := coalesce(nullif(next_token, ''), start_after, '');
+  after_folder boolean;
 begin
   -- The page before may have ended with a folder, whose name came without its delimiter.
   if after <> '' and right(after, length(delimiter_param)) <> delimiter_param and exists (
@@ -269,6 +270,7 @@ begin
   ) then
     after := after || delimiter_param;
   end if;
+  after_folder := storage.get_common_prefix(after, prefix, delimiter_param) is not distinct from after;
   return query
     select
       case when entry.folder then left(entry.key, -length(delimiter_param)) else entry.key end,
@@ -278,17 +280,21 @@ begin
       case when not entry.folder then entry.created_at end,
       case when not entry.folder then entry.last_accessed_at end
     from (
-      select distinct on (key collate "C")
-        coalesce(storage.get_common_prefix(object.name, prefix, delimiter_param), object.name) as key,
-        storage.get_common_prefix(object.name, prefix, delimiter_param) is not null as folder,
-        object.id, object.metadata, object.updated_at, object.created_at, object.last_accessed_at
-      from storage.objects as object
-      where object.bucket_id = _bucket_id and starts_with(object.name, prefix)
-      order by key collate "C"
+      select distinct on (found.key collate "C") found.*
+      from (
+        select coalesce(folder.key, object.name) as key, folder.key is not null as folder, object.id, object.metadata,
+          object.updated_at, object.created_at, object.last_accessed_at
+        from storage.objects as object,
+          lateral (select storage.get_common_prefix(object.name, prefix, delimiter_param) as key) as folder
+        where object.bucket_id = _bucket_id and starts_with(object.name, prefix)
+          and case
+            when after = '' then true
+            when ascending then object.name collate "C" > after and not (after_folder and starts_with(object.name, after))
+            else object.name collate "C" < after
+          end
+      ) as found
+      order by found.key collate "C"
     ) as entry
-    where after = ''
-      or (ascending and entry.key collate "C" > after)
-      or (not ascending and entry.key collate "C" < after)
     order by
       case when ascending then entry.key end collate "C" asc,
       case when not ascending then entry.key end collate "C" desc
@@ -325,14 +331,15 @@ begin
         case when not entry.folder then entry.last_accessed_at end,
         case when not entry.folder then entry.metadata end
       from (
-        select distinct on (key collate "C", case when folder then null else object.id end)
-          coalesce(storage.get_common_prefix(lower(object.name), $2, '/'), lower(object.name)) as key,
-          storage.get_common_prefix(lower(object.name), $2, '/') is not null as folder,
-          object.*
-        from storage.objects as object,
-          lateral (select storage.get_common_prefix(lower(object.name), $2, '/') is not null as folder) as kind
-        where object.bucket_id = $1 and starts_with(lower(object.name), $2)
-        order by key collate "C", case when kind.folder then null else object.id end
+        select distinct on (found.key collate "C", case when not found.folder then found.id end) found.*
+        from (
+          select coalesce(folder.key, lower(object.name)) as key, folder.key is not null as folder, object.name, object.id,
+            object.updated_at, object.created_at, object.last_accessed_at, object.metadata
+          from storage.objects as object,
+            lateral (select storage.get_common_prefix(lower(object.name), $2, '/') as key) as folder
+          where object.bucket_id = $1 and starts_with(lower(object.name), $2)
+        ) as found
+        order by found.key collate "C", case when not found.folder then found.id end, found.name collate "C"
       ) as entry
       order by %s
       limit $3 offset $5

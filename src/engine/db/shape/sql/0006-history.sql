@@ -1,9 +1,9 @@
 -- What the Supabase CLI records about a project's migrations and seeds. It makes these tables when it first needs them;
--- made here they belong to postgres from the start, whoever comes first.
+-- made here they belong to the project's role from the start, whoever comes first.
 -- skip when: to_regclass('supabase_migrations.schema_migrations') is not null and to_regclass('supabase_migrations.seed_files') is not null
 -- Source: supabase/cli apps/cli-go/pkg/migration/history.go.
 
-set local role postgres;
+select set_config('role', _millrace.project_role(), true);
 
 create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
 alter table supabase_migrations.schema_migrations add column if not exists statements text[];

@@ -29,39 +29,37 @@ alter table _millrace.leases owner to millrace_admin;
 alter table _millrace.settings owner to millrace_admin;
 alter table _millrace.events owner to millrace_admin;
 
--- `[api].auto_expose_new_tables`: whether what postgres makes in public is open to the API roles without a GRANT. False takes
+-- `[api].auto_expose_new_tables`: whether what the project makes in public is open to the API roles without a GRANT. False takes
 -- exactly what upstream takes, so TRUNCATE, REFERENCES and TRIGGER on tables and UPDATE on sequences stay granted.
 -- Source: supabase/cli apps/cli-go/internal/db/start/start.go RevokeDefaultDataApiPrivilegesSql.
 create function _millrace.expose_new_tables(expose boolean) returns void
   language plpgsql set search_path = ''
   as $$
+declare
+  act text := case when expose then 'grant' else 'revoke' end;
+  direction text := case when expose then 'to' else 'from' end;
+  privileges text;
 begin
-  if expose then
-    alter default privileges for role postgres in schema public
-      grant select, insert, update, delete on tables to anon, authenticated, service_role;
-    alter default privileges for role postgres in schema public
-      grant usage, select on sequences to anon, authenticated, service_role;
-    alter default privileges for role postgres in schema public
-      grant execute on functions to anon, authenticated, service_role;
-  else
-    alter default privileges for role postgres in schema public
-      revoke select, insert, update, delete on tables from anon, authenticated, service_role;
-    alter default privileges for role postgres in schema public
-      revoke usage, select on sequences from anon, authenticated, service_role;
-    alter default privileges for role postgres in schema public
-      revoke execute on functions from anon, authenticated, service_role;
-  end if;
+  foreach privileges in array array[
+    'select, insert, update, delete on tables', 'usage, select on sequences', 'execute on functions'
+  ] loop
+    execute format(
+      'alter default privileges for role %I in schema public %s %s %s anon, authenticated, service_role',
+      _millrace.project_role(), act, privileges, direction
+    );
+  end loop;
 end
 $$;
-comment on function _millrace.expose_new_tables(boolean) is 'Sets what the API roles may do with tables, sequences and functions that postgres will make in public.';
+comment on function _millrace.expose_new_tables(boolean) is 'Sets what the API roles may do with tables, sequences and functions that the project will make in public.';
 
 create function _millrace.exposes_new_tables() returns boolean
   language sql stable set search_path = ''
   as $$
     select exists (
       select from pg_catalog.pg_default_acl as defaults, aclexplode(defaults.defaclacl) as acl
-      where defaults.defaclrole = 'postgres'::regrole and defaults.defaclnamespace = 'public'::regnamespace
-        and defaults.defaclobjtype = 'r' and acl.grantee = 'service_role'::regrole and acl.privilege_type = 'SELECT'
+      where defaults.defaclrole = (quote_ident(_millrace.project_role()))::regrole
+        and defaults.defaclnamespace = 'public'::regnamespace and defaults.defaclobjtype = 'r'
+        and acl.grantee = 'service_role'::regrole and acl.privilege_type = 'SELECT'
     )
   $$;
 comment on function _millrace.exposes_new_tables() is 'How expose_new_tables was last set.';
