@@ -5,5 +5,10 @@ import { loadSql, type MigrationSession } from './session.ts';
 export async function keepRoleBaseline(session: MigrationSession): Promise<void> {
   const admin = await session.admin();
   if (admin === undefined) return;
-  await admin.query(`begin;\n${await loadSql('role-baseline')}\ncommit`);
+  const roles = await loadSql('roles');
+  await admin.query(
+    `begin;\n${await loadSql('role-baseline')}
+     insert into _millrace.role_baseline (role, attributes, settings, member_of) ${roles} on conflict (role) do nothing;
+     commit`,
+  );
 }
