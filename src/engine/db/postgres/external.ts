@@ -112,11 +112,9 @@ async function reach(url: DatabaseUrl, options: ExternalOptions): Promise<Way> {
         connectWithinMs,
       );
       if (answer.ok) return accept(trial, answer.rows[0] ?? []);
-      failure ??= answer.error;
-      if (!triesOtherWay(url, encrypted, answer.error)) {
-        failure = answer.error;
-        break;
-      }
+      // Of two failures that one counts which says more than that there is no TLS.
+      if (failure === undefined || noTls(failure)) failure = answer.error;
+      if (!triesOtherWay(url, encrypted, answer.error)) break;
     }
     if (errorCode(failure) !== '57P03' || Date.now() >= giveUpAtMs) throw explain(url, failure);
     options.observe({
@@ -138,7 +136,12 @@ function encryptions(url: DatabaseUrl): readonly boolean[] {
 /** `prefer` and `allow` try the other way when the server does not do the first, or its pg_hba.conf refuses it. */
 function triesOtherWay(url: DatabaseUrl, encrypted: boolean, error: unknown): boolean {
   if (errorCode(error) === '28000') return true;
-  return encrypted && url.sslMode === 'prefer' && /SSL connection/.test(errorMessage(error));
+  return encrypted && url.sslMode === 'prefer' && noTls(error);
+}
+
+/** `pg` has no code for it. */
+function noTls(error: unknown): boolean {
+  return /does not support SSL|establishing an SSL/.test(errorMessage(error));
 }
 
 function accept(way: Way, row: readonly unknown[]): Way {
@@ -244,7 +247,7 @@ function explain(url: DatabaseUrl, error: unknown): OperatorError {
       );
     default:
   }
-  if (/does not support SSL/.test(message)) {
+  if (noTls(error)) {
     return sentence(
       `The server of ${name} at ${place} does not do TLS, and sslmode is "${url.sslMode}".`,
       'Set its ssl = on, or sslmode=disable on a network that you trust.',

@@ -89,6 +89,8 @@ export function startProcess(
 /** One column of one row. */
 export async function askValue(login: pg.ClientConfig, sql: string): Promise<unknown> {
   const client = new pg.Client(login);
+  // A server that is killed breaks the connection as well as the query; the query tells.
+  client.on('error', () => {});
   await client.connect();
   try {
     const { rows } = await client.query<unknown[]>({ text: sql, rowMode: 'array' });
