@@ -19,7 +19,7 @@ import { loadProgress, type Progress } from './progress.ts';
 import { recordedStatements } from './recorded.ts';
 import { runScript, type Script, type ScriptReport } from './run-script.ts';
 import { type MigrationLogins, MigrationSession } from './session.ts';
-import { ensureState, loadSteps, recordStep, type Step } from './state.ts';
+import { ensureState, hasState, loadSteps, recordStep, type Step } from './state.ts';
 import { updateVault, type VaultSecret } from './vault.ts';
 
 /** A file of SQL. `path` is as the CLI records it: `supabase/seed.sql`. */
@@ -117,12 +117,9 @@ class Run {
 
   /** The usual case, without the lock: everything is applied, and nobody asks for more. */
   async isUpToDate(): Promise<boolean> {
-    const { client } = this.#session;
-    await ensureState(this.#session);
-    await ensureHistory(client);
     const { includeRoles, includeSeed, project } = this.#options;
-    if (includeRoles === true || includeSeed === true) return false;
-    const steps = await loadSteps(client);
+    if (includeRoles === true || includeSeed === true || !(await hasState(this.#session))) return false;
+    const steps = await loadSteps(this.#session.client);
     if (!steps.has('roles') || !steps.has('seed')) return false;
     if ((await this.#wanted()).length > 0) return false;
     await this.#sayChangedRoles(steps, project.roles);
@@ -132,6 +129,8 @@ class Run {
   async all(): Promise<ApplyReport> {
     const { client } = this.#session;
     const { project, includeRoles, includeSeed } = this.#options;
+    await ensureState(this.#session);
+    await ensureHistory(client);
     const steps = await this.#adopt(await loadSteps(client));
     const wanted = await this.#wanted();
     const progress = await loadProgress(client);

@@ -100,7 +100,9 @@ function sentence(
   const code = fields.code === undefined ? '' : ` (${fields.code})`;
   const lines = [`"${file}" failed ${where}: ${fields.message}${code}`];
   if (fields.detail !== undefined) lines.push(`Detail: ${fields.detail}`);
-  if (fields.where !== undefined) lines.push(`Where: ${excerpt(fields.where)}`);
+  // The function that runs privileged statements is ours, and tells the author nothing.
+  if (fields.where?.includes('_millrace.run_privileged') === false)
+    lines.push(`Where: ${excerpt(fields.where)}`);
   if (statement !== undefined) lines.push('', statement);
   return lines.join('\n');
 }

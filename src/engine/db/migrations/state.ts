@@ -8,11 +8,40 @@ import { loadSql, type MigrationSession } from './session.ts';
 /** What is done once for a database: `roles` and `seed`. */
 export type Step = 'roles' | 'seed';
 
+interface Missing {
+  readonly tables: boolean;
+  readonly elevation: boolean;
+}
+
+/** Whether everything is there, and of this program. One query. */
+export async function hasState(session: MigrationSession): Promise<boolean> {
+  const { tables, elevation } = await missing(session);
+  return !tables && !elevation;
+}
+
 /**
- * Makes the tables and the function where they are missing or of an older program; one query when they are there.
+ * Makes the tables and the function where they are missing or of an older program.
  * @throws OperatorError when the session may not.
  */
 export async function ensureState(session: MigrationSession): Promise<void> {
+  const { tables, elevation } = await missing(session);
+  if (!tables && !elevation) return;
+  const client = (await session.admin()) ?? session.client;
+  try {
+    if (tables) await client.query(`begin;\n${await loadSql('state')}\ncommit`);
+    if (elevation)
+      await client.query(`begin;\n${await loadSql('elevation')}\n${await commentWithMark()};\ncommit`);
+  } catch (error) {
+    await client.query('rollback');
+    throw new OperatorError(
+      `The tables that the runner of migrations needs could not be made: ${errorMessage(error)}`,
+      'Start as a role that may create tables in the schema "_millrace".',
+      error,
+    );
+  }
+}
+
+async function missing(session: MigrationSession): Promise<Missing> {
   const { rows } = await session.client.query<{ tables: number; comment: string | null }>(
     `select (select count(*)::int from pg_catalog.pg_class as class
                join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
@@ -22,28 +51,23 @@ export async function ensureState(session: MigrationSession): Promise<void> {
                where schema.nspname = '_millrace' and routine.proname = 'run_privileged') as comment`,
   );
   const { tables, comment } = rows[0]!;
-  const elevation = session.mayElevate ? await loadSql('elevation') : undefined;
-  const mark = elevation === undefined ? '' : markOf(elevation);
-  const isElevated = elevation === undefined || (comment?.endsWith(mark) ?? false);
-  if (tables === 2 && isElevated) return;
-  const client = (await session.admin()) ?? session.client;
-  try {
-    if (tables < 2) await client.query(`begin;\n${await loadSql('state')}\ncommit`);
-    if (!isElevated) {
-      const sentence =
-        'Runs a statement that the migration runner has registered, as supabase_admin, and hands over what it made.';
-      await client.query(
-        `begin;\n${elevation}\ncomment on function _millrace.run_privileged(uuid, text) is ${literal(`${sentence} ${mark}`)};\ncommit`,
-      );
-    }
-  } catch (error) {
-    await client.query('rollback');
-    throw new OperatorError(
-      `The tables that the runner of migrations needs could not be made: ${errorMessage(error)}`,
-      'Start as a role that may create tables in the schema "_millrace".',
-      error,
-    );
-  }
+  const isElevated = !session.mayElevate || (comment?.endsWith(await markOfElevation()) ?? false);
+  return { tables: tables < 2, elevation: !isElevated };
+}
+
+async function commentWithMark(): Promise<string> {
+  const sentence =
+    'Runs a statement that the migration runner has registered, as supabase_admin, and hands over what it made.';
+  const comment = `${sentence} ${await markOfElevation()}`;
+  return `comment on function _millrace.run_privileged(uuid, text) is ${literal(comment)}`;
+}
+
+/** Distinguishes the function of this program from that of another version. */
+async function markOfElevation(): Promise<string> {
+  return `[${createHash('sha256')
+    .update(await loadSql('elevation'))
+    .digest('hex')
+    .slice(0, 16)}]`;
 }
 
 /** The steps that are done, with the digest of what they were done with. */
@@ -60,9 +84,4 @@ export async function recordStep(client: Client, step: Step, digest: string | un
      on conflict (step) do update set digest = excluded.digest, done_at = now()`,
     [step, digest],
   );
-}
-
-/** Distinguishes the function of this program from that of another version. */
-function markOf(sql: string): string {
-  return `[${createHash('sha256').update(sql).digest('hex').slice(0, 16)}]`;
 }
