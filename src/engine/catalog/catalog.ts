@@ -118,6 +118,8 @@ export interface MediaHandler {
   /** Lower case; the wildcard stands for itself. */
   readonly mediaType: string;
   readonly contentType: string;
+  /** The domain is over bytea: what it gives are bytes, not text. */
+  readonly isBytes: boolean;
 }
 
 export interface RoleSettings {

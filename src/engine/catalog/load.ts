@@ -199,6 +199,7 @@ function toMediaHandler(row: Row): MediaHandler {
     target: row.for_any ? undefined : { schema: row.target_schema, name: row.target_name },
     mediaType: row.media_type,
     contentType: row.content_type,
+    isBytes: row.is_bytes,
   };
 }
 

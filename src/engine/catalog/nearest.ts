@@ -14,6 +14,8 @@ export function rankNames(
 ): readonly { readonly name: string; readonly score: number }[] {
   const all = [...new Set(names)];
   if (all.length >= maxNames) return [];
+  const same = all.find((name) => name.toLowerCase() === wanted.toLowerCase());
+  if (same !== undefined) return [{ name: same, score: 1 }];
   for (const size of [3, 2]) {
     const found = rankByGrams(all, wanted, size, minScore);
     if (found.length > 0) return found;

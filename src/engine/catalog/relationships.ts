@@ -62,12 +62,14 @@ export function inferRelationships(facts: RelationshipFacts): ReadonlyMap<string
   const exposed = new Set(facts.schemas);
   const map = new Map<string, Relationship[]>();
   const add = (relationship: Relationship, targetSchema: string) => {
-    if (!exposed.has(relationship.table.schema) || !exposed.has(relationship.target.schema)) return;
-    if (relationship.kind === 'many-to-many' && !exposed.has(relationship.junction.schema)) return;
+    if (!exposed.has(relationship.table.schema)) return;
+    // A table whose relationships are all hidden is still known as one that has some: hints search elsewhere only for others.
     const key = relationshipKey(relationship.table, targetSchema);
-    const list = map.get(key);
-    if (list) list.push(relationship);
-    else map.set(key, [relationship]);
+    const list = map.get(key) ?? [];
+    map.set(key, list);
+    if (!exposed.has(relationship.target.schema)) return;
+    if (relationship.kind === 'many-to-many' && !exposed.has(relationship.junction.schema)) return;
+    list.push(relationship);
   };
   for (const relationship of facts.computed) add(relationship, relationship.function.schema);
   for (const relationship of detected) {

@@ -6,7 +6,7 @@ import {
   type Name,
   type Relationship,
   type Routine,
-  relationshipsOf,
+  relationshipKey,
 } from '../catalog/catalog.ts';
 import { nearestName, rankNames } from '../catalog/nearest.ts';
 
@@ -70,18 +70,18 @@ function relationshipHint(
   schema: string,
   catalog: Catalog,
 ): string | undefined {
-  const known = relationshipsOf(catalog, { schema, name: origin }, schema);
-  if (known.length > 0) {
+  const known = catalog.relationships.get(relationshipKey({ schema, name: origin }, schema));
+  if (known) {
     const best = rankNames(
       known.map((relationship) => relationship.target.name),
       target,
     ).find(({ score }) => score < 1);
     return best && `Perhaps you meant '${best.name}' instead of '${target}'.`;
   }
-  const origins = [...catalog.relationships.values()]
-    .map((list) => list[0]!)
-    .filter((relationship) => relationship.target.schema === schema)
-    .map((relationship) => relationship.table.name);
+  const origins = [...catalog.relationships.keys()]
+    .map((key) => key.split('\0'))
+    .filter(([, , targetSchema]) => targetSchema === schema)
+    .map(([, name]) => name!);
   const best = nearestName(origins, origin);
   return best === undefined ? undefined : `Perhaps you meant '${best}' instead of '${origin}'.`;
 }

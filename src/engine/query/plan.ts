@@ -71,7 +71,7 @@ export function planInsert(catalog: Catalog, write: Insert, options: ReadOptions
     conflict:
       write.resolution === undefined ? undefined : { resolution: write.resolution, columns: conflict },
     only: [],
-    primaryKey: relation.primaryKey,
+    primaryKey: [...relation.columns.keys()].filter((name) => relation.primaryKey.includes(name)),
     applyDefaults: write.applyDefaults,
     returning: write.returnRows ? columnsNeeded(read, relation.primaryKey) : [],
     read,

@@ -130,6 +130,7 @@ async function run(
 ): Promise<Result> {
   if (work.estimate) return runWithEstimate(db, caller, work, work.estimate, prepared, settings);
   const { refusal } = verdictOf(prepared);
+  if (work.end === 'rollback' && !work.readOnly) return runUndone(db, caller, work, prepared);
   if (refusal === undefined) return answerOf(prepared, await db.as(caller, work));
   if (work.readOnly) {
     const result = answerOf(prepared, await db.as(caller, work));
@@ -144,6 +145,30 @@ async function run(
     },
   });
   return resultOf(rows);
+}
+
+/** A write that is rolled back says what a commit would have said of deferred constraints. */
+async function runUndone(
+  db: Db,
+  caller: Caller,
+  work: ReturnType<typeof workOf>,
+  prepared: Prepared,
+): Promise<Result> {
+  const { signal, isolation, end: _, estimate: __, ...step } = work;
+  return db.transaction(
+    caller,
+    async (next) => {
+      const result = answerOf(prepared, await next(step));
+      verdictOf(prepared).refusal?.(result);
+      await next({ statement: { text: 'set constraints all immediate', params: [] } });
+      return result;
+    },
+    {
+      ...(signal === undefined ? {} : { signal }),
+      ...(isolation === undefined ? {} : { isolation }),
+      end: 'rollback',
+    },
+  );
 }
 
 /** An EXPLAIN answers in lines. */

@@ -55,7 +55,12 @@ function render(
   const custom = own ?? handlerFor(catalog, undefined, name);
   if (custom) {
     return {
-      output: { kind: 'custom', function: custom.function, target: custom.target },
+      output: {
+        kind: 'custom',
+        function: custom.function,
+        target: custom.target,
+        isBytes: custom.isBytes,
+      },
       mediaType: parseMediaType(custom.contentType),
     };
   }

@@ -56,6 +56,8 @@ export interface Prepared {
   readonly contentType: string;
   /** `Content-Profile` */
   readonly profile: string | undefined;
+  /** The body comes as the hexadecimal digits of bytes. */
+  readonly isBytes: boolean;
   /** The answer of a function without a result. */
   readonly isVoid: boolean;
   readonly rollback: boolean;
@@ -135,6 +137,7 @@ export function prepareStatement(request: ApiRequest, catalog: Catalog, settings
       heedsMaxAffected(plan) && preferences.handling === 'strict' ? preferences.maxAffected : undefined,
     contentType: renderContentType(rendering.mediaType),
     profile: request.namesSchema ? request.schema : undefined,
+    isBytes: options.output.kind === 'custom' && options.output.isBytes && answer !== 'plan',
     isVoid: routine !== undefined && returnsVoid(routine),
     rollback:
       preferences.tx === 'rollback' || (settings.txEnd.startsWith('rollback') && preferences.tx !== 'commit'),

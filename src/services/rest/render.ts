@@ -10,5 +10,6 @@ export function render({ status, headers, body }: Answer): Response {
     plain[name] = value;
   }
   const withHeaders = repeated ? new Headers(headers.map(([name, value]) => [name, value])) : plain;
-  return new Response(body, { status, headers: withHeaders });
+  // Sound: a Buffer is a body; its type only differs from the one that fetch names.
+  return new Response(body as string | null, { status, headers: withHeaders });
 }

@@ -47,13 +47,19 @@ function count(text: string | null | undefined): number | undefined {
 
 /** @throws PGRST111 and PGRST112 when a function of the project's set headers or a status that are none. */
 export function respond(prepared: Prepared, query: string, range: RowRange, result: Result): Answer {
-  const { status, headers, body } = plainAnswer(prepared, query, range, result);
+  const { status, headers, body: text } = plainAnswer(prepared, query, range, result);
+  const body = prepared.isBytes && text === result.body ? bytesOf(result.body) : text;
   if (result.headers === null && result.status === null) return { status, headers, body };
   return {
     status: overrideStatus(status, result.status),
     headers: overrideHeaders(headers, result.headers),
     body,
   };
+}
+
+/** Bytes as Postgres writes them. */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text.slice(2), 'hex');
 }
 
 function plainAnswer(prepared: Prepared, query: string, range: RowRange, result: Result): Answer {

@@ -7,6 +7,17 @@ function functionName(raw: unknown): string | undefined {
   return typeof raw === 'string' && /^[^\0]*$/.test(raw) ? raw : undefined;
 }
 
+/** Names separated by commas; one that holds a comma or a quote stands in double quotes, with backslashes. */
+function names(raw: unknown): readonly string[] | undefined {
+  if (Array.isArray(raw)) return raw.every((item) => typeof item === 'string') ? raw : undefined;
+  if (typeof raw !== 'string') return undefined;
+  const parts = raw.match(/"(?:[^"\\]|\\.)*"|[^,]+/g) ?? [];
+  return parts
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => (/^".*"$/s.test(part) ? part.slice(1, -1).replace(/\\(.)/gs, '$1') : part));
+}
+
 /** `{"app.settings.name": "value"}`, in TOML a table. */
 function nameValues(raw: unknown): Readonly<Record<string, string>> | undefined {
   let value = raw;
@@ -23,20 +34,28 @@ function nameValues(raw: unknown): Readonly<Record<string, string>> | undefined 
 }
 
 export const settings = {
-  schemas: list({
-    key: 'api.schemas',
-    env: ['PGRST_DB_SCHEMAS', 'PGRST_DB_SCHEMA'],
-    default: ['public', 'graphql_public'],
-    sentence: 'The schemas whose tables, views and functions are the API; the first is the default.',
-    live: true,
-  }),
-  extraSearchPath: list({
-    key: 'api.extra_search_path',
-    env: ['PGRST_DB_EXTRA_SEARCH_PATH'],
-    default: ['public', 'extensions'],
-    sentence: 'Schemas that are searched behind the exposed one, without being exposed.',
-    live: true,
-  }),
+  schemas: parsed<readonly string[]>(
+    {
+      key: 'api.schemas',
+      env: ['PGRST_DB_SCHEMAS', 'PGRST_DB_SCHEMA'],
+      default: ['public', 'graphql_public'],
+      sentence: 'The schemas whose tables, views and functions are the API; the first is the default.',
+      live: true,
+    },
+    'a list of names',
+    names,
+  ),
+  extraSearchPath: parsed<readonly string[]>(
+    {
+      key: 'api.extra_search_path',
+      env: ['PGRST_DB_EXTRA_SEARCH_PATH'],
+      default: ['public', 'extensions'],
+      sentence: 'Schemas that are searched behind the exposed one, without being exposed.',
+      live: true,
+    },
+    'a list of names',
+    names,
+  ),
   maxRows: wholeNumber({
     key: 'api.max_rows',
     env: ['PGRST_DB_MAX_ROWS', 'PGRST_MAX_ROWS'],

@@ -5,7 +5,8 @@ with media_types as (
     n.nspname,
     t.typname,
     pg_catalog.lower(t.typname) as media_type,
-    case t.typname when '*/*' then 'application/octet-stream' else t.typname end as content_type
+    case t.typname when '*/*' then 'application/octet-stream' else t.typname end as content_type,
+    t.typbasetype = 'pg_catalog.bytea'::regtype as is_bytes
   from pg_catalog.pg_type t
   join pg_catalog.pg_namespace n on n.oid = t.typnamespace
   where t.typtype = 'd'
@@ -18,6 +19,7 @@ select
   a.typname as target_name,
   m.media_type,
   m.content_type,
+  m.is_bytes,
   a.oid = 'pg_catalog.anyelement'::regtype as for_any
 from media_types m
 join pg_catalog.pg_proc f on f.prorettype = m.oid and f.prokind = 'a' and f.pronargs = 1
@@ -36,6 +38,7 @@ select
   f.proname,
   m.media_type,
   m.content_type,
+  m.is_bytes,
   false
 from media_types m
 join pg_catalog.pg_proc f on f.prorettype = m.oid and f.prokind = 'f' and not f.proretset

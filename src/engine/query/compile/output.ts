@@ -11,7 +11,13 @@ export type Output =
   | { readonly kind: 'csv' }
   | { readonly kind: 'geojson' }
   /** `target` is the relation that its rows are cast to; undefined for any. */
-  | { readonly kind: 'custom'; readonly function: Name; readonly target: Name | undefined }
+  | {
+      readonly kind: 'custom';
+      readonly function: Name;
+      readonly target: Name | undefined;
+      /** What it gives are bytes, which come as `\\x` and hexadecimal digits. */
+      readonly isBytes: boolean;
+    }
   | { readonly kind: 'none' };
 
 /** The alias of the answer's rows. It is not a name that a column would have, which would hide it. */
@@ -44,8 +50,8 @@ export function compileOutput(output: Output, routine: Routine | undefined): str
 
 /** The first row as it is; that there is no second one is checked by its count. */
 function oneObject(isScalar: boolean, strip: boolean): string {
-  const row = isScalar ? `to_json(${rowName}.${scalarName})` : `row_to_json(${rowName})`;
-  return `coalesce((array_agg(${stripped(row, strip)}))[1], 'null')`;
+  const row = isScalar ? `${rowName}.${scalarName}` : rowName;
+  return `coalesce(${stripped(`json_agg(${row})`, strip)} -> 0, 'null')`;
 }
 
 function stripped(json: string, strip: boolean): string {
