@@ -1,0 +1,137 @@
+// In charge of: a whole backend for a test: the program itself, as its own process, on a project in a temporary folder.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const cli = join(checkout, 'bin', 'millrace.mjs');
+
+/** What `start --json` prints. */
+export interface Report {
+  readonly API_URL: string;
+  readonly REST_URL: string;
+  readonly DB_URL: string;
+  readonly PUBLISHABLE_KEY: string;
+  readonly SECRET_KEY: string;
+  readonly ANON_KEY: string;
+  readonly SERVICE_ROLE_KEY: string;
+  readonly JWT_SECRET: string;
+  readonly ENGINE: string;
+  readonly READY_MS: number;
+  readonly PID: number;
+}
+
+export interface RunningBackend extends AsyncDisposable {
+  readonly report: Report;
+  readonly process: ChildProcess;
+  /** What it wrote to standard error so far: its log. */
+  log(): string;
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  /** SIGTERM, and waits for the end. */
+  stop(): Promise<number | string>;
+}
+
+export interface Finished {
+  readonly code: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+const startTimeoutMs = 60_000;
+/** Ports of its own, so that many can run at once. */
+const freePorts = ['--port', '0', '--db-port', '0'];
+
+/** Starts the program and waits until it says that it is ready. Rejects with its output when it ends before that. */
+export async function startBackend(
+  project: string,
+  args: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<RunningBackend> {
+  const child = run(['start', '--json', '--project', project, ...freePorts, ...args], options);
+  let stderr = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk;
+  });
+  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  const line = new Promise<string>((resolve) =>
+    createInterface({ input: child.stdout! }).once('line', resolve),
+  );
+  const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
+  const first = await Promise.race([line, ended]);
+  clearTimeout(timer);
+  if (typeof first === 'number' || !first.startsWith('{'))
+    throw new Error(`the backend ended with ${first}:\n${stderr}`);
+  const stop = async () => {
+    child.kill('SIGTERM');
+    return ended;
+  };
+  return {
+    report: JSON.parse(first) as Report,
+    process: child,
+    log: () => stderr,
+    ended,
+    stop,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) await stop();
+    },
+  };
+}
+
+/** Runs a command of the program to its end. */
+export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const child = run(args, options);
+  let [stdout, stderr] = ['', ''];
+  child.stdout?.on('data', (chunk: Buffer) => {
+    stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk;
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  return { code: code ?? signal, stdout, stderr };
+}
+
+function run(args: readonly string[], { env, ...options }: RunOptions): ChildProcess {
+  // Only what a shell has: the variables of the machine that runs the tests are not the test's.
+  const { PATH, HOME, LANG } = process.env;
+  return spawn(process.execPath, [cli, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH, HOME, LANG, ...env },
+    ...options,
+  });
+}
+
+/** A project folder in a place of its own; removed by `await using`. `files` are written below it. */
+export async function makeProject(
+  files: Readonly<Record<string, string>>,
+  from?: string,
+): Promise<{ readonly folder: string } & AsyncDisposable> {
+  const outer = await mkdtemp(join(tmpdir(), 'mr project '));
+  // Root's Postgres runs as another user, who has to get through.
+  await chmod(outer, 0o755);
+  const folder = join(outer, 'project');
+  await mkdir(join(folder, 'supabase'), { recursive: true });
+  if (from) await cp(from, folder, { recursive: true, filter: (source) => !source.includes('.millrace') });
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  return {
+    folder,
+    [Symbol.asyncDispose]: () => rm(outer, { recursive: true, force: true }),
+  };
+}
