@@ -81,6 +81,7 @@ describe('the embedded PostgreSQL', () => {
     ]);
     expect(first.postgres).toMatch(new RegExp(`^${copiesFolder}/pg-copy-18\\.[^/]+/native/bin/postgres$`));
     expect(second).toEqual(first);
+    if (!isRoot()) await chmod(join(found.native!.folder, 'lib'), 0o755);
     const copies = await readdir(copiesFolder);
     expect(copies).toHaveLength(1);
     const madeAt = (await stat(join(copiesFolder, copies[0]!))).ctimeMs;

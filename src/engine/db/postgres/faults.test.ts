@@ -1,6 +1,6 @@
 // In charge of: everything that ends without being asked to: Node, PostgreSQL, initdb, the disk.
 import { spawn } from 'node:child_process';
-import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Observation } from '../../../base/observe.ts';
@@ -65,8 +65,19 @@ describe('Node is killed', () => {
     await server.stop();
   });
 
+  it('by a bug of its own ends PostgreSQL as well', async () => {
+    const first = startProcess({ project, port: 0 });
+    const { ready } = await first.outcome;
+    first.child.kill('SIGUSR2');
+    expect(await first.ended).toBe(1);
+    await untilGone(ready!.processId);
+    expect(await readdir(join(project, '.millrace', 'db'))).not.toContain('postmaster.pid');
+  });
+
   it('does not take another process for the one that postmaster.pid names', async () => {
-    const bystander = spawn('sleep', ['600']);
+    // Of the server's own user, because PostgreSQL itself asks no more than whether it could send that process a signal.
+    const { uid, gid } = await stat(join(project, '.millrace', 'db'));
+    const bystander = spawn('sleep', ['600'], isRoot() ? { uid, gid } : {});
     const file = join(project, '.millrace', 'db', 'postmaster.pid');
     await writeFile(file, `${bystander.pid}\n${join(project, '.millrace', 'db')}\n1\n1\n\n\n\nready\n`);
     const server = await openPostgres(options());

@@ -1,6 +1,6 @@
 // In charge of: a PostgreSQL that outlived the Node process that started it. It is stopped before the next start; nothing else ever is.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../../base/errors.ts';
 import { delay } from '../../../base/time.ts';
@@ -52,14 +52,34 @@ export async function stopLeftovers(dataFolder: string, signal?: AbortSignal): P
 
 /** The process that `postmaster.pid` names, when it lives and is really a Postgres on this folder: numbers are used again. */
 export function leftPostmaster(dataFolder: string): number | undefined {
-  let pid: number;
+  const pid = readPid(join(dataFolder, 'postmaster.pid'));
+  return pid !== undefined && isAlive(pid) && isPostgresOn(pid, dataFolder) ? pid : undefined;
+}
+
+/**
+ * Removes a `postmaster.pid` and a socket's lock that name a living process which is no Postgres of ours: PostgreSQL itself
+ * goes by the number alone, and would refuse to start until that stranger ends. Those that name nobody it puts right itself.
+ */
+export function removeMisleading(dataFolder: string, socketFolder: string | undefined): void {
+  const locks =
+    socketFolder === undefined
+      ? []
+      : readdirSync(socketFolder)
+          .filter((name) => /^\.s\.PGSQL\.\d+\.lock$/.test(name))
+          .map((name) => join(socketFolder, name));
+  for (const file of [join(dataFolder, 'postmaster.pid'), ...locks]) {
+    const pid = readPid(file);
+    if (pid !== undefined && isAlive(pid) && !isPostgresOn(pid, dataFolder)) rmSync(file, { force: true });
+  }
+}
+
+function readPid(file: string): number | undefined {
   try {
-    pid = Number.parseInt(readFileSync(join(dataFolder, 'postmaster.pid'), 'utf8'), 10);
+    const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
   } catch {
     return undefined;
   }
-  if (!Number.isInteger(pid) || pid <= 1 || pid === process.pid || !isAlive(pid)) return undefined;
-  return isPostgresOn(pid, dataFolder) ? pid : undefined;
 }
 
 /** Every Postgres process stands in its data folder. Only Linux tells; elsewhere the postmaster's file has to do. */

@@ -20,6 +20,9 @@ try {
   process.once('SIGTERM', () => {
     void server.stop().then(() => process.exit(0));
   });
+  process.once('SIGUSR2', () => {
+    throw new Error('A bug, played.');
+  });
   say({
     ready: {
       version: server.version,

@@ -10,7 +10,7 @@ import type { Binaries } from './binaries.ts';
 import { isLoopback, listenArguments } from './configuration.ts';
 import { explainFailure, PortTaken } from './failures.ts';
 import { askHealth, askOnce } from './health.ts';
-import { stopLeftovers } from './leftovers.ts';
+import { removeMisleading, stopLeftovers } from './leftovers.ts';
 import type { Lock } from './lock.ts';
 import { claimPort } from './port.ts';
 import { childEnvironment, type Environment, identityOf, neutralFolder, run } from './process.ts';
@@ -61,6 +61,8 @@ export class SupervisedServer implements PostgresServer {
   readonly #facts: ServerFacts;
   readonly #listeners = new Set<(reason: Error) => void>();
   readonly #stopSignal = new AbortController();
+  /** When Node ends without a stop, by a bug, the server is told to end as well; nobody can wait for it any more. */
+  readonly #onProcessExit = () => void this.#run?.child.kill('SIGINT');
   #phase: 'starting' | 'running' | 'restarting' | 'stopping' | 'failed' = 'starting';
   #run: Run | undefined;
   #port: number;
@@ -124,13 +126,17 @@ export class SupervisedServer implements PostgresServer {
   }
 
   async start(signal: AbortSignal | undefined): Promise<void> {
+    process.once('exit', this.#onProcessExit);
     for (let tries = 1; ; tries++) {
       try {
         await this.#launch(signal);
         break;
       } catch (error) {
         // Somebody was faster to take the free port that was found.
-        if (!this.#facts.anyPort || tries >= maxPortTries || !(error instanceof PortTaken)) throw error;
+        if (!this.#facts.anyPort || tries >= maxPortTries || !(error instanceof PortTaken)) {
+          process.removeListener('exit', this.#onProcessExit);
+          throw error;
+        }
         this.#port = await claimPort(this.#facts.host, 0);
       }
     }
@@ -169,6 +175,7 @@ export class SupervisedServer implements PostgresServer {
         if (this.#run !== undefined) await this.#end(this.#run);
       } finally {
         this.#run = undefined;
+        process.removeListener('exit', this.#onProcessExit);
         await this.#facts.lock.release();
       }
     })();
@@ -200,6 +207,7 @@ export class SupervisedServer implements PostgresServer {
   }
 
   #spawn(): Run {
+    removeMisleading(this.#facts.state.dataFolder, this.#facts.socketFolder);
     const { binaries, state, host, socketFolder, observe, environment } = this.#facts;
     const args = listenArguments({ dataFolder: state.dataFolder, socketFolder, host, port: this.#port });
     const child = spawn(binaries.postgres, [...args], {
