@@ -36,7 +36,6 @@ export function buildGateway(options: GatewayOptions): Hono<GatewayEnv> {
   const app = new Hono<GatewayEnv>();
   for (const { service, running } of options.services) {
     const gate = openGate(options, service);
-    app.use(service.mount, gate);
     app.use(`${service.mount}/*`, gate);
     app.route(service.mount, running.routes as unknown as Hono<GatewayEnv>);
   }

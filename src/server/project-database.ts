@@ -1,11 +1,13 @@
 // In charge of: the project's database up to the point where requests can use it: a server, Supabase's shape, the project's migrations.
-import { OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import { withClient } from '../engine/db/client.ts';
 import { loadExposedTables } from '../engine/db/exposed-tables.ts';
 import { type ApplyOptions, type ApplyReport, applyProject } from '../engine/db/migrations/apply.ts';
+import { type ResetReport, resetProject } from '../engine/db/migrations/reset.ts';
 import { openExternal } from '../engine/db/postgres/external.ts';
+import { findRunningServer } from '../engine/db/postgres/running.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import { findStateFolder } from '../engine/db/postgres/state-folder.ts';
 import { openPostgres } from '../engine/db/postgres/supervisor.ts';
 import { bootstrapDatabase } from '../engine/db/shape/shape.ts';
 import { decideExposure } from '../engine/project/expose.ts';
@@ -20,9 +22,12 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
+/** What bringing a database up to date needs of a server. */
+type ServerLogins = Pick<PostgresServer, 'engine' | 'login' | 'directLogin' | 'stop'>;
+
 /** A server whose database has Supabase's shape, and the project's files, not applied yet. */
-export interface ShapedServer {
-  readonly server: PostgresServer;
+export interface ShapedServer<S extends ServerLogins = PostgresServer> {
+  readonly server: S;
   readonly files: ProjectFiles;
   readonly notices: readonly string[];
 }
@@ -45,6 +50,24 @@ export async function openShapedServer(prepared: Prepared, options: OpenOptions)
     await server.stop();
     throw error;
   }
+}
+
+/**
+ * The same for a command beside a backend: when the project's server runs already, in another process, it is used as it is.
+ * @throws OperatorError
+ */
+export async function openShapedForCommand(
+  prepared: Prepared,
+  options: OpenOptions,
+): Promise<ShapedServer<ServerLogins>> {
+  const { environment, project } = prepared.project;
+  const login = environment.DATABASE_URL
+    ? undefined
+    : await findRunningServer(await findStateFolder({ project, data: prepared.data }));
+  if (login === undefined) return openShapedServer(prepared, options);
+  const files = await loadProjectFiles(prepared.project);
+  const server: ServerLogins = { engine: 'embedded', login, directLogin: login, stop: async () => {} };
+  return { server, files, notices: files.notices };
 }
 
 /** Opens the server that the project asks for: DATABASE_URL's, an installed one, or the embedded one. */
@@ -71,7 +94,7 @@ async function openServer(prepared: Prepared, { observe, signal }: OpenOptions):
 
 /** Gives the sentences that should be read once. */
 async function shape(
-  server: PostgresServer,
+  server: ServerLogins,
   prepared: Prepared,
   files: ProjectFiles,
   observe: Observe,
@@ -107,21 +130,43 @@ async function shape(
 
 /** Applies the project's files: what `start` does with what is pending, and `migrate` by itself. */
 export function applyFiles(
-  { server, files }: ShapedServer,
+  shaped: ShapedServer<ServerLogins>,
   options: OpenOptions,
   more: Pick<ApplyOptions, 'drift' | 'includeAll' | 'includeRoles' | 'includeSeed'>,
 ): Promise<ApplyReport> {
-  return applyProject({
+  return applyProject({ ...applyOptions(shaped, options), ...more });
+}
+
+/** Throws everything in the project's database away and applies the project from the beginning. `seed`: whether the seeds, too. */
+export function resetDatabase(
+  shaped: ShapedServer<ServerLogins>,
+  prepared: Prepared,
+  options: OpenOptions,
+  seed: boolean,
+): Promise<ResetReport> {
+  const { server, files } = shaped;
+  const project = seed ? files : { ...files, seeds: [] };
+  const admin = server.engine === 'external' ? undefined : server.login('supabase_admin');
+  return resetProject({
+    ...applyOptions({ ...shaped, files: project }, options),
+    admin,
+    bootstrap: async () => {
+      await shape(server, prepared, files, options.observe);
+    },
+  });
+}
+
+function applyOptions({ server, files }: ShapedServer<ServerLogins>, options: OpenOptions): ApplyOptions {
+  return {
     logins: migrationLogins(server),
     project: files,
     observe: sayProgress(options),
     signal: options.signal,
-    ...more,
-  });
+  };
 }
 
 /** Whom migrations run as; on an external server the URL's own user does it all. */
-export function migrationLogins(server: PostgresServer): ApplyOptions['logins'] {
+function migrationLogins(server: ServerLogins): ApplyOptions['logins'] {
   const login = (role: 'postgres' | 'supabase_admin') => server.directLogin(role) ?? server.login(role);
   if (server.engine === 'external') return { postgres: login('supabase_admin') };
   return { postgres: login('postgres'), admin: login('supabase_admin') };
@@ -135,15 +180,4 @@ function sayProgress({ observe, progress }: OpenOptions): Observe {
     if (kind === 'migrations.applying') progress(`  ${number}/${total} ${file}`);
     if (kind === 'migrations.waiting') progress('  another process is migrating; waiting for it');
   };
-}
-
-/** @throws OperatorError when the database is not one that a reset may empty. */
-export function refuseReset(server: PostgresServer, production: boolean): void {
-  if (!production && server.engine !== 'external') return;
-  throw new OperatorError(
-    server.engine === 'external'
-      ? 'reset does not empty an external database: it cannot know what else lives there.'
-      : 'reset does not run with --production.',
-    'Drop and create that database yourself, then run `millrace migrate`.',
-  );
 }

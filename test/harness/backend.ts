@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly uid?: number;
   readonly gid?: number;
+  /** Where the log goes: kept for `log()`, or thrown away where reading it would disturb a measurement. */
+  readonly log?: 'keep' | 'discard';
 }
 
 const startTimeoutMs = 60_000;
@@ -105,11 +107,11 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
   return { code: code ?? signal, stdout, stderr };
 }
 
-function run(args: readonly string[], { env, ...options }: RunOptions): ChildProcess {
+function run(args: readonly string[], { env, log, ...options }: RunOptions): ChildProcess {
   // Only what a shell has: the variables of the machine that runs the tests are not the test's.
   const { PATH, HOME, LANG } = process.env;
   return spawn(process.execPath, [cli, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', log === 'discard' ? 'ignore' : 'pipe'],
     env: { PATH, HOME, LANG, ...env },
     ...options,
   });

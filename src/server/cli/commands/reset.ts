@@ -1,6 +1,50 @@
 // In charge of: `millrace reset`.
+import { createInterface } from 'node:readline/promises';
+import { OperatorError } from '../../../base/errors.ts';
+import { type Prepared, prepare } from '../../prepare.ts';
+import { resetDatabase } from '../../project-database.ts';
 import type { Invocation } from '../main.ts';
+import { withDatabase } from '../with-database.ts';
+import { renderApplied } from './migrate.ts';
 
-export async function reset(_invocation: Invocation): Promise<number> {
-  throw new Error('not there yet');
+export async function reset(invocation: Invocation): Promise<number> {
+  const { options } = invocation;
+  const prepared = await prepare(invocation);
+  if (prepared.production) {
+    throw new OperatorError(
+      'reset does not run with --production.',
+      'Leave the flag away if you mean to empty this database.',
+    );
+  }
+  if (!options.yes && !(await isSure(prepared))) {
+    console.error('Nothing was changed.');
+    return 1;
+  }
+  const report = await withDatabase(prepared, (shaped, opening) =>
+    resetDatabase(shaped, prepared, opening, options.seed),
+  );
+  console.log(options.json ? JSON.stringify(report) : renderApplied(report));
+  return 0;
+}
+
+/** @throws OperatorError where nobody can answer. */
+async function isSure({ project }: Prepared): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new OperatorError(
+      'reset empties the database, and there is nobody to ask.',
+      'Say --yes if you mean it.',
+    );
+  }
+  const where = project.environment.DATABASE_URL
+    ? 'the database of DATABASE_URL'
+    : `the database of "${project.id}"`;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await terminal.question(
+      `Throw away everything in ${where}, then migrate and seed it? [y/N] `,
+    );
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
 }
