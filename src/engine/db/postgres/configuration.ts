@@ -21,7 +21,7 @@ export function renderConfiguration(facts: ConfigurationFacts): string {
         'Correct it under [db.settings] in supabase/config.toml.',
       );
     }
-    settings.set(name.toLowerCase(), value);
+    if (!startsKnow.has(name.toLowerCase())) settings.set(name.toLowerCase(), value);
   }
   for (const [name, value] of Object.entries(fixed)) settings.set(name, value);
   return `# Written by Millrace at each start. Your own settings belong under [db.settings] in supabase/config.toml.\n${[
@@ -29,6 +29,22 @@ export function renderConfiguration(facts: ConfigurationFacts): string {
   ]
     .map(([name, value]) => `${name} = ${quote(value)}\n`)
     .join('')}`;
+}
+
+/** A person's settings that are not acted on, each with the reason. */
+export function ignoredParameters(parameters: ConfigurationFacts['parameters']): readonly string[] {
+  return Object.entries(parameters).flatMap(([name, value]) => {
+    const lower = name.toLowerCase();
+    if (startsKnow.has(lower))
+      return [
+        `[db.settings].${name} is not acted on: where the database is and who may log in is decided by Millrace.`,
+      ];
+    const kept = fixed[lower];
+    if (kept === undefined || quote(kept) === quote(value)) return [];
+    return [
+      `[db.settings].${name} is not acted on: Millrace keeps it at ${typeof kept === 'boolean' ? quote(kept) : kept}.`,
+    ];
+  });
 }
 
 function ours(facts: ConfigurationFacts): Record<string, string | number | boolean> {
@@ -53,7 +69,24 @@ function ours(facts: ConfigurationFacts): Record<string, string | number | boole
   };
 }
 
-/** What the design promises; nobody's file changes it. */
+/** Where and for whom the server is; decided by each start. */
+const startsKnow: ReadonlySet<string> = new Set([
+  'config_file',
+  'data_directory',
+  'external_pid_file',
+  'hba_file',
+  'ident_file',
+  'include',
+  'include_dir',
+  'include_if_exists',
+  'listen_addresses',
+  'port',
+  'unix_socket_directories',
+  'unix_socket_group',
+  'unix_socket_permissions',
+]);
+
+/** What the design promises; no setting of a project changes it. */
 const fixed: Readonly<Record<string, string | number | boolean>> = {
   wal_level: 'logical',
   fsync: true,

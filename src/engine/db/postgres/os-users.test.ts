@@ -144,6 +144,18 @@ describe('started by an ordinary user', () => {
     await elsewhere.ended;
   });
 
+  it('who has no name on this machine is told so', async ({ skip }) => {
+    if (user === undefined) return skip();
+    const nameless = { uid: 54_321, gid: 54_321, name: '54321' };
+    const own = join(project, 'nameless');
+    await mkdir(own);
+    await chown(own, nameless.uid, nameless.gid);
+    const started = startProcess({ project: own, port: 0 }, nameless);
+    expect((await started.outcome).refused?.message).toBe(
+      'The operating system has no name for the user with number "54321", and PostgreSQL does not run without one.',
+    );
+  });
+
   it('is told of data that root made', async ({ skip }) => {
     if (user === undefined) return skip();
     const roots = join(project, 'roots');

@@ -28,7 +28,7 @@ describe('a first start', () => {
       majorVersion: 18,
       maxConnections: 50,
       reservedConnections: 7,
-      parameters: { work_mem: '7MB', fsync: 'off', 'app.motto': "it's \\ fine" },
+      parameters: { work_mem: '7MB', fsync: 'off', hba_file: '/tmp/open.conf', 'app.motto': "it's \\ fine" },
     });
   });
   afterAll(async () => {
@@ -78,8 +78,11 @@ describe('a first start', () => {
       major: 18,
       prepared: 'auto',
       passwords: {},
-      notices: [],
     });
+    expect(server.notices).toEqual([
+      '[db.settings].fsync is not acted on: Millrace keeps it at on.',
+      '[db.settings].hba_file is not acted on: where the database is and who may log in is decided by Millrace.',
+    ]);
     expect(server.version).toBe(await setting('server_version'));
     expect(server.url).toBe(`postgresql://postgres:p%40ss%20word@127.0.0.1:${port}/postgres`);
     expect(server.stateFolder).toBe(join(project, '.millrace'));

@@ -11,7 +11,13 @@ import { OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import type { LoginRole } from '../db.ts';
 import { type Binaries, embeddedMajors, findEmbedded, findSystem, prepareBinaries } from './binaries.ts';
-import { isLoopback, renderAccess, renderConfiguration, renderIdentities } from './configuration.ts';
+import {
+  ignoredParameters,
+  isLoopback,
+  renderAccess,
+  renderConfiguration,
+  renderIdentities,
+} from './configuration.ts';
 import { otherVersion } from './failures.ts';
 import { initData, readDataMajor, removeUnfinished } from './init.ts';
 import { stopLeftovers } from './leftovers.ts';
@@ -138,9 +144,18 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
     ...(socketFolder === undefined ? {} : { socketFolder }),
     port,
   });
-  const notices = [...state.notices, ...binaries.notices];
+  const notices = [...state.notices, ...binaries.notices, ...ignoredParameters(options.parameters ?? {})];
   if (options.majorVersion === undefined && binaries.engine === 'embedded') {
     notices.push(`[db].major_version is not set; this runs PostgreSQL ${binaries.version}.`);
+  }
+  if (
+    options.majorVersion !== undefined &&
+    binaries.engine === 'system' &&
+    options.majorVersion !== binaries.major
+  ) {
+    notices.push(
+      `[db].major_version is ${options.majorVersion}; the installed PostgreSQL is ${binaries.version}, and that is what runs.`,
+    );
   }
   if (exposed)
     notices.push(

@@ -66,8 +66,11 @@ describe('data that another build of PostgreSQL sorted', () => {
   it('is opened with a notice that says what to run', async () => {
     const project = await makeFolder();
     const bin = findEmbedded(17).bin;
-    const first = await openPostgres({ ...options(project), pgBin: bin });
+    const first = await openPostgres({ ...options(project), pgBin: bin, majorVersion: 15 });
     expect(first.engine).toBe('system');
+    expect(first.notices).toEqual([
+      `[db].major_version is 15; the installed PostgreSQL is ${first.version}, and that is what runs.`,
+    ]);
     await askValue(
       first.login('supabase_admin'),
       `update pg_database set datcollversion = '1.2.3' where datname = 'postgres'`,
