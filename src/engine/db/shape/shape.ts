@@ -70,10 +70,14 @@ export async function bootstrapDatabase(client: Client, options: ShapeOptions): 
     state = await findState(client);
   }
   if (state === undefined) throw new Error('the shape was applied but cannot be read');
-  if (state.exposes !== options.autoExposeNewTables) {
-    await client.query('select _millrace.expose_new_tables($1)', [options.autoExposeNewTables]);
+  const expose = state.exposes !== options.autoExposeNewTables;
+  const partition = state.has_partitions === false;
+  if (expose || partition) {
+    await underLock(client, async () => {
+      if (expose) await client.query('select _millrace.expose_new_tables($1)', [options.autoExposeNewTables]);
+      if (partition) await client.query('select realtime.keep_message_partitions()');
+    });
   }
-  if (state.has_partitions === false) await client.query('select realtime.keep_message_partitions()');
   return { applied, ownRoles: state.own_roles, notices };
 }
 
@@ -101,43 +105,49 @@ async function applyFile(
   passwords: string,
   options: ShapeOptions,
 ): Promise<boolean> {
+  try {
+    return await underLock(client, async () => {
+      if (await isApplied(client, file)) return false;
+      const { rows } = await client.query<{ skip: boolean }>(
+        `select set_config('millrace.external', $1, true), set_config('millrace.verifiers', $2, true),
+           ${file.skipWhen ?? 'false'} as skip`,
+        [String(options.external), passwords],
+      );
+      const skipped = rows[0]!.skip;
+      if (!skipped) await client.query(`${file.sql}\n;reset role`);
+      await client.query('insert into _millrace.migrations (name, checksum, skipped) values ($1, $2, $3)', [
+        file.name,
+        file.checksum,
+        skipped,
+      ]);
+      const kind = skipped ? 'shape.skipped' : 'shape.applied';
+      options.observe({ kind, level: 'debug', file: file.name });
+      return !skipped;
+    });
+  } catch (error) {
+    throw new OperatorError(
+      `The database could not be brought into shape: "${file.name}" failed: ${errorMessage(error)}`,
+      'Nothing of that file was kept. Put right what the message names, and start again.',
+      error,
+    );
+  }
+}
+
+/** Runs `work` in a transaction that no other start of this database overlaps. A throw undoes it. */
+async function underLock<T>(client: Client, work: () => Promise<T>): Promise<T> {
   await client.query('begin');
   try {
     await client.query(
       `set local lock_timeout = '${lockTimeoutSeconds}s'; set local statement_timeout = '${statementTimeoutSeconds}s';
        set local client_min_messages = error; set local search_path = ''; select pg_advisory_xact_lock(${lockKey})`,
     );
-    if (await isApplied(client, file)) {
-      await client.query('commit');
-      return false;
-    }
-    const { rows } = await client.query<{ skip: boolean }>(
-      `select set_config('millrace.external', $1, true), set_config('millrace.verifiers', $2, true),
-         ${file.skipWhen ?? 'false'} as skip`,
-      [String(options.external), passwords],
-    );
-    const skipped = rows[0]!.skip;
-    if (!skipped) await client.query(`${file.sql}\n;reset role`);
-    await client.query('insert into _millrace.migrations (name, checksum, skipped) values ($1, $2, $3)', [
-      file.name,
-      file.checksum,
-      skipped,
-    ]);
+    const result = await work();
     await client.query('commit');
-    options.observe({
-      kind: skipped ? 'shape.skipped' : 'shape.applied',
-      level: 'debug',
-      file: file.name,
-    });
-    return !skipped;
+    return result;
   } catch (error) {
     // When the connection is lost the transaction is undone without us.
     await client.query('rollback').catch(() => {});
-    throw new OperatorError(
-      `The database could not be brought into shape: "${file.name}" failed: ${errorMessage(error)}`,
-      'Nothing of that file was kept. Put right what the message names, and start again.',
-      error,
-    );
+    throw error;
   }
 }
 

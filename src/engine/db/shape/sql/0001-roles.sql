@@ -12,11 +12,12 @@ begin
   if not exists (select from pg_catalog.pg_roles where rolname = 'millrace_admin') then
     execute 'create role millrace_admin with login inherit'
       || coalesce(format(' password %L', nullif(current_setting('millrace.verifiers', true), '')::jsonb ->> 'millrace_admin'), '');
-    perform set_config('millrace.made_first', 'millrace_admin', true);
-    if not me.rolsuper then
-      execute 'grant millrace_admin to current_user'
-        || case when current_setting('server_version_num')::int >= 160000 then ' with inherit true, set true' else '' end;
-    end if;
+    perform set_config('millrace.made', '{millrace_admin}', true);
+  end if;
+  -- Whoever is no superuser must be a member to hand objects to a role and to act in its name; who has CREATEROLE can be.
+  if not me.rolsuper then
+    execute 'grant millrace_admin to current_user'
+      || case when current_setting('server_version_num')::int >= 160000 then ' with inherit true, set true' else '' end;
   end if;
 end
 $first$;
@@ -36,13 +37,7 @@ create table _millrace.roles (
   name text primary key,
   created_at timestamptz not null default now()
 );
-comment on table _millrace.roles is 'The roles that Millrace made. It knows their passwords, and changes no others.';
-insert into _millrace.roles (name)
-  select current_setting('millrace.made_first') where current_setting('millrace.made_first', true) <> '';
--- In a server of our own the superuser that initdb made is ours too.
-insert into _millrace.roles (name)
-  select current_user where current_user = 'supabase_admin' and current_setting('millrace.external', true) is distinct from 'true';
-
+comment on table _millrace.roles is 'The roles that Millrace made, in a server of its own all of them. It knows their passwords, and changes no others.';
 create function _millrace.may_grant(role_name text) returns boolean
   language sql stable set search_path = ''
   as $$
@@ -54,6 +49,15 @@ create function _millrace.may_grant(role_name text) returns boolean
     where me.rolname = current_user and it.rolname = role_name
   $$;
 comment on function _millrace.may_grant(text) is 'Whether the session may make others members of this role.';
+
+create function _millrace.may_become(role_name text) returns boolean
+  language sql stable set search_path = ''
+  as $$
+    select pg_catalog.pg_has_role(
+      current_user, role_name, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end
+    )
+  $$;
+comment on function _millrace.may_become(text) is 'Whether the session may act as this role, and hand things to it.';
 
 create function _millrace.project_role() returns name
   language sql stable set search_path = ''
@@ -71,11 +75,16 @@ declare
   me pg_catalog.pg_roles;
   version int := current_setting('server_version_num')::int;
   verifiers jsonb := coalesce(nullif(current_setting('millrace.verifiers', true), ''), '{}')::jsonb;
+  is_ours boolean := current_setting('millrace.external', true) is distinct from 'true';
+  made text[] := coalesce(nullif(current_setting('millrace.made', true), ''), '{}')::text[];
   wanted record;
   attribute text;
   attributes text;
 begin
   select * into me from pg_catalog.pg_roles where rolname = current_user;
+  if is_ours or 'millrace_admin' = any (made) then
+    insert into _millrace.roles (name) values ('millrace_admin');
+  end if;
   for wanted in
     select * from (values
       ('anon',                       'nologin inherit',                         '{}'::text[]),
@@ -95,7 +104,12 @@ begin
       ('pgbouncer',                  'login inherit',                           '{}')
     ) as role (name, plain, privileged)
   loop
-    continue when exists (select from pg_catalog.pg_roles where rolname = wanted.name);
+    if exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
+      if is_ours then
+        insert into _millrace.roles (name) values (wanted.name);
+      end if;
+      continue;
+    end if;
     attributes := wanted.plain;
     if not me.rolsuper and not me.rolcreatedb then
       attributes := replace(attributes, ' createdb', '');
@@ -113,13 +127,16 @@ begin
     end if;
     execute format('create role %I with %s', wanted.name, attributes);
     insert into _millrace.roles (name) values (wanted.name);
+    made := made || wanted.name;
   end loop;
-  if verifiers ? 'supabase_admin' and me.rolname = 'supabase_admin'
-    and exists (select from _millrace.roles where name = 'supabase_admin')
-  then
-    execute format('alter role supabase_admin password %L', verifiers ->> 'supabase_admin');
+  -- In a server of our own initdb made supabase_admin; this is the first database there when nothing else was.
+  if is_ours and 'anon' = any (made) and not 'supabase_admin' = any (made) then
+    made := made || 'supabase_admin'::text;
+    if verifiers ? 'supabase_admin' then
+      execute format('alter role supabase_admin password %L', verifiers ->> 'supabase_admin');
+    end if;
   end if;
-  -- Whoever is no superuser must be a member to hand objects to a role and to act in its name.
+  perform set_config('millrace.made', made::text, true);
   if not me.rolsuper then
     for wanted in
       select rolname as name from pg_catalog.pg_roles
@@ -128,7 +145,7 @@ begin
           exists (select from _millrace.roles where name = rolname)
           or rolname in ('supabase_auth_admin', 'supabase_storage_admin', 'supabase_realtime_admin', 'supabase_functions_admin')
         )
-        and not pg_catalog.pg_has_role(me.oid, oid, case when version >= 160000 then 'set' else 'member' end)
+        and not _millrace.may_become(rolname)
         and _millrace.may_grant(rolname)
     loop
       execute format('grant %I to current_user', wanted.name)
@@ -161,8 +178,8 @@ begin
       ('supabase_auth_admin',     'log_statement',                       'none',                               true),
       ('supabase_storage_admin',  'log_statement',                       'none',                               true)
     ) as setting (role, name, value, privileged)
-    join _millrace.roles as made on made.name = setting.role
-    where not setting.privileged or (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
+    where setting.role = any (current_setting('millrace.made')::text[])
+      and (not setting.privileged or (select rolsuper from pg_catalog.pg_roles where rolname = current_user))
   loop
     execute format('alter role %I set %I to %s', wanted.role, wanted.name, wanted.value);
   end loop;
@@ -235,4 +252,5 @@ $memberships$;
 alter table _millrace.migrations owner to millrace_admin;
 alter table _millrace.roles owner to millrace_admin;
 alter function _millrace.may_grant(text) owner to millrace_admin;
+alter function _millrace.may_become(text) owner to millrace_admin;
 alter function _millrace.project_role() owner to millrace_admin;

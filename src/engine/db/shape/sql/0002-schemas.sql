@@ -38,9 +38,9 @@ begin
     continue when exists (select from pg_catalog.pg_namespace where nspname = wanted.name);
     execute format('create schema %I', wanted.name)
       || case
-        when wanted.owner is null then ''
         when wanted.owner = 'project' then format(' authorization %I', _millrace.project_role())
-        else format(' authorization %I', wanted.owner)
+        when _millrace.may_become(wanted.owner) then format(' authorization %I', wanted.owner)
+        else ''
       end;
     foreach grantee in array wanted.use loop
       execute format('grant usage on schema %I to %I', wanted.name, grantee);

@@ -1,5 +1,5 @@
 -- Partitions of realtime.messages: made ahead, and dropped when they are old.
--- skip when: not pg_has_role(current_user, 'supabase_realtime_admin', case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
+-- skip when: not _millrace.may_become('supabase_realtime_admin')
 -- Source: supabase/realtime lib/realtime/tenants.ex create_messages_partitions, lib/realtime/messages.ex delete_old_messages.
 
 set local role supabase_realtime_admin;
