@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process';
 import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Observation } from '../../../base/observe.ts';
 import { isRoot } from './os-user.ts';
 import { isAlive, run } from './process.ts';
 import type { PostgresServer } from './server.ts';
-import { openPostgres, type PostgresOptions } from './supervisor.ts';
+import { openPostgres as openUnwatched, type PostgresOptions } from './supervisor.ts';
 import { askValue, makeFolder, removeFolder, startProcess, until, untilGone } from './test-support.ts';
 
 let project: string;
@@ -23,6 +23,13 @@ const options = (): PostgresOptions => ({
   password: 'postgres',
   observe: (observation) => observed.push(observation),
 });
+
+/** A test that fails before it stops its server leaves none behind either. */
+async function openPostgres(given: PostgresOptions): Promise<PostgresServer> {
+  const server = await openUnwatched(given);
+  onTestFinished(() => server.stop());
+  return server;
+}
 
 /** The value, as soon as the server takes connections again. */
 const askPatiently = (server: PostgresServer, sql: string) =>

@@ -1,11 +1,12 @@
 // In charge of: who PostgreSQL runs as: root's as somebody else, an ordinary user's as that user; and where the state goes then.
 import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { isRoot, unprivilegedUser } from './os-user.ts';
 import type { RunAs } from './process.ts';
+import type { PostgresServer } from './server.ts';
 import { findStateFolder } from './state-folder.ts';
-import { openPostgres, type PostgresOptions } from './supervisor.ts';
+import { openPostgres as openUnwatched, type PostgresOptions } from './supervisor.ts';
 import { askValue, makeFolder, ordinaryUser, removeFolder, startProcess } from './test-support.ts';
 
 const options = (project: string): PostgresOptions => ({
@@ -15,6 +16,13 @@ const options = (project: string): PostgresOptions => ({
   systemFolder: join(project, '..', 'system'),
   observe: () => {},
 });
+
+/** A test that fails before it stops its server leaves none behind either. */
+async function openPostgres(given: PostgresOptions): Promise<PostgresServer> {
+  const server = await openUnwatched(given);
+  onTestFinished(() => server.stop());
+  return server;
+}
 
 describe.skipIf(!isRoot())('started by root', () => {
   let project: string;

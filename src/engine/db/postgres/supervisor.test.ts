@@ -3,11 +3,11 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Observation } from '../../../base/observe.ts';
 import { isAlive } from './process.ts';
 import type { PostgresServer } from './server.ts';
-import { openPostgres, type PostgresOptions } from './supervisor.ts';
+import { openPostgres as openUnwatched, type PostgresOptions } from './supervisor.ts';
 import { askValue, makeFolder, removeFolder } from './test-support.ts';
 
 const observed: Observation[] = [];
@@ -18,12 +18,19 @@ const options = (project: string): PostgresOptions => ({
   observe: (observation) => observed.push(observation),
 });
 
+/** A test that fails before it stops its server leaves none behind either. */
+async function openPostgres(given: PostgresOptions): Promise<PostgresServer> {
+  const server = await openUnwatched(given);
+  onTestFinished(() => server.stop());
+  return server;
+}
+
 describe('a first start', () => {
   let project: string;
   let server: PostgresServer;
   beforeAll(async () => {
     project = await makeFolder();
-    server = await openPostgres({
+    server = await openUnwatched({
       ...options(project),
       majorVersion: 18,
       maxConnections: 50,

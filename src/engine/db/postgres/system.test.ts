@@ -1,8 +1,9 @@
 // In charge of: the same supervisor on a PostgreSQL that the machine has installed.
 import { readdirSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { findEmbedded } from './binaries.ts';
-import { openPostgres, type PostgresOptions } from './supervisor.ts';
+import type { PostgresServer } from './server.ts';
+import { openPostgres as openUnwatched, type PostgresOptions } from './supervisor.ts';
 import { askValue, makeFolder, removeFolder } from './test-support.ts';
 
 const options = (project: string): PostgresOptions => ({
@@ -11,6 +12,13 @@ const options = (project: string): PostgresOptions => ({
   password: 'postgres',
   observe: () => {},
 });
+
+/** A test that fails before it stops its server leaves none behind either. */
+async function openPostgres(given: PostgresOptions): Promise<PostgresServer> {
+  const server = await openUnwatched(given);
+  onTestFinished(() => server.stop());
+  return server;
+}
 
 function installedMajors(): readonly number[] {
   try {
