@@ -114,11 +114,10 @@ const roleNames: readonly string[] = [
   'supabase_storage_admin',
 ];
 
-/** The roles in whose name the files make things, with one of these things. */
+/** The roles in whose name the files make what nothing works without, with one of these things. */
 const owners: Readonly<Record<string, string>> = {
   millrace_admin: '_millrace.migrations',
   supabase_auth_admin: 'auth.users',
-  supabase_functions_admin: 'supabase_functions.hooks',
   supabase_realtime_admin: 'realtime.messages',
   supabase_storage_admin: 'storage.objects',
 };

@@ -232,7 +232,7 @@ describe('a server that somebody else runs', () => {
     const boss = cluster.byPassword('boss', 'boss', 'managed');
     const refusal = await repairsFor(boss);
     expect(refusal.split('\n').slice(2)).toEqual([
-      'grant "millrace_admin", "supabase_auth_admin", "supabase_storage_admin", "supabase_realtime_admin", "supabase_functions_admin" to "boss" with admin option;',
+      'grant "millrace_admin", "supabase_auth_admin", "supabase_storage_admin", "supabase_realtime_admin" to "boss" with admin option;',
     ]);
     await rows(superuser, refusal.split('\n').slice(2).join('\n'));
     const shaped = await shape(boss, { external: true });

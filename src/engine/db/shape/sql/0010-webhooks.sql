@@ -1,5 +1,5 @@
 -- Schema supabase_functions: the trigger function of database webhooks, which projects have in their migrations.
--- skip when: to_regclass('supabase_functions.hooks') is not null
+-- skip when: to_regclass('supabase_functions.hooks') is not null or not _millrace.may_become('supabase_functions_admin')
 -- Source: supabase/cli apps/cli-go/internal/db/start/templates/webhook.sql; its names and signature are the interface.
 
 set local role supabase_functions_admin;
