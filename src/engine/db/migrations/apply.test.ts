@@ -535,6 +535,38 @@ describe('roles.sql, seeds and the vault', () => {
   });
 });
 
+describe('a server where nobody is superuser for us', () => {
+  it('runs every statement plainly', async () => {
+    await using db = await openTestDatabase();
+    await db.run('grant create, usage on schema _millrace to postgres', 'supabase_admin');
+    const logins = { postgres: db.login('postgres') };
+    const migrations = { '1_e.sql': 'create extension citext; vacuum; create table t (a citext);' };
+    expect(await apply(db, { migrations }, { logins })).toMatchObject({
+      elevated: 0,
+      migrations: [{ version: '1' }],
+    });
+    expect(
+      await db.run("select extowner::regrole::text as owner from pg_extension where extname = 'citext'"),
+    ).toEqual([{ owner: 'postgres' }]);
+    const trigger =
+      'create function f() returns event_trigger language plpgsql as $$ begin end $$; create event trigger e on sql_drop execute function f();';
+    await expect(
+      apply(db, { migrations: { ...migrations, '2_t.sql': trigger } }, { logins }),
+    ).rejects.toMatchObject({ sqlState: '42501' });
+  });
+
+  it('runs as the superuser where the project’s own role is one', async () => {
+    await using db = await openTestDatabase();
+    const logins = { postgres: db.login('supabase_admin'), admin: db.login('supabase_admin') };
+    const report = await apply(
+      db,
+      { migrations: { '1_e.sql': 'create extension moddatetime; create publication p for all tables;' } },
+      { logins },
+    );
+    expect(report).toMatchObject({ elevated: 0, migrations: [{ version: '1' }] });
+  });
+});
+
 describe('files and history that do not fit', () => {
   it('names a migration that was edited', async () => {
     await using db = await openTestDatabase();

@@ -34,7 +34,7 @@ export class MigrationSession implements AsyncDisposable {
 
   private constructor(
     client: pg.Client,
-    facts: { readonly version: number; readonly pid: number },
+    facts: { readonly version: number; readonly pid: number; readonly super: boolean },
     admin: pg.ClientConfig | undefined,
     observe: Observe,
     signal: AbortSignal | undefined,
@@ -42,7 +42,8 @@ export class MigrationSession implements AsyncDisposable {
     this.client = client;
     this.serverVersion = facts.version;
     this.#backendPid = facts.pid;
-    this.#adminLogin = admin;
+    // Who is superuser already has nothing to be helped with, and must not be made an ordinary role on the way.
+    this.#adminLogin = facts.super ? undefined : admin;
     this.observe = observe;
     this.signal = signal;
     this.#onAbort = () => {
@@ -60,8 +61,8 @@ export class MigrationSession implements AsyncDisposable {
     signal?.throwIfAborted();
     const client = await connect(logins.postgres, '');
     try {
-      const { rows } = await client.query<{ version: number; pid: number }>(
-        "select current_setting('server_version_num')::int as version, pg_backend_pid() as pid",
+      const { rows } = await client.query<{ version: number; pid: number; super: boolean }>(
+        "select current_setting('server_version_num')::int as version, pg_backend_pid() as pid, rolsuper as super from pg_catalog.pg_roles where rolname = current_user",
       );
       return new MigrationSession(client, rows[0]!, logins.admin, observe, signal);
     } catch (error) {

@@ -72,6 +72,11 @@ begin
     end if;
   end if;
 
+  -- Never with the toggle below on a role that is superuser for good.
+  if (select role.rolsuper from pg_catalog.pg_roles as role where role.rolname = 'postgres') then
+    raise exception using errcode = '42501', message = 'permission denied: "postgres" is a superuser here and needs no help';
+  end if;
+
   if item.kind = 'role setting'
     and not (item.name like 'pgrst.%' or item.name like 'pgaudit.%' or item.name like 'plan_filter.%'
       or item.name in ('auto_explain.log_min_duration', 'auto_explain.log_nested_statements', 'log_lock_waits', 'log_min_messages',
@@ -85,11 +90,18 @@ begin
   execute item.statement;
   perform pg_catalog.set_config('search_path', '', true);
 
-  if item.kind = 'event trigger' then
-    -- Event triggers and wrappers can only be given to a superuser, so `postgres` is one for a moment that nobody sees.
+  if item.kind in ('event trigger', 'foreign data wrapper') or item.name = 'postgres_fdw' and item.act = 'create' then
+    -- These can only be given to a superuser, so `postgres` is one for a moment that no other session sees.
     alter role postgres superuser;
-    execute pg_catalog.format('alter event trigger %I owner to postgres', item.name);
+    if item.kind = 'event trigger' then
+      execute pg_catalog.format('alter event trigger %I owner to postgres', item.name);
+    else
+      execute pg_catalog.format('alter foreign data wrapper %I owner to postgres', item.name);
+    end if;
     alter role postgres nosuperuser;
+  end if;
+
+  if item.kind = 'event trigger' then
     -- The trigger's code must not run with the rights of those who keep the platform. On hosted projects it does not either.
     for reserved in
       select role.rolname from pg_catalog.pg_roles as role
@@ -98,16 +110,8 @@ begin
     loop
       execute pg_catalog.format('alter role %I in database %I set event_triggers = off', reserved, pg_catalog.current_database());
     end loop;
-  elsif item.kind = 'foreign data wrapper' then
-    alter role postgres superuser;
-    execute pg_catalog.format('alter foreign data wrapper %I owner to postgres', item.name);
-    alter role postgres nosuperuser;
   elsif item.kind = 'publication' and item.act = 'create' then
     execute pg_catalog.format('alter publication %I owner to postgres', item.name);
-  elsif item.kind = 'extension' and item.act = 'create' and item.name = 'postgres_fdw' then
-    alter role postgres superuser;
-    alter foreign data wrapper postgres_fdw owner to postgres;
-    alter role postgres nosuperuser;
   elsif item.kind = 'extension' and item.act = 'create' and item.name = 'pg_cron' then
     grant usage on schema cron to postgres with grant option;
     grant all on all functions in schema cron to postgres with grant option;
