@@ -166,7 +166,8 @@ function planNode(
       planNullFilters(planCondition(catalog, relation, condition), embeds),
     ),
     order: (draft.order ?? []).map((term) => planOrder(catalog, relation, term, embeds)),
-    range: planRange(draft.range, options.maxRows),
+    // One row needs no cap, and a limit would keep Postgres from joining instead of looping.
+    range: planRange(draft.range, toOne ? undefined : options.maxRows),
     embeds,
     depth,
   };

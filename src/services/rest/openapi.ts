@@ -24,9 +24,10 @@ export interface Described {
 type Json = Readonly<Record<string, unknown>>;
 
 export function renderOpenApi(described: Described): string {
-  const { relations, routines, settings, description } = described;
+  const { relations, settings, description } = described;
   const [title, more] = firstLine(description);
   const security = settings.openApiSecurity;
+  const routines = described.routines.map(unqualifiedTypes);
   return JSON.stringify({
     swagger: '2.0',
     info: {
@@ -79,6 +80,19 @@ const rootOperation = {
   produces: ['application/openapi+json', 'application/json'],
   responses: { 200: { description: 'OK' } },
 };
+
+/** A parameter's type is named as a caller of the schema would name it. */
+function unqualifiedTypes(routine: Routine): Routine {
+  const prefix = `${routine.schema}.`;
+  return {
+    ...routine,
+    parameters: routine.parameters.map((parameter) =>
+      parameter.type.startsWith(prefix)
+        ? { ...parameter, type: parameter.type.slice(prefix.length) }
+        : parameter,
+    ),
+  };
+}
 
 /** Where the API is reached; without a proxy the server does not know its own name. */
 function address(proxy: string): Json {

@@ -17,10 +17,17 @@ export function faultOf(error: unknown, authenticated: boolean): Fault {
   if (error instanceof DatabaseUnavailable) return unavailableFault(error);
   if (isPostgresError(error)) return faultOfPostgres(error, authenticated);
   return new Fault(
-    { status: 500, code: 'PGRSTX00', message: 'Something went wrong here. The log of the server says what.' },
+    { status: 500, code: bugCode, message: 'Something went wrong here. The log of the server says what.' },
     error,
   );
 }
+
+/** Nothing that the wire has a word for: a mistake of ours, whose cause belongs into the log. */
+export function isBug(error: unknown): boolean {
+  return faultOf(error, false).code === bugCode;
+}
+
+const bugCode = 'PGRSTX00';
 
 function unavailableFault(error: DatabaseUnavailable): Fault {
   const headers = { 'Retry-After': String(error.retryAfterSeconds) };
@@ -46,6 +53,12 @@ function unavailableFault(error: DatabaseUnavailable): Fault {
     error,
   );
 }
+
+const tellsValue: ReadonlySet<RefusalReason> = new Set([
+  'bad_algorithm',
+  'no_suitable_key',
+  'development_secret',
+]);
 
 type Refusal = readonly [code: string, message: string];
 
@@ -76,6 +89,10 @@ function refusedFault({ reason, value }: CredentialsRefused): Fault {
     reason === 'missing'
       ? 'Bearer'
       : `Bearer error="invalid_token", error_description=${JSON.stringify(message)}`;
-  const details = reason === 'bad_algorithm' || reason === 'no_suitable_key' ? (value ?? null) : null;
-  return new Fault({ status: 401, code, message, details, headers: { 'WWW-Authenticate': challenge } });
+  const details = tellsValue.has(reason) ? (value ?? null) : null;
+  const hint =
+    reason === 'development_secret'
+      ? 'Make keys of your own with `millrace keys new`; for a tunnel set gateway.development_tunnel.'
+      : null;
+  return new Fault({ status: 401, code, message, details, hint, headers: { 'WWW-Authenticate': challenge } });
 }

@@ -1,9 +1,10 @@
 // In charge of: the Data API on HTTP: every path below the mount is one route, as the paths are the database's.
 import { Hono } from 'hono';
+import type { Observe } from '../../base/observe.ts';
 import type { Env } from '../../engine/service/contract.ts';
 import { answer, type Rest } from './answer.ts';
 import { render } from './render.ts';
-import { renderError } from './render-error.ts';
+import { isBug, renderError } from './render-error.ts';
 import type { WireRequest } from './wire.ts';
 
 /** The Node request behind a fetch request, where there is one: its headers are there already, without building `Headers`. */
@@ -13,7 +14,7 @@ interface NodeBindings {
 
 export type RestEnv = Env & { Bindings: NodeBindings };
 
-export function restRoutes(rest: Rest, mount: string): Hono<RestEnv> {
+export function restRoutes(rest: Rest, mount: string, observe: Observe): Hono<RestEnv> {
   const routes = new Hono<RestEnv>();
   routes.all('*', async (c) => {
     const wire = await readRequest(c.req.raw, c.env?.incoming?.headers, mount);
@@ -27,6 +28,7 @@ export function restRoutes(rest: Rest, mount: string): Hono<RestEnv> {
       });
       return render(traced(rest, wire, answered));
     } catch (error) {
+      if (isBug(error)) observe({ kind: 'rest.error', level: 'error', requestId: c.get('requestId'), error });
       return renderError(error, caller.role !== anonRole);
     }
   });

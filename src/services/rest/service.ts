@@ -33,7 +33,7 @@ export const rest = {
     ];
     return {
       // Sound: the Node request is only used when it is there.
-      routes: restRoutes(opened, mount) as unknown as Running['routes'],
+      routes: restRoutes(opened, mount, ctx.observe) as unknown as Running['routes'],
       async close() {
         for (const stop of stops) stop();
       },

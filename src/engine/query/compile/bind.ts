@@ -25,14 +25,14 @@ export function bind(
         bound[index] = textOf(value, values)?.replaceAll('*', '%') ?? null;
         break;
       case 'list': {
-        const list = value === undefined || value.at < 0 ? encoding.values : split(values[value.at] ?? '');
+        const list = value.at < 0 ? encoding.values : split(values[value.at] ?? '');
         if (!list) return undefined;
         // `in.()` is the empty list, not the list of an empty text.
         bound[index] = list.length === 1 && list[0] === '' ? '{}' : arrayLiteral(list);
         break;
       }
       case 'array':
-        bound[index] = arrayLiteral([value!, ...encoding.more].map((one) => textOf(one, values) ?? ''));
+        bound[index] = arrayLiteral([value, ...encoding.more].map((one) => textOf(one, values) ?? ''));
         break;
       case 'limit':
         bound[index] = capped(textOf(value, values), encoding.cap);
@@ -45,8 +45,7 @@ export function bind(
   return bound;
 }
 
-function textOf(value: Value | undefined, values: Values): string | null {
-  if (value === undefined) return null;
+function textOf(value: Value, values: Values): string | null {
   return value.at < 0 ? value.text : (values[value.at] ?? null);
 }
 

@@ -186,9 +186,10 @@ function compileGroupBy(writer: Writer, table: Name, node: ReadNode): string {
 
 function compileLimit(writer: Writer, { range }: ReadNode): string {
   const { limit, offset, cap } = range;
-  const limited = limit !== undefined || cap !== undefined;
+  // The cap alone is a setting: in the text the planner sees it, as a parameter it would guess.
+  const limited = limit === undefined ? cap : limitParam(writer, limit, cap);
   return (
-    (limited ? ` limit ${limitParam(writer, limit, cap)}` : '') +
+    (limited === undefined ? '' : ` limit ${limited}`) +
     (offset === undefined ? '' : ` offset ${param(writer, offset)}`)
   );
 }

@@ -17,8 +17,7 @@ export type Encoding =
   | { readonly kind: 'bytes' };
 
 export interface Parameter {
-  /** Undefined for a cap without a limit. */
-  readonly value: Value | undefined;
+  readonly value: Value;
   readonly encoding: Encoding;
 }
 
@@ -41,7 +40,7 @@ export function constant(writer: Writer, text: string): string {
   return param(writer, { text, at: -1 });
 }
 
-export function limitParam(writer: Writer, value: Value | undefined, cap: number | undefined): string {
+export function limitParam(writer: Writer, value: Value, cap: number | undefined): string {
   writer.parameters.push({ value, encoding: { kind: 'limit', cap } });
   return `$${writer.parameters.length}`;
 }

@@ -29,6 +29,7 @@ import {
   attempt,
   before,
   between,
+  chain,
   char,
   either,
   label,
@@ -39,7 +40,6 @@ import {
   separated1,
   seq,
   string,
-  then,
 } from './parsec.ts';
 import { checkDepth } from './select.ts';
 
@@ -211,7 +211,7 @@ const groupKind: Parser<'and' | 'or'> = label(
   'logic operator (and, or)',
 );
 
-const group: Parser<Condition> = then(seq(notGroup, groupKind), ([negated, kind]) =>
+const group: Parser<Condition> = chain(seq(notGroup, groupKind), ([negated, kind]) =>
   map(
     between(
       lexeme(char('(')),

@@ -50,8 +50,8 @@ export const never: Parser<never> = (_, at) => ({
   problem: { at, messages: nothing },
 });
 
-/** `first`, then the parser that its value gives. */
-export function then<A, B>(first: Parser<A>, next: (value: A) => Parser<B>): Parser<B> {
+/** `first`, then the parser that its value gives. (Not called `then`: a module that exports that name is taken for a promise by `await import`.) */
+export function chain<A, B>(first: Parser<A>, next: (value: A) => Parser<B>): Parser<B> {
   return (input, at) => {
     const a = first(input, at);
     if (!a.ok) return a;
@@ -77,7 +77,7 @@ export function seq<const P extends readonly Parser<unknown>[]>(...parsers: P): 
   const from = (index: number, values: readonly unknown[]): Parser<readonly unknown[]> =>
     index === parsers.length
       ? always(values)
-      : then(parsers[index]!, (value) => from(index + 1, [...values, value]));
+      : chain(parsers[index]!, (value) => from(index + 1, [...values, value]));
   // Sound: `from` collects the value of each parser in its place.
   return from(0, []) as Parser<Values<P>>;
 }
@@ -135,11 +135,11 @@ export function many<T>(parser: Parser<T>): Parser<readonly T[]> {
 }
 
 export function many1<T>(parser: Parser<T>): Parser<readonly T[]> {
-  return then(parser, (first) => map(many(parser), (rest) => [first, ...rest]));
+  return chain(parser, (first) => map(many(parser), (rest) => [first, ...rest]));
 }
 
 export function separated1<T>(parser: Parser<T>, by: Parser<unknown>): Parser<readonly T[]> {
-  return then(parser, (first) => map(many(then(by, () => parser)), (rest) => [first, ...rest]));
+  return chain(parser, (first) => map(many(chain(by, () => parser)), (rest) => [first, ...rest]));
 }
 
 export function separated<T>(parser: Parser<T>, by: Parser<unknown>): Parser<readonly T[]> {
@@ -151,11 +151,11 @@ export function optional<T>(parser: Parser<T>): Parser<T | undefined> {
 }
 
 export function before<T>(parser: Parser<T>, end: Parser<unknown>): Parser<T> {
-  return then(parser, (value) => map(end, () => value));
+  return chain(parser, (value) => map(end, () => value));
 }
 
 export function after<T>(start: Parser<unknown>, parser: Parser<T>): Parser<T> {
-  return then(start, () => parser);
+  return chain(start, () => parser);
 }
 
 export function between<T>(open: Parser<unknown>, parser: Parser<T>, close: Parser<unknown>): Parser<T> {

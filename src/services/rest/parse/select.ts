@@ -10,6 +10,7 @@ import {
   attempt,
   before,
   between,
+  chain,
   char,
   either,
   end,
@@ -21,7 +22,6 @@ import {
   separated,
   seq,
   string,
-  then,
 } from './parsec.ts';
 
 /** Deeper nesting than this is no request that a person or a client library writes; it would only cost stack. */
@@ -96,7 +96,7 @@ const embedWords: Parser<EmbedWord> = map(seq(optional(embedWord), optional(embe
 }));
 
 // `count()` is the aggregate, though it looks like an embed of a relation named count.
-const relationName = then(fieldName, (name) => (name === 'count' ? never : always(name)));
+const relationName = chain(fieldName, (name) => (name === 'count' ? never : always(name)));
 
 const openAhead = attempt(ahead(string('(')));
 
