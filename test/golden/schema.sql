@@ -20,6 +20,7 @@ create function public.books_by(writer text) returns setof public.books stable l
   as $$ select b.* from public.books b join public.authors a on a.id = b.author_id where a.name = writer $$;
 create function public.add(a int, b int default 1) returns int immutable language sql as $$ select a + b $$;
 create function public.title_length(public.books) returns int stable language sql as $$ select length($1.title) $$;
+create function public.rename_books() returns void language sql as $$ update public.books set title = 'x' $$;
 insert into public.authors values (1, 'Ursula', '1929-10-21'), (2, 'Stanisław', '1921-09-12'), (3, 'Nobody', null);
 insert into public.books values
   (1, 'The Dispossessed', 1, 1974, '{anarchy,physics}', '{"pages": 387, "prize": {"name": "Nebula"}}'),

@@ -140,11 +140,11 @@ async function run(
   const rows = await db.as(caller, {
     ...work,
     verdict(found) {
-      refusal(resultOf(found));
+      refusal(resultOf(found, prepared.answer));
       return work.end ?? 'commit';
     },
   });
-  return resultOf(rows);
+  return resultOf(rows, prepared.answer);
 }
 
 /** A write that is rolled back says what a commit would have said of deferred constraints. */
@@ -173,9 +173,9 @@ async function runUndone(
 
 /** An EXPLAIN answers in lines. */
 function answerOf(prepared: Prepared, rows: Rows): Result {
-  if (prepared.answer !== 'plan') return resultOf(rows);
+  if (prepared.answer !== 'plan') return resultOf(rows, prepared.answer);
   const body = rows.rows.map(([line]) => `${line ?? ''}\n`).join('');
-  return { ...resultOf({ ...rows, rows: [] }), body };
+  return { ...resultOf({ ...rows, rows: [] }, prepared.answer), body };
 }
 
 /** What undoes a request whose rows are not what was asked for: looked at before the transaction ends. */
@@ -211,7 +211,7 @@ async function runWithEstimate(
   return db.transaction(
     caller,
     async (next) => {
-      const result = resultOf(await next(step));
+      const result = resultOf(await next(step), prepared.answer);
       verdictOf(prepared).refusal?.(result);
       const plan = await next({ settings: step.settings ?? [], statement });
       const estimated = estimatedRows(plan);

@@ -5,7 +5,7 @@ import type { Rows } from '../../engine/db/db.ts';
 import { badResponseHeaders, badResponseStatus, offsetBeyondRows } from './errors.ts';
 import { canonicalQuery, escapeComponent } from './parse/query-string.ts';
 import { type RowRange, renderContentRange } from './parse/range.ts';
-import type { Description, Info, Prepared } from './prepare.ts';
+import type { AnswerKind, Description, Info, Prepared } from './prepare.ts';
 
 /** A header may be given several times, so they are pairs. */
 export type Headers = readonly (readonly [name: string, value: string])[];
@@ -27,16 +27,19 @@ export interface Result {
   readonly inserted: number | undefined;
 }
 
-/** Reads the row; a write whose CTE was skipped gives none. */
-export function resultOf(rows: Rows): Result {
-  const [total, page, body, headers, status, location, inserted] = rows.rows[0] ?? [];
+/** Reads the row, in the order of `readColumns` and `writeColumns`; a write whose CTE was skipped gives none. */
+export function resultOf(rows: Rows, kind: AnswerKind): Result {
+  const row = rows.rows[0] ?? [];
+  const isWrite = kind !== 'read' && kind !== 'call';
+  const [total, page] = row;
+  const [body, headers, status, inserted] = row.slice(isWrite ? 3 : 2);
   return {
     total: count(total),
     page: count(page) ?? 0,
     body: body ?? '',
     headers: headers ?? null,
     status: status ?? null,
-    location: location ?? null,
+    location: isWrite ? (row[2] ?? null) : null,
     inserted: count(inserted),
   };
 }

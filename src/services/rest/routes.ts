@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import type { Observe } from '../../base/observe.ts';
 import type { Env } from '../../engine/service/contract.ts';
 import { answer, type Rest } from './answer.ts';
+import { answerBatch, isBatch } from './batch.ts';
 import { render } from './render.ts';
 import { isBug, renderError } from './render-error.ts';
 import type { WireRequest } from './wire.ts';
@@ -21,7 +22,7 @@ export function restRoutes(rest: Rest, mount: string, observe: Observe): Hono<Re
     const caller = c.get('caller');
     const { anonRole } = rest.config.now();
     try {
-      const answered = await answer(rest, wire, {
+      const answered = await (isBatch(wire) ? answerBatch : answer)(rest, wire, {
         caller,
         signal: c.get('signal'),
         timings: c.get('timings'),

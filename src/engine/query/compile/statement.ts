@@ -33,8 +33,9 @@ export interface Compiled {
   readonly parameters: readonly Parameter[];
 }
 
-/** The columns of a statement's one row, in this order. */
-export const resultColumns = ['total', 'page', 'body', 'headers', 'status', 'location', 'inserted'] as const;
+/** The columns of the one row of a read or a call, and of a write, in this order. */
+export const readColumns = ['total', 'page', 'body', 'headers', 'status'] as const;
+export const writeColumns = ['total', 'page', 'location', 'body', 'headers', 'status', 'inserted'] as const;
 
 export function compileStatement(plan: Plan, options: CompileOptions): Compiled {
   const text = isJson(options.output) && !isAggregated(plan.read);
@@ -102,7 +103,7 @@ function compileWriting(writer: Writer, plan: WritePlan, options: CompileOptions
   const inserted = countsInserted(plan)
     ? `nullif(current_setting('${insertedSetting}', true), '')::int`
     : 'null';
-  return `with ${sourceName} as (${write}) select null::bigint as total, count(*) as page, ${body} as body, ${response}, ${location} as location, ${inserted} as inserted from (${rows}) ${rowName}`;
+  return `with ${sourceName} as (${write}) select null::bigint as total, count(*) as page, ${location} as location, ${body} as body, ${response}, ${inserted} as inserted from (${rows}) ${rowName}`;
 }
 
 /** The key of the inserted row as `[[column, value], …]`, when it is one row and has a key. */
