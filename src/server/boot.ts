@@ -165,7 +165,7 @@ async function open(
     door: openDevelopmentDoor(() => isDevelopment && !own.now().tunnel),
     observe,
   });
-  const port = await openHttpPort({ host: values.host, port: values.port, fetch: app.fetch });
+  const port = await openHttpPort({ host: values.host, port: values.port, fetch: app.fetch, observe });
   closers.push(() => port.close(own.now().drainSeconds * 1000));
   apiUrl = values.externalUrl.replace(/\/+$/, '') || `http://${urlHost(values.host)}:${port.port}`;
 

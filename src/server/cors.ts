@@ -47,6 +47,7 @@ export function answerPreflight(request: {
   return new Response(null, {
     status: 200,
     headers: {
+      'content-length': '0',
       'access-control-allow-methods': 'GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS',
       'access-control-allow-headers': request.header('access-control-request-headers') ?? '*',
       'access-control-max-age': String(preflightSeconds),

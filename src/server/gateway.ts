@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { Fault } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import type { ValuesOf } from '../base/settings.ts';
@@ -50,7 +49,7 @@ export function buildGateway(options: GatewayOptions): Hono<GatewayEnv> {
     const fault = new Fault({
       status: 404,
       code: 'not_found',
-      message: `There is nothing at "${path}".`,
+      message: `There is nothing at "${path}" for ${c.req.method}.`,
       hint: `Services here: ${mounts}.`,
     });
     return owner ? owner.service.renderError(fault) : renderPlain(fault);
@@ -98,16 +97,22 @@ function openGate(options: GatewayOptions, service: Service): MiddlewareHandler<
       c.set('requestId', requestId);
       c.set('signal', deadline.signal);
       c.set('timings', settings.now().serverTiming ? new Map() : undefined);
-      const refused = await limitBody(c, settings.now().maxBodyBytes, next);
-      if (refused) c.res = service.renderError(refused);
+      const routed = limitBody(c, settings.now().maxBodyBytes, next);
+      const refused = await Promise.race([routed, deadline.over]);
+      if (refused) answerWith(c, service.renderError(refused));
       const timings = c.get('timings');
       if (timings) setHeader(c, 'server-timing', renderTimings(timings, performance.now() - startedMs));
     } catch (error) {
-      c.res = service.renderError(error);
+      const rendered = service.renderError(error);
+      if (rendered.status >= 500)
+        observe({ kind: 'http.error', level: 'error', path: c.req.path, requestId, error });
+      answerWith(c, rendered);
     } finally {
       deadline.close();
-      if (deadline.timedOut())
-        c.res = service.renderError(timeoutFault(settings.now().requestTimeoutSeconds));
+      // What finished all the same at the last moment is told as it is: a 504 would deny what was committed.
+      if (deadline.timedOut() && c.res.status >= 500) {
+        answerWith(c, service.renderError(timeoutFault(c, settings.now().requestTimeoutSeconds)));
+      }
       observe({
         kind: 'http.request',
         service: service.name,
@@ -156,28 +161,48 @@ async function limitBody(
     await next();
     return undefined;
   }
-  if (c.req.header('transfer-encoding') === undefined) {
-    await next();
-    return undefined;
+  if (c.req.header('transfer-encoding') !== undefined && c.req.raw.body) {
+    const body = await readAtMost(c.req.raw.body, maxBytes);
+    if (!body) return tooLarge();
+    c.req.raw = new Request(c.req.raw, { body });
   }
-  let refused: Fault | undefined;
-  const refuse = () => {
-    refused = tooLarge();
-    return new Response(null, { status: 413 });
-  };
-  const response = await bodyLimit({ maxSize: maxBytes, onError: refuse })(c, next);
-  if (response) c.res = response;
-  return refused;
+  await next();
+  return undefined;
 }
+
+/** The bytes of a stream; undefined when there are more than `maxBytes`. What is left of it is not cancelled: that would close the connection before the refusal is read. */
+async function readAtMost(
+  stream: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<Buffer<ArrayBuffer> | undefined> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  const reader = stream.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(chunks);
+    sizeBytes += value.length;
+    if (sizeBytes > maxBytes) return undefined;
+    chunks.push(value);
+  }
+}
+
+/** How long a cancelled query has to say so, before the answer goes out without it. */
+const cancelGraceMs = 1_000;
 
 /** The request's end of time: the client goes away, or it has taken too long. */
 function openDeadline(c: Context<GatewayEnv>, timeoutMs: number) {
   const controller = new AbortController();
   let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
-    controller.abort(new Error('the request took too long'));
-  }, timeoutMs);
+  let timer: NodeJS.Timeout;
+  // A body that does not arrive, or a connection that does not come free, hears of no signal.
+  const over = new Promise<Fault>((resolve) => {
+    timer = setTimeout(() => {
+      timedOut = true;
+      controller.abort(new Error('the request took too long'));
+      timer = setTimeout(() => resolve(timeoutFault(c, timeoutMs / 1000)), cancelGraceMs);
+    }, timeoutMs);
+  });
   const { outgoing } = c.env;
   const onClose = () => {
     if (!outgoing?.writableFinished) controller.abort(new Error('the client went away'));
@@ -185,6 +210,8 @@ function openDeadline(c: Context<GatewayEnv>, timeoutMs: number) {
   outgoing?.once('close', onClose);
   return {
     signal: controller.signal,
+    /** Resolves when the answer has to go out whatever the routes do. */
+    over,
     timedOut: () => timedOut,
     close: () => {
       clearTimeout(timer);
@@ -193,13 +220,27 @@ function openDeadline(c: Context<GatewayEnv>, timeoutMs: number) {
   };
 }
 
-function timeoutFault(seconds: number): Fault {
+function timeoutFault(c: Context<GatewayEnv>, seconds: number): Fault {
+  if (c.env.incoming?.complete === false) {
+    return new Fault({
+      status: 408,
+      code: 'request_timeout',
+      message: `The body did not arrive within ${seconds} s.`,
+      hint: 'Send less at once, or raise gateway.request_timeout.',
+    });
+  }
   return new Fault({
     status: 504,
     code: 'request_timeout',
-    message: `The request took longer than ${seconds} seconds.`,
+    message: `The request took longer than ${seconds} s.`,
     hint: 'Ask for less at once, or raise gateway.request_timeout.',
   });
+}
+
+/** Puts another answer in place of the one that is there: without this, Hono would carry its headers over. */
+function answerWith(c: Context<GatewayEnv>, response: Response): void {
+  c.res = undefined;
+  c.res = response;
 }
 
 /**

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Database } from '../engine/db/database.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import { developmentDatabasePassword } from '../engine/identity/development-secrets.ts';
 import type { Running, Service } from '../engine/service/contract.ts';
 import type { LandingFacts } from './pages/landing.ts';
 import type { Prepared } from './prepare.ts';
@@ -44,12 +45,20 @@ export async function landingFacts(sources: LandingSources): Promise<LandingFact
     since: startedAt,
     apiUrl,
     publishableKey: prepared.secrets.keys.publishable,
-    databaseUrl: server.engine === 'external' ? undefined : server.url,
+    databaseUrl: server.engine === 'external' ? undefined : publicUrl(server.url, prepared.secrets),
     table: await findReadableTable(database, schemas),
     services,
     examplePath: hasExample ? '/example/' : undefined,
     docs: docs(),
   };
+}
+
+/** The page is anybody's to read: only the password that everybody knows stands in it. */
+function publicUrl(url: string, { databasePassword }: Prepared['secrets']): string {
+  if (databasePassword === developmentDatabasePassword) return url;
+  const hidden = new URL(url);
+  hidden.password = '';
+  return hidden.href;
 }
 
 /** A table of the first exposed schema that anybody may read, so that the snippet works as it stands. */
@@ -59,7 +68,13 @@ async function findReadableTable(database: Database, schemas: readonly string[])
       `select n.nspname as schema, c.relname as name
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
        where n.nspname = $1 and c.relkind in ('r', 'v', 'm', 'p') and pg_catalog.has_table_privilege('anon', c.oid, 'select')
-       order by c.relkind, c.relname limit 1`,
+       -- Rather one whose policies show a visitor something.
+       order by (not c.relrowsecurity or exists (
+           select from pg_catalog.pg_policy p
+           where p.polrelid = c.oid and p.polcmd in ('r', '*')
+             and p.polroles operator(pg_catalog.&&) array[0::pg_catalog.oid, 'anon'::pg_catalog.regrole::pg_catalog.oid]
+         )) desc, c.relkind, c.relname
+       limit 1`,
       [schemas[0] ?? 'public'],
     ),
   );

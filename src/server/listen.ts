@@ -1,9 +1,11 @@
 // In charge of: the HTTP port. Opening it, the bounds of what Node reads before any code of ours, and draining it.
-import type { Server } from 'node:http';
-import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
+import type { Duplex } from 'node:stream';
+import { getRequestListener, RequestError } from '@hono/node-server';
 import { errorCode, errorMessage, OperatorError } from '../base/errors.ts';
+import type { Observe } from '../base/observe.ts';
 import { delay } from '../base/time.ts';
 
 export interface HttpPort {
@@ -16,6 +18,7 @@ export interface HttpPortOptions {
   readonly host: string;
   readonly port: number;
   readonly fetch: (request: Request, bindings: object) => Response | Promise<Response>;
+  readonly observe: Observe;
 }
 
 // Source of the defaults that these replace: Node's http documentation.
@@ -23,16 +26,26 @@ const maxHeaderBytes = 32 * 1024;
 const headersTimeoutMs = 15_000;
 const bodyTimeoutMs = 120_000;
 const keepAliveMs = 65_000;
-const maxHeadersCount = 200;
+const maxHeaders = 200;
 const drainPollMs = 20;
+const lastWordsMs = 1_000;
 
 /**
  * @throws OperatorError when the address cannot be had.
  */
-export async function openHttpPort({ host, port, fetch }: HttpPortOptions): Promise<HttpPort> {
+export async function openHttpPort({ host, port, fetch, observe }: HttpPortOptions): Promise<HttpPort> {
   let draining = false;
-  let inFlight = 0;
-  const answer = getRequestListener(fetch, { overrideGlobalObjects: true });
+  const inFlight = new Set<ServerResponse>();
+  const answer = getRequestListener(fetch, {
+    overrideGlobalObjects: true,
+    errorHandler(error) {
+      const malformed = error instanceof RequestError;
+      observe({ kind: 'http.error', level: malformed ? 'info' : 'error', error });
+      return malformed
+        ? Response.json(malformedRequest(errorMessage(error)), { status: 400 })
+        : Response.json(internalError, { status: 500 });
+    },
+  });
   const server = createServer(
     {
       maxHeaderSize: maxHeaderBytes,
@@ -44,40 +57,127 @@ export async function openHttpPort({ host, port, fetch }: HttpPortOptions): Prom
     },
     (request, response) => {
       if (draining) {
-        response.writeHead(503, {
-          'content-type': 'application/json',
-          'retry-after': '1',
-          connection: 'close',
-        });
-        response.end(
-          '{"code":"shutting_down","message":"This server is stopping.","hint":"Try again in a moment."}',
-        );
+        refuse(response, 503, shuttingDown, { 'retry-after': '1' });
         return;
       }
-      inFlight += 1;
-      response.once('close', () => {
-        inFlight -= 1;
-      });
+      if (request.rawHeaders.length > 2 * maxHeaders) {
+        refuse(response, 431, tooManyHeaders);
+        return;
+      }
+      inFlight.add(response);
+      response.once('close', () => inFlight.delete(response));
       // Never rejects: the adapter answers 500 itself and Hono's onError comes before it.
       void answer(request, response);
     },
   );
-  server.maxHeadersCount = maxHeadersCount;
+  // No count here: beyond it Node leaves headers out in silence, and the one that a proxy adds comes last.
+  server.maxHeadersCount = 0;
+  server.on('clientError', (error, socket) => {
+    observe({ kind: 'http.malformed', code: errorCode(error), message: error.message });
+    // In the middle of an answer to an earlier request, a refusal would read as part of it.
+    const isBusy = [...inFlight].some((response) => response.socket === socket);
+    if (isBusy) socket.destroy();
+    else refuseRaw(error, socket);
+  });
   await listen(server, host, port);
   return {
     // Sound: a server that listens on TCP has an AddressInfo.
     port: (server.address() as AddressInfo).port,
     async close(drainMs) {
       draining = true;
+      observe({ kind: 'stop.draining', inFlight: inFlight.size });
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      // Whoever has a request in flight hears with its answer that this connection takes no other.
+      for (const response of inFlight) if (!response.headersSent) response.setHeader('connection', 'close');
       const until = performance.now() + drainMs;
-      while (inFlight > 0 && performance.now() < until) await delay(drainPollMs);
+      while (inFlight.size > 0 && performance.now() < until) await delay(drainPollMs);
       server.closeAllConnections();
       await closed;
     },
   };
 }
+
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+}
+
+function refuse(
+  response: ServerResponse<IncomingMessage>,
+  status: number,
+  refusal: Refusal,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = JSON.stringify(refusal);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+    ...headers,
+  });
+  response.end(body);
+}
+
+/** Answers what Node's parser did not let through: there is no request then, only a socket. */
+function refuseRaw(error: Error, socket: Duplex): void {
+  // Refused already, and it goes on sending.
+  if (socket.writableEnded) return;
+  if (errorCode(error) === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, refusal] = malformed[errorCode(error) ?? ''] ?? [400, malformedRequest(error.message)];
+  const body = JSON.stringify(refusal);
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  // A client that goes on sending would get a reset before it has read this; one that never ends is cut off.
+  socket.resume();
+  setTimeout(() => socket.destroy(), lastWordsMs).unref();
+}
+
+const shuttingDown: Refusal = {
+  code: 'shutting_down',
+  message: 'This server is stopping.',
+  hint: 'Try again in a moment.',
+};
+const tooManyHeaders: Refusal = {
+  code: 'headers_too_large',
+  message: `The request has more than ${maxHeaders} headers.`,
+  hint: 'Send fewer.',
+};
+const internalError: Refusal = {
+  code: 'internal',
+  message: 'Something went wrong here. The log of the server says what.',
+  hint: null,
+};
+
+function malformedRequest(problem: string): Refusal {
+  return { code: 'malformed_request', message: `This is not an HTTP request: ${problem}.`, hint: null };
+}
+
+/** By the code of Node's error. Source: Node's documentation, http "Event: 'clientError'" and errors "HPE_…". */
+const malformed: Readonly<Record<string, readonly [status: number, Refusal]>> = {
+  HPE_HEADER_OVERFLOW: [
+    431,
+    {
+      code: 'headers_too_large',
+      message: `The request's first line and headers are longer than ${maxHeaderBytes} bytes.`,
+      hint: 'Send long lists in the body of an rpc call, not in the URL.',
+    },
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    408,
+    {
+      code: 'request_timeout',
+      message: `The request did not arrive in time: headers within ${headersTimeoutMs / 1000} s, the body within ${bodyTimeoutMs / 1000} s.`,
+      hint: null,
+    },
+  ],
+};
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
