@@ -14,6 +14,7 @@ import { decideExposure } from '../engine/project/expose.ts';
 import { loadProjectFiles, type ProjectFiles } from '../engine/project/files.ts';
 import { externalPasswords } from './external-passwords.ts';
 import type { Prepared } from './prepare.ts';
+import { settlePassword } from './settle-password.ts';
 
 export interface OpenOptions {
   readonly observe: Observe;
@@ -124,7 +125,8 @@ async function shape(
       autoExposeNewTables: exposure.exposes,
       observe,
     });
-    return exposure.warning === undefined ? notices : [...notices, exposure.warning];
+    const password = external ? undefined : await settlePassword(client, prepared);
+    return [...notices, exposure.warning, password].filter((notice) => notice !== undefined);
   });
 }
 
