@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DataApi, openDataApi } from './harness.ts';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-console.log(`SEED=${seed}`);
+process.stderr.write(`SEED=${seed}\n`);
 
 /** What Postgres itself refuses with a code that the protocol answers as 5xx: too deep or too long for it, or a subquery with two rows. */
 const serverCodes = /^(21000|40001|40P01|53\d\d\d|54\w{3}|55\w{3}|57014|XX\w{3})$/;

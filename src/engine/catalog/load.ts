@@ -15,7 +15,13 @@ import {
   type Routine,
   representationKey,
 } from './catalog.ts';
-import { type ForeignKey, inferRelationships, type ViewSources, viewColumnKey } from './relationships.ts';
+import {
+  type ForeignKey,
+  inferRelationships,
+  type ViewSources,
+  viewColumnKey,
+  viewsByTable,
+} from './relationships.ts';
 import { parseViewColumns, type ViewColumn } from './view-columns.ts';
 
 /** What part of the database is the API's. */
@@ -243,10 +249,11 @@ function collectPrimaryKeys(
   views: readonly ViewSources[],
 ): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();
+  const byTable = viewsByTable(views);
   for (const row of keys) {
     if (row.kind !== 'p') continue;
     found.set(keyOf({ schema: row.relation_schema, name: row.relation_name }), row.columns);
-    for (const { view, sources } of views) {
+    for (const { view, sources } of byTable.get(row.relation_oid) ?? []) {
       const shown = row.attnums.map(
         (attnum: number) => sources.get(viewColumnKey(row.relation_oid, attnum))?.[0],
       );

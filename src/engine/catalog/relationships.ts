@@ -32,6 +32,22 @@ export interface ViewSources {
   readonly sources: ReadonlyMap<string, readonly string[]>;
 }
 
+export type ViewsByTable = ReadonlyMap<string, readonly ViewSources[]>;
+
+/** The views by the oid of each table that they show a column of: there may be thousands of both. */
+export function viewsByTable(views: readonly ViewSources[]): ViewsByTable {
+  const found = new Map<string, ViewSources[]>();
+  for (const view of views) {
+    const tables = new Set([...view.sources.keys()].map((key) => key.slice(0, key.indexOf('.'))));
+    for (const table of tables) {
+      const list = found.get(table);
+      if (list) list.push(view);
+      else found.set(table, [view]);
+    }
+  }
+  return found;
+}
+
 export function viewColumnKey(tableOid: string, attnum: number): string {
   return `${tableOid}.${attnum}`;
 }
@@ -48,9 +64,10 @@ export interface RelationshipFacts {
 
 /** All relationships, by `relationshipKey(table, schema of the target)`, in a fixed order. */
 export function inferRelationships(facts: RelationshipFacts): ReadonlyMap<string, readonly Relationship[]> {
+  const views = viewsByTable(facts.views);
   const forward = facts.foreignKeys.flatMap((key) => [
     ownRelationship(key),
-    ...viewRelationships(key, facts),
+    ...viewRelationships(key, views),
   ]);
   const detected: Relationship[] = [
     ...forward,
@@ -99,9 +116,9 @@ function ownRelationship(key: ForeignKey): KeyRelationship {
 }
 
 /** The same foreign key between a view and the table, the table and a view, a view and a view, where the view shows all of its columns. */
-function viewRelationships(key: ForeignKey, facts: RelationshipFacts): readonly KeyRelationship[] {
-  const near = viewsOver(facts.views, key.tableOid, key.attnums);
-  const far = viewsOver(facts.views, key.targetOid, key.targetAttnums);
+function viewRelationships(key: ForeignKey, views: ViewsByTable): readonly KeyRelationship[] {
+  const near = viewsOver(views.get(key.tableOid) ?? [], key.tableOid, key.attnums);
+  const far = viewsOver(views.get(key.targetOid) ?? [], key.targetOid, key.targetAttnums);
   const kind = key.isUnique ? 'one-to-one' : 'many-to-one';
   const { constraint } = key;
   return [

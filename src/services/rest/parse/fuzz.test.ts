@@ -12,7 +12,7 @@ import { canonicalQuery, splitQuery } from './query-string.ts';
 import { parseSelect } from './select.ts';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-console.log(`SEED=${seed}`);
+process.stderr.write(`SEED=${seed}\n`);
 const runs = { seed, numRuns: 500 };
 
 /** Texts made of what means something to the grammar, so that they get further than noise would. */
