@@ -75,12 +75,11 @@ describe.skipIf(!found)('in a browser', () => {
 
   async function visit(path: string): Promise<void> {
     page = await browser.newPage();
+    page.setDefaultTimeout(patienceMs);
     complaints = [];
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => {
-      const isRefusal = message
-        .text()
-        .startsWith('Failed to load resource: the server responded with a status of 40');
+      const isRefusal = /responded with a status of 40[013] /.test(message.text());
       if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
     });
     page.on('request', (request) => {
@@ -110,7 +109,7 @@ describe.skipIf(!found)('in a browser', () => {
 
   async function writeReview(body: string): Promise<void> {
     await page.getByLabel('Your review').fill(body);
-    await page.getByLabel('Stars', { exact: true }).selectOption('4');
+    await page.locator('.review [name=stars]').selectOption('4');
     await page.getByRole('button', { name: 'Write' }).click();
   }
 
@@ -156,7 +155,7 @@ describe.skipIf(!found)('in a browser', () => {
       expect(await page.locator('.card').count()).toBe(12);
       await page.getByRole('button', { name: 'Show more' }).click();
       await page.getByText('24 of 34 tools').waitFor();
-      await page.getByLabel('Kind', { exact: true }).selectOption('kitchen');
+      await page.locator('#filters [name=kind]').selectOption('kitchen');
       await page.getByText('4 of 4 tools').waitFor();
       expect(await page.locator('.card .name').allTextContents()).toEqual([
         'Apple press',
@@ -276,6 +275,9 @@ function firstLine(program: ChildProcess): Promise<string> {
     program.once('exit', (code) => reject(new Error(`The program ended with ${code} before it was ready.`)));
   });
 }
+
+/** How long the page may take to show what is awaited. */
+const patienceMs = 10_000;
 
 const run = promisify(execFile);
 

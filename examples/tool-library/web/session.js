@@ -61,13 +61,13 @@ async function fetchAndTell(input, init, onRequest) {
 
 /** Gives a token that is good for an hour, and a new one shortly before that. */
 function tokenSource(config, person) {
-  let token;
+  let token; // a promise, so that requests at the same time wait for the same one
   let expiresAtSeconds = 0;
   return async () => {
     const nowSeconds = Math.floor(Date.now() / 1000);
     if (expiresAtSeconds - nowSeconds < 60) {
       expiresAtSeconds = nowSeconds + 3600;
-      token = await signToken(
+      token = signToken(
         {
           iss: `${config.url}/auth/v1`,
           sub: person.id,

@@ -1,3 +1,4 @@
+// In charge of: which files the example's page may be served from, and which never.
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,26 +125,33 @@ describe('GET /example/config.json', () => {
   it('tells the page where the API is, with which key', async () => {
     const response = await app.request('/example/config.json');
     expect(await response.json()).toEqual({
-      url: () => 'http://127.0.0.1:54321',
+      url: 'http://127.0.0.1:54321',
       publishableKey: 'sb_publishable_example',
       jwtSecret: 'a public constant',
     });
   });
 
+  it('lets the page connect to the address it is told', async () => {
+    const response = await app.request('/example/', { headers: { host: 'localhost:4000' } });
+    expect(response.headers.get('content-security-policy')).toContain(
+      "connect-src 'self' http://127.0.0.1:54321 ws://127.0.0.1:54321 http://localhost:4000 ws://localhost:4000;",
+    );
+  });
+
   it('follows the loopback name and port it was asked under, as behind a forwarded port', async () => {
     const response = await app.request('/example/config.json', { headers: { host: 'localhost:4000' } });
-    expect(await response.json()).toMatchObject({ url: () => 'http://localhost:4000' });
+    expect(await response.json()).toMatchObject({ url: 'http://localhost:4000' });
   });
 
   it('does not follow another name', async () => {
     const response = await app.request('/example/config.json', { headers: { host: 'evil.example' } });
-    expect(await response.json()).toMatchObject({ url: () => 'http://127.0.0.1:54321' });
+    expect(await response.json()).toMatchObject({ url: 'http://127.0.0.1:54321' });
   });
 
   it('holds no secret when none was given', async () => {
     const other = new Hono().route('/example', exampleRoutes(options({ jwtSecret: undefined })));
     expect(await (await other.request('/example/config.json')).json()).toEqual({
-      url: () => 'http://127.0.0.1:54321',
+      url: 'http://127.0.0.1:54321',
       publishableKey: 'sb_publishable_example',
     });
   });

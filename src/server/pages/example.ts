@@ -106,16 +106,16 @@ async function loadFile(file: string): Promise<Uint8Array<ArrayBuffer> | undefin
 
 /** The page's own files and the API, nothing else: no inline script, no other host. */
 function pagePolicy(url: string, host: string | undefined): string {
-  const origins = [new URL(url).origin];
-  if (host !== undefined && loopbackHost.test(host)) origins.push(`http://${host}`);
-  const sockets = origins.map((origin) => origin.replace(/^http/, 'ws'));
+  const origins = new Set([new URL(url).origin]);
+  if (host !== undefined && loopbackHost.test(host)) origins.add(`http://${host}`);
+  const hosts = [...origins].flatMap((origin) => [origin, origin.replace(/^http/, 'ws')]);
   return [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self' data: blob:",
     "font-src 'self'",
-    `connect-src 'self' ${[...origins, ...sockets].join(' ')}`,
+    `connect-src 'self' ${hosts.join(' ')}`,
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",

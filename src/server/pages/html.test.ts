@@ -1,3 +1,4 @@
+// In charge of: how values stand in HTML.
 import { describe, expect, it } from 'vitest';
 import { escapeHtml, html, jsString, trusted } from './html.ts';
 

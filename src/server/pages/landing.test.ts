@@ -1,3 +1,4 @@
+// In charge of: what the landing page says, to whom, and what it must never say.
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type LandingFacts, landingCsp, renderLanding, renderSnippet } from './landing.ts';
@@ -127,7 +128,7 @@ const { data, error } = await supabase
   .select()
   .limit(5);
 
-console.log(error ?? data);`);
+console.info(error ?? data);`);
   });
 
   it('names the schema when it is not public', () => {

@@ -79,7 +79,7 @@ export function renderSnippet(facts: Pick<LandingFacts, 'apiUrl' | 'publishableK
     `  .select()`,
     `  .limit(5);`,
     '',
-    `console.log(error ?? data);`,
+    `console.info(error ?? data);`,
   ].join('\n');
 }
 
@@ -164,7 +164,8 @@ function renderExampleLink(path: string): Html {
 }
 
 function renderService(service: LandingService): Html {
-  return html`<li class="${service.ok ? 'ok' : 'bad'}"><span class="dot" aria-hidden="true"></span><span class="name">${service.title}</span><code>${service.url}</code><span class="health">${service.ok ? 'healthy' : 'not healthy'}${service.sentence === '' ? '' : `: ${service.sentence}`}</span></li>`;
+  const health = service.ok ? service.sentence || 'healthy' : `not healthy: ${service.sentence}`;
+  return html`<li class="${service.ok ? 'ok' : 'bad'}"><span class="dot" aria-hidden="true"></span><span class="name">${service.title}</span><code>${service.url}</code><span class="health">${health}</span></li>`;
 }
 
 function renderCopyable(id: string, text: string): Html {
