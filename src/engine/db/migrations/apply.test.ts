@@ -214,7 +214,7 @@ const works: readonly {
     it: 'what a dump of a hosted project creates and no plain PostgreSQL has',
     migrations: {
       '1_h.sql':
-        'CREATE EXTENSION IF NOT EXISTS "pg_graphql" WITH SCHEMA "graphql";\nCREATE EXTENSION IF NOT EXISTS "supabase_vault" WITH SCHEMA "vault";\nCOMMENT ON EXTENSION "pg_graphql" IS \'GraphQL\';\ncreate table t (id int);',
+        'CREATE EXTENSION IF NOT EXISTS "pg_graphql" WITH SCHEMA "graphql";\nCREATE EXTENSION IF NOT EXISTS "supabase_vault" WITH SCHEMA "vault";\nCOMMENT ON EXTENSION "pg_graphql" IS \'GraphQL\';\nALTER SCHEMA "public" OWNER TO "pg_database_owner";\nCOMMENT ON SCHEMA "public" IS \'standard public schema\';\ncreate table t (id int);\nALTER TABLE "public"."t" OWNER TO "postgres";\nALTER PUBLICATION "supabase_realtime" OWNER TO "postgres";\nGRANT USAGE ON SCHEMA "public" TO "anon";\nALTER DEFAULT PRIVILEGES FOR ROLE "postgres" IN SCHEMA "public" GRANT ALL ON TABLES TO "service_role";',
     },
     check: 'select count(*)::int as n from t',
     gives: [{ n: 0 }],

@@ -127,6 +127,15 @@ class Run {
   }
 
   async all(): Promise<ApplyReport> {
+    try {
+      await this.#all();
+    } finally {
+      await this.#session.unregister();
+    }
+    return this.report();
+  }
+
+  async #all(): Promise<void> {
     const { client } = this.#session;
     const { project, includeRoles, includeSeed } = this.#options;
     await ensureState(this.#session);
@@ -141,10 +150,8 @@ class Run {
     else await this.#sayChangedRoles(steps, project.roles);
     for (const [at, file] of wanted.entries()) await this.#migration(progress, file, at + 1, wanted.length);
     if (!steps.has('seed') || includeSeed === true) await this.#seed(progress, project.seeds);
-    await this.#session.unregister();
     // Statements that ran as supabase_admin fire no event trigger, so nobody has heard of them.
-    await this.#session.client.query("notify pgrst, 'reload schema'");
-    return this.report();
+    await client.query("notify pgrst, 'reload schema'");
   }
 
   /** A database that was filled by others has had its roles and seeds. */

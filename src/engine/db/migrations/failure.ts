@@ -109,7 +109,8 @@ function sentence(
 
 function hint(fields: DatabaseFields, left: string): string {
   const known = knownHints.find(([code, pattern]) => code === fields.code && pattern.test(fields.message));
-  return [fields.hint, known?.[2], left].filter((part) => part !== undefined && part !== '').join(' ');
+  const ours = known === undefined ? undefined : fields.message.replace(known[1], known[2]);
+  return [fields.hint, ours, left].filter((part) => part !== undefined && part !== '').join(' ');
 }
 
 const excerptLines = 12;
@@ -123,8 +124,13 @@ const knownHints: readonly (readonly [code: string, message: RegExp, hint: strin
     'This PostgreSQL does not carry the extension. Start with one that does: --pg-bin DIR for an installed one, or DATABASE_URL.',
   ],
   [
+    '3F000',
+    /^schema "(?:cron|net|pgmq|vault|pgsodium)" does not exist$/,
+    'The schema comes with an extension of the same purpose, which this PostgreSQL does not carry, and which was left out above. Guard the statement, or start with a PostgreSQL that has it: --pg-bin DIR, or DATABASE_URL.',
+  ],
+  [
     '42704',
-    /^type "[^".]+" does not exist$/,
-    'The type may be in a schema that is not in the search path: write extensions.citext instead of citext.',
+    /^type "([^".]+)" does not exist$/,
+    'The type may be in a schema that is not in the search path: write extensions.$1 instead of $1. Or the extension that brings it was not created.',
   ],
 ];

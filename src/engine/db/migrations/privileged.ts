@@ -188,6 +188,8 @@ const standIns: Readonly<Record<string, string>> = {
   pg_net: 'Functions of the schema "net" are missing until the server has it.',
   pg_cron: 'Functions of the schema "cron" are missing until the server has it.',
   pgmq: 'Functions of the schema "pgmq" are missing until the server has it.',
+  http: 'Functions that call it fail until the server has it.',
+  pg_tle: 'Extensions that are installed through it are missing.',
   pgaudit: 'It changes only what is logged.',
   pg_stat_monitor: 'It only measures.',
   hypopg: 'It only advises.',

@@ -2,13 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { Client } from 'pg';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
-import { Batch } from './batch.ts';
 import { checkCommands } from './commands.ts';
-import { type Failed, fieldsOf, ScriptError } from './failure.ts';
+import { type Failed, ScriptError } from './failure.ts';
 import { finishInterrupted, repairIndex } from './interrupted.ts';
-import { isCandidate, loadParser, recognise, standInFor } from './privileged.ts';
+import { prepare } from './prepare.ts';
 import type { Progress } from './progress.ts';
 import { type Piece, scriptPieces } from './script.ts';
+import { type Prepared, sendParts } from './send.ts';
 import type { MigrationSession } from './session.ts';
 import { endsInCommit, isLeftOpen, type Lessons, noLessons, type Unit, unitsOf } from './units.ts';
 
@@ -31,15 +31,6 @@ export interface ScriptReport {
   readonly resumed: boolean;
 }
 
-/** A piece as it is sent. */
-interface Prepared {
-  readonly piece: Piece;
-  readonly index: number;
-  readonly sent: string;
-  /** Sent as it stands, so that a position in it is one in the script. */
-  readonly asIs: boolean;
-}
-
 /**
  * Runs a script in a fresh session.
  * @throws ScriptError when a statement is refused; what it leaves behind is in the hint. OperatorError when the script needs
@@ -53,7 +44,7 @@ export async function runScript(
   const pieces = scriptPieces(script.text);
   checkCommands(script.file, script.text, pieces);
   await session.refresh();
-  const { prepared, elevated, leftOut } = await prepare(session, script, pieces);
+  const { prepared, elevated, leftOut } = await prepare(session, script.text, pieces);
   const known = progress.of(script.file);
   let done = known?.piecesDone ?? 0;
   if (done > 0 && known?.digest !== digestOf(script.text, pieces, done)) {
@@ -113,6 +104,7 @@ interface Facts {
 async function runUnit(facts: Facts, unit: Unit, last: boolean, tracked: boolean): Promise<void> {
   const { script, pieces, session, progress } = facts;
   const { client } = session;
+  session.signal?.throwIfAborted();
   const parts = facts.prepared.filter(({ index }) => index >= unit.from && index < unit.to);
   const remember = async (): Promise<void> => {
     if (last) {
@@ -127,7 +119,7 @@ async function runUnit(facts: Facts, unit: Unit, last: boolean, tracked: boolean
     const text = textOf(script, pieces, unit.from);
     await progress.begin(client, script.file, unit.from, digestOf(script.text, pieces, unit.from));
     try {
-      await runParts(client, parts, '', '');
+      await sendParts(client, parts, '', '');
     } catch (failed) {
       // What Postgres leaves of an index that could not be built is in the way of the next attempt.
       await repairIndex(client, text);
@@ -148,118 +140,25 @@ async function runUnit(facts: Facts, unit: Unit, last: boolean, tracked: boolean
   const commit = theirs ? parts.at(-1) : undefined;
   try {
     // The role goes back to the session's own, or a script that changes it could not be recorded.
-    await runParts(
+    await sendParts(
       client,
       commit === undefined ? parts : parts.slice(0, -1),
       theirs ? '' : 'begin',
       'reset role',
     );
     if (theirs && !endsInCommit(pieces, unit)) {
-      await runParts(client, commit === undefined ? [] : [commit], '', '');
+      await sendParts(client, commit === undefined ? [] : [commit], '', '');
       await inTransaction(client, remember);
       return;
     }
     await remember();
-    await runParts(client, commit === undefined ? [] : [commit], '', commit === undefined ? 'commit' : '');
+    await sendParts(client, commit === undefined ? [] : [commit], '', commit === undefined ? 'commit' : '');
   } catch (failed) {
     await rollback(client);
     throw isFailed(failed)
       ? failed
       : ({ error: failed, piece: undefined, offset: undefined } satisfies Failed);
   }
-}
-
-/** Sends pieces in as few messages as can be, between `before` and `after`. @throws Failed */
-async function runParts(
-  client: Client,
-  parts: readonly Prepared[],
-  before: string,
-  after: string,
-): Promise<void> {
-  const runs = runsOf(parts);
-  const head = before === '' ? '' : `${before};\n`;
-  if (runs.length === 0) {
-    if (head + after !== '') await runBatch(client, [], head, after);
-    return;
-  }
-  for (const [number, run] of runs.entries()) {
-    await runBatch(client, run, number === 0 ? head : '', number === runs.length - 1 ? after : '');
-  }
-}
-
-/** One message can hold many statements; but what changes how strings are read ends it. */
-function runsOf(parts: readonly Prepared[]): readonly (readonly Prepared[])[] {
-  const runs: Prepared[][] = [];
-  let current: Prepared[] | undefined;
-  for (const part of parts) {
-    if (current === undefined) {
-      current = [];
-      runs.push(current);
-    }
-    current.push(part);
-    const { piece } = part;
-    if (
-      piece.kind === 'statement' &&
-      piece.words[0] === 'SET' &&
-      piece.words.includes('STANDARD_CONFORMING_STRINGS')
-    ) {
-      current = undefined;
-    }
-  }
-  return runs;
-}
-
-async function runBatch(
-  client: Client,
-  parts: readonly Prepared[],
-  head: string,
-  tail: string,
-): Promise<void> {
-  // A semicolon behind it would not make two statements of one; but what stands alone is sent alone.
-  const alone = parts.length === 1 && head === '' && tail === '';
-  const starts: number[] = [];
-  let text = head;
-  for (const part of parts) {
-    starts.push(text.length);
-    text += alone ? part.sent : `${part.sent};\n`;
-  }
-  const copies = parts.flatMap(({ piece }) => (piece.kind === 'copy' ? [piece.data] : []));
-  const batch = new Batch(text + tail, copies);
-  client.query(batch);
-  try {
-    await batch.done;
-  } catch (error) {
-    throw locate(error, batch, parts, starts, text, head === '' ? 0 : 1);
-  }
-}
-
-/** Which piece an error is about: the one at the position that Postgres gives, or else the first that was not completed. */
-function locate(
-  error: unknown,
-  batch: Batch,
-  parts: readonly Prepared[],
-  starts: readonly number[],
-  text: string,
-  headStatements: number,
-): Failed {
-  const fields = fieldsOf(error);
-  if (fields.position !== undefined) {
-    const at = unitsFromCharacters(text, Number(fields.position) - 1);
-    const found = starts.findLastIndex((start) => start <= at);
-    const part = parts[found];
-    if (part !== undefined) {
-      const offset = part.asIs ? Math.min(part.piece.start + at - starts[found]!, part.piece.end) : undefined;
-      return { error, piece: part.index, offset };
-    }
-  }
-  const part = parts[Math.min(Math.max(0, batch.completed - headStatements), parts.length - 1)];
-  if (part === undefined) return { error, piece: undefined, offset: undefined };
-  // A statement that ran inside of run_privileged says where in it the error is.
-  const inner =
-    !part.asIs && fields.internalPosition !== undefined && fields.internalQuery !== undefined
-      ? part.piece.start + unitsFromCharacters(fields.internalQuery, Number(fields.internalPosition) - 1)
-      : undefined;
-  return { error, piece: part.index, offset: inner };
 }
 
 /** What a refusal teaches about cutting the script, when everything of the unit is undone and it can be tried again. */
@@ -283,46 +182,6 @@ function learn(
 /** `set transaction` too late is refused with the same code, and would do nothing alone. */
 function isTransactionSetting(text: string, piece: Piece | undefined): boolean {
   return piece !== undefined && /^set\s/i.test(text.slice(piece.start, piece.end));
-}
-
-/** Makes each piece ready to be sent: registered where it needs `supabase_admin`, dropped where a stand-in takes its place. */
-async function prepare(session: MigrationSession, script: Script, pieces: readonly Piece[]) {
-  const recognised = pieces.some(isCandidate) ? await recogniseAll(script, pieces) : [];
-  const standIns = recognised.flatMap(({ index, privileged }) => {
-    const standIn = standInFor(privileged);
-    return standIn === undefined ? [] : [{ index, standIn }];
-  });
-  const missing = await session.missingExtensions(standIns.map(({ standIn }) => standIn.name));
-  const dropped = new Map(
-    standIns.filter(({ standIn }) => missing.has(standIn.name)).map(({ index, standIn }) => [index, standIn]),
-  );
-  const toRegister = recognised.filter(({ index }) => !dropped.has(index));
-  const registered = toRegister.length === 0 ? [] : await session.register(toRegister);
-  const nonces = new Map(registered.map(({ nonce }, at) => [toRegister[at]!.index, nonce]));
-
-  const prepared = pieces.flatMap((piece, index): Prepared[] => {
-    if (piece.kind === 'command' || dropped.has(index)) return [];
-    const nonce = nonces.get(index);
-    if (nonce === undefined)
-      return [{ piece, index, sent: script.text.slice(piece.start, piece.end), asIs: true }];
-    const sent = `select _millrace.run_privileged('${nonce}', pg_catalog.current_setting('search_path'))`;
-    return [{ piece, index, sent, asIs: false }];
-  });
-  const leftOut = [...new Map([...dropped.values()].map((standIn) => [standIn.name, standIn])).values()].map(
-    ({ name, sentence }) =>
-      `The extension "${name}" was left out: this PostgreSQL does not have it. ${sentence}`,
-  );
-  return { prepared, elevated: registered.length, leftOut };
-}
-
-async function recogniseAll(script: Script, pieces: readonly Piece[]) {
-  await loadParser();
-  return pieces.flatMap((piece, index) => {
-    if (!isCandidate(piece)) return [];
-    const statement = script.text.slice(piece.start, piece.end);
-    const privileged = recognise(statement);
-    return privileged === undefined ? [] : [{ index, statement, privileged }];
-  });
 }
 
 async function recordAlone({ session, script, progress }: Facts, tracked: boolean): Promise<void> {
@@ -370,15 +229,6 @@ function leftBehind(pieces: readonly Piece[], done: number): string {
   if (done === 0) return 'Nothing of the file was applied.';
   const count = pieces.slice(0, done).filter((piece) => piece.kind !== 'command').length;
   return `The file cannot run in one transaction: its first ${count} ${count === 1 ? 'statement is' : 'statements are'} done and will not run again; the next run goes on with what follows.`;
-}
-
-/** Offset in UTF-16 units of a character that Postgres counts. */
-function unitsFromCharacters(text: string, characters: number): number {
-  let at = 0;
-  for (let left = characters; left > 0 && at < text.length; left -= 1) {
-    at += text.codePointAt(at)! > 0xffff ? 2 : 1;
-  }
-  return at;
 }
 
 /** The directive of `supabase db diff`. Source: supabase/cli 3.1.0, the first line that it reads. */
