@@ -80,9 +80,8 @@ function complaintsAbout(file: string): Complaint[] {
 function checkImport(file: string, target: string, line: string, complain: (sentence: string) => void): void {
   const name = relative(root, file);
   if (!target.startsWith('.')) {
-    // A type is no dependency at run time; engine code may name a driver's types.
-    if (target.startsWith('node:') || (line.startsWith('import type') && name.startsWith('src/engine/')))
-      return;
+    // A type is no dependency at run time.
+    if (target.startsWith('node:') || line.startsWith('import type')) return;
     const packageName = target.startsWith('@')
       ? target.split('/').slice(0, 2).join('/')
       : target.split('/')[0]!;

@@ -7,6 +7,7 @@ import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { openIdentity } from '../engine/identity/identity.ts';
 import { unknownKeys } from '../engine/project/config.ts';
 import type { Ctx, Running, Service } from '../engine/service/contract.ts';
+import { openStoredSettings } from '../engine/settings/stored.ts';
 import { rest } from '../services/rest/service.ts';
 import { isLoopbackHost, openDevelopmentDoor } from './development-door.ts';
 import { openExampleRoutes } from './example-routes.ts';
@@ -95,6 +96,9 @@ async function open(
     observe,
   );
   closers.push(() => database.close());
+
+  const stored = await openStoredSettings(settings, database.db, database.fanout, observe);
+  closers.push(async () => stored.close());
 
   const identity = openIdentity({
     keys: secrets.keys,

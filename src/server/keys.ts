@@ -1,7 +1,6 @@
 // In charge of: the project's keys and secrets as they stand at start, and where the public development ones are refused.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { JSONWebKeySet, JWK } from 'jose';
 import { errorMessage, OperatorError } from '../base/errors.ts';
 import type { ValuesOf } from '../base/settings.ts';
 import {
@@ -12,7 +11,7 @@ import {
   developmentSigningKey,
 } from '../engine/identity/development-secrets.ts';
 import { type ApiKeys, signLegacyKey } from '../engine/identity/keys.ts';
-import { publicJwk } from '../engine/identity/tokens.ts';
+import { type JSONWebKeySet, type JWK, publicJwk } from '../engine/identity/tokens.ts';
 import type { serverSettings } from './settings.ts';
 
 export interface ProjectSecrets {

@@ -1,6 +1,7 @@
 // In charge of: the project's database up to the point where requests can use it: a server, Supabase's shape, the project's migrations.
 import type { Observe } from '../base/observe.ts';
 import { withClient } from '../engine/db/client.ts';
+import type { LoginRole } from '../engine/db/db.ts';
 import { loadExposedTables } from '../engine/db/exposed-tables.ts';
 import { type ApplyOptions, type ApplyReport, applyProject } from '../engine/db/migrations/apply.ts';
 import { type ResetReport, resetProject } from '../engine/db/migrations/reset.ts';
@@ -24,7 +25,7 @@ export interface OpenOptions {
 }
 
 /** What bringing a database up to date needs of a server. */
-type ServerLogins = Pick<PostgresServer, 'engine' | 'login' | 'directLogin' | 'stop'>;
+type ServerLogins = Pick<PostgresServer, 'engine' | 'login' | 'directLogin' | 'passwords' | 'stop'>;
 
 /** A server whose database has Supabase's shape, and the project's files, not applied yet. */
 export interface ShapedServer<S extends ServerLogins = PostgresServer> {
@@ -67,7 +68,13 @@ export async function openShapedForCommand(
     : await findRunningServer(await findStateFolder({ project, data: prepared.data }));
   if (login === undefined) return openShapedServer(prepared, options);
   const files = await loadProjectFiles(prepared.project);
-  const server: ServerLogins = { engine: 'embedded', login, directLogin: login, stop: async () => {} };
+  const server: ServerLogins = {
+    engine: 'embedded',
+    login,
+    directLogin: login,
+    passwords: {},
+    stop: async () => {},
+  };
   return { server, files, notices: files.notices };
 }
 
@@ -88,10 +95,20 @@ async function openServer(prepared: Prepared, { observe, signal }: OpenOptions):
     host: values.databaseHost,
     port: values.databasePort,
     password: prepared.secrets.databasePassword,
+    maxConnections: Math.max(minConnections, values.poolSize + connectionsBesidePool),
+    // Sound: renderConfiguration() refuses what is no setting of Postgres.
+    parameters: prepared.project.section('db.settings') as Readonly<
+      Record<string, string | number | boolean>
+    >,
+    environment,
     observe,
     signal,
   });
 }
+
+const minConnections = 100;
+/** For services, people and the superuser, whatever the size of the requests' pool. */
+const connectionsBesidePool = 60;
 
 /** Gives the sentences that should be read once. */
 async function shape(
@@ -119,9 +136,11 @@ async function shape(
     });
     const { notices } = await bootstrapDatabase(client, {
       external,
-      // Sound: the roles that it asks for are login roles; the others have no password.
+      // Sound: a role that is no login role has no password in either.
       passwordOf: (role) =>
-        role === 'postgres' && !external ? prepared.secrets.databasePassword : passwordOf(role as never),
+        role === 'postgres' && !external
+          ? prepared.secrets.databasePassword
+          : (server.passwords[role as LoginRole] ?? passwordOf(role as LoginRole)),
       autoExposeNewTables: exposure.exposes,
       observe,
     });

@@ -25,6 +25,8 @@ export interface SettingsSources {
 export interface LiveSettings {
   /** The live values of a table of settings. */
   of<S extends Settings>(table: S): Live<ValuesOf<S>>;
+  /** Why a value cannot be set at run time, in a sentence; undefined when it can. */
+  complaint(key: string, raw: unknown): string | undefined;
   /** Puts the values that are set at run time in place, all at once; listeners hear of tables that changed. Unknown keys and wrong values are named in the result and left out. */
   setStored(stored: ReadonlyMap<string, unknown>): readonly string[];
   /** Sentences about file keys that a stronger layer hides; for the start. */
@@ -76,6 +78,14 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     return found;
   }
 
+  function complaint(key: string, raw: unknown): string | undefined {
+    const setting = [...everySetting(tables)].find((candidate) => candidate.key === key);
+    if (!setting) return `"${key}" is not a setting.`;
+    if (!setting.live) return `"${key}" is read at start and cannot be set at run time.`;
+    if (setting.parse(raw) !== undefined) return undefined;
+    return `"${key}" set at run time is ${JSON.stringify(raw)}, but must be ${setting.expects}.`;
+  }
+
   function valuesOf(table: Settings): Record<string, unknown> {
     const ignored: string[] = [];
     return Object.fromEntries(
@@ -103,17 +113,14 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
         },
       };
     },
+    complaint,
     setStored(next) {
       const wrong: string[] = [];
-      const known = new Map([...everySetting(tables)].map((setting) => [setting.key, setting]));
       const accepted = new Map<string, unknown>();
       for (const [key, raw] of next) {
-        const setting = known.get(key);
-        if (!setting) wrong.push(`"${key}" is not a setting.`);
-        else if (!setting.live) wrong.push(`"${key}" is read at start and cannot be set at run time.`);
-        else if (setting.parse(raw) === undefined)
-          wrong.push(`"${key}" is ${JSON.stringify(raw)}, but must be ${setting.expects}.`);
-        else accepted.set(key, raw);
+        const sentence = complaint(key, raw);
+        if (sentence === undefined) accepted.set(key, raw);
+        else wrong.push(sentence);
       }
       stored = accepted;
       for (const [table, entry] of opened) {

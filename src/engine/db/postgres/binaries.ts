@@ -312,3 +312,13 @@ async function openToAll(folder: string): Promise<void> {
 function executable(name: string): string {
   return process.platform === 'win32' ? `${name}.exe` : name;
 }
+
+/** Of `names`, the libraries that this build can preload: beside the programs as the embedded build has them, or as Debian does. */
+export function preloadable(binaries: Binaries, names: readonly string[]): readonly string[] {
+  const programs = dirname(binaries.postgres);
+  const folders = [join(programs, '..', 'lib', 'postgresql'), join(programs, '..', 'lib')];
+  const endings = ['.so', '.dylib', '.dll'];
+  return names.filter((name) =>
+    folders.some((folder) => endings.some((ending) => existsSync(join(folder, `${name}${ending}`)))),
+  );
+}

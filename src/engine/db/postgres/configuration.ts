@@ -7,6 +7,8 @@ export interface ConfigurationFacts {
   readonly maxConnections: number;
   /** Kept free for the gateway's pool, beside the superuser's three. */
   readonly reservedConnections: number;
+  /** Libraries that every session has, of those that the server's build holds. */
+  readonly preloaded?: readonly string[];
   /** A person's own, by name: `[db.settings]` of config.toml. They beat ours, but for those that the design fixes. */
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
 }
@@ -53,6 +55,7 @@ function ours(facts: ConfigurationFacts): Record<string, string | number | boole
     ...(facts.major >= 16 ? { reserved_connections: facts.reservedConnections } : {}),
     // Without workers for reading ahead: three processes less, and rows by key do not use them.
     ...(facts.major >= 18 ? { io_method: 'sync' } : {}),
+    ...(facts.preloaded?.length ? { shared_preload_libraries: facts.preloaded.join(',') } : {}),
     shared_buffers: '128MB',
     jit: false,
     max_wal_senders: 10,

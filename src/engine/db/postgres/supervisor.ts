@@ -10,7 +10,14 @@ import { join } from 'node:path';
 import { OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import type { LoginRole } from '../db.ts';
-import { type Binaries, embeddedMajors, findEmbedded, findSystem, prepareBinaries } from './binaries.ts';
+import {
+  type Binaries,
+  embeddedMajors,
+  findEmbedded,
+  findSystem,
+  preloadable,
+  prepareBinaries,
+} from './binaries.ts';
 import {
   ignoredParameters,
   isLoopback,
@@ -131,6 +138,7 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
       maxConnections: options.maxConnections ?? maxConnectionsDefault,
       reservedConnections: options.reservedConnections ?? reservedConnectionsDefault,
       parameters: options.parameters ?? {},
+      preloaded: preloadable(binaries, preloaded),
     }),
     'pg_hba.conf': renderAccess({ transport, open: exposed }),
     'pg_ident.conf': renderIdentities(osUser),
@@ -241,6 +249,8 @@ async function openPasswords(
 }
 
 /** Without `[db].settings.max_connections`: upstream's number, and PostgreSQL's. */
+/** Hosted projects have it loaded, and the CLI's `inspect` reads it. */
+const preloaded = ['pg_stat_statements'];
 const maxConnectionsDefault = 100;
 const reservedConnectionsDefault = 20;
 const includeLine = "include 'millrace.conf'";
