@@ -4,9 +4,11 @@ import type { Clock } from '../base/time.ts';
 import { openCatalog } from '../engine/catalog/source.ts';
 import { openDatabase } from '../engine/db/database.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openIdentity } from '../engine/identity/identity.ts';
 import { unknownKeys } from '../engine/project/config.ts';
 import type { Ctx, Running, Service } from '../engine/service/contract.ts';
+import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { rest } from '../services/rest/service.ts';
 import { isLoopbackHost, openDevelopmentDoor } from './development-door.ts';
@@ -142,6 +144,13 @@ async function open(
     if (opened.close) closers.push(() => opened.close!());
     running.push({ service, running: opened });
   }
+
+  const tasks = [
+    ...upkeepTasks(database.db),
+    ...running.flatMap(({ running: opened }) => opened.tasks ?? []),
+  ];
+  const runner = openTaskRunner(tasks, database.leases, observe);
+  closers.push(() => runner.close());
 
   const isDevelopment = secrets.development.length > 0;
   let apiUrl = '';
