@@ -4,6 +4,8 @@ import type { Clock } from '../../base/time.ts';
 import type { Caller } from './caller.ts';
 import { CredentialsRefused } from './refused.ts';
 
+export type { JSONWebKeySet, JWK };
+
 export interface TokenKeys {
   /** The HS256 secret; undefined when only asymmetric keys are accepted. */
   readonly secret: Uint8Array | undefined;
