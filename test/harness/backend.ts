@@ -66,7 +66,7 @@ export async function startBackend(
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk;
   });
-  const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
   const line = new Promise<string>((resolve) =>
     createInterface({ input: child.stdout! }).once('line', resolve),
   );
@@ -91,6 +91,11 @@ export async function startBackend(
   };
 }
 
+/** Starts the program and waits for nothing: whoever asks ends it. */
+export function startOnly(project: string): ChildProcess {
+  return run(['start', '--json', '--project', project, ...freePorts], { log: 'discard' });
+}
+
 /** Runs a command of the program to its end. */
 export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const child = run(args, options);
@@ -110,11 +115,16 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
 function run(args: readonly string[], { env, log, ...options }: RunOptions): ChildProcess {
   // Only what a shell has: the variables of the machine that runs the tests are not the test's.
   const { PATH, HOME, LANG } = process.env;
-  return spawn(process.execPath, [cli, ...args], {
+  const child = spawn(process.execPath, [cli, ...args], {
     stdio: ['ignore', 'pipe', log === 'discard' ? 'ignore' : 'pipe'],
     env: { PATH, HOME, LANG, ...env },
     ...options,
   });
+  // A test run that is cut short leaves no backend behind.
+  const onExit = () => child.kill('SIGTERM');
+  process.once('exit', onExit);
+  child.once('exit', () => process.off('exit', onExit));
+  return child;
 }
 
 /** A project folder in a place of its own; removed by `await using`. `files` are written below it. */
