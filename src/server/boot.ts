@@ -196,13 +196,19 @@ async function open(
   };
 }
 
-/** The keys of config.toml that nothing here acts on, in one sentence: never dropped in silence. */
+/** The keys of config.toml that nothing here acts on, a line for each section: never dropped in silence. */
 function ignoredKeys({ project, settings }: Prepared): readonly string[] {
   const acted = [...settings.origins().map(({ key }) => key), ...projectKeys];
-  const ignored = unknownKeys(project, acted);
-  return ignored.length === 0
+  const sections = Map.groupBy(unknownKeys(project, acted), (key) =>
+    key.slice(0, Math.max(0, key.indexOf('.'))),
+  );
+  const lines = [...sections].map(([section, keys]) => {
+    const names = keys.map((key) => (section === '' ? key : key.slice(section.length + 1)));
+    return `  ${section === '' ? '(top)' : `[${section}]`} ${names.join(', ')}`;
+  });
+  return lines.length === 0
     ? []
-    : [`config.toml has keys that nothing here acts on yet: ${ignored.join(', ')}.`];
+    : [['config.toml has keys that nothing here acts on yet:', ...lines].join('\n')];
 }
 
 /** What reads the file by itself: `engine/project`. */

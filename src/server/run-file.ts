@@ -1,5 +1,5 @@
 // In charge of: what a running backend leaves for `status` and `stop`: a file in the state folder that only its owner can read.
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../base/errors.ts';
 import { isAlive, processStart } from '../engine/db/postgres/process.ts';
@@ -19,6 +19,10 @@ const fileName = 'run.json';
 export async function writeRunFile(stateFolder: string, report: StatusReport): Promise<void> {
   const content: RunFile = { pid: process.pid, start: processStart(process.pid) ?? '', report };
   const path = join(stateFolder, fileName);
+  // With DATABASE_URL nobody has made the folder yet.
+  if ((await mkdir(stateFolder, { recursive: true, mode: 0o700 })) !== undefined) {
+    await writeFile(join(stateFolder, '.gitignore'), '*\n');
+  }
   // Whole or not at all: `status` may read at any moment.
   await writeFile(`${path}.new`, JSON.stringify(content), { mode: 0o600 });
   await rename(`${path}.new`, path);

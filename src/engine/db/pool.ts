@@ -29,9 +29,11 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
     keepAlive: true,
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
-  pool.on('error', (error) =>
-    observe({ kind: 'db.connection_lost', level: 'warn', role: config.user, message: error.message }),
-  );
+  pool.on('error', (error) => {
+    // A pool that is closing has let go of its connections before the server has; their end is no news.
+    if (pool.ending) return;
+    observe({ kind: 'db.connection_lost', level: 'warn', role: config.user, message: error.message });
+  });
   return pool;
 }
 

@@ -138,7 +138,9 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
         if (
           readKey(sources.file, setting.key) === undefined ||
           layer === 'config.toml' ||
-          layer === 'default'
+          layer === 'default' ||
+          // Whoever typed the flag knows.
+          layer === 'command line'
         )
           continue;
         const variable = setting.env.find((name) => sources.environment[name] !== undefined);

@@ -1,4 +1,5 @@
 // In charge of: `millrace start`. Runs until a signal or until the database is gone for good.
+import type { Observe } from '../../../base/observe.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import { startBackend } from '../../boot.ts';
 import { openLog } from '../../log.ts';
@@ -18,7 +19,7 @@ export async function start(invocation: Invocation): Promise<number> {
   const asked = waitForSignal(ending);
   try {
     const backend = await startBackend(prepared, {
-      observe: log.observe,
+      observe: alsoSaying(log.observe, say),
       progress: say,
       now: Date.now,
       signal: ending.signal,
@@ -31,7 +32,7 @@ export async function start(invocation: Invocation): Promise<number> {
     else {
       for (const notice of backend.notices) say(`- ${notice}`);
       say(
-        `\nMillrace serves "${prepared.project.id}" (ready in ${report.READY_MS} ms)\n\n${renderReport(report)}\n\nCtrl-C stops it.\n`,
+        `\nMillrace serves "${prepared.project.id}" (ready in ${report.READY_MS} ms)\n\n${renderReport(report)}\n\nOpen ${backend.apiUrl}/ in a browser. Ctrl-C stops it.\n`,
       );
     }
     const reason = await Promise.race([asked, backend.lost]);
@@ -40,9 +41,24 @@ export async function start(invocation: Invocation): Promise<number> {
     await removeRunFile(stateFolder);
     if (reason instanceof Error) throw reason;
     return 0;
+  } catch (error) {
+    if (!ending.signal.aborted) throw error;
+    // Asked to stop before it was ready: what had been opened is closed, and there is nothing wrong to report.
+    say('Stopped before it was ready.');
+    return 1;
   } finally {
     log.flush();
   }
+}
+
+/** What a person waits for is said in a line of its own, beside the log. */
+function alsoSaying(observe: Observe, say: (line: string) => void): Observe {
+  return (observation) => {
+    if (observation.kind === 'postgres.init') {
+      say(`  making a database with PostgreSQL ${observation.version}`);
+      observe({ ...observation, level: 'debug' });
+    } else observe(observation);
+  };
 }
 
 /** Resolves at the first SIGINT or SIGTERM. A second one ends the process at once: somebody is in a hurry. */
