@@ -236,7 +236,7 @@ describe('who asks', () => {
           .from('sheds')
           .select(),
       'PGRST301',
-      'JWT cryptographic operation failed',
+      'No suitable key or wrong key type',
     ],
     [
       'an expired token',

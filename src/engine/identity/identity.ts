@@ -12,14 +12,17 @@ export interface Identity {
    * @throws CredentialsRefused
    */
   callerOf(authorization: string | undefined, apikey: string | undefined): Promise<Caller>;
-  readonly keys: ApiKeys;
   /** The public keys, for `/.well-known/jwks.json`. */
   jwks(): JSONWebKeySet;
+  /** Forgets the tokens that were verified: keys or rules have changed. */
+  forget(): void;
 }
 
 export interface IdentityOptions {
-  readonly keys: ApiKeys;
-  readonly tokenKeys: () => TokenKeys;
+  /** Undefined: there are none, only tokens, and the header `apikey` means nothing. */
+  readonly keys: ApiKeys | undefined;
+  /** Undefined: nothing verifies a token, so that each is refused. */
+  readonly tokenKeys: () => TokenKeys | undefined;
   readonly rules: () => TokenRules;
   /** Whether a request without credentials is anonymous; otherwise it is refused. */
   readonly anonymousWithoutKey: () => boolean;
@@ -37,8 +40,8 @@ export function openIdentity(options: IdentityOptions): Identity {
   }
 
   function callerOfKey(key: string): Caller {
-    if (key === options.keys.secret) return secretCaller;
-    if (key === options.keys.publishable) return anonymous('key');
+    if (key === options.keys?.secret) return secretCaller;
+    if (key === options.keys?.publishable) return anonymous('key');
     throw new CredentialsRefused('unknown_key');
   }
 
@@ -49,6 +52,8 @@ export function openIdentity(options: IdentityOptions): Identity {
    */
   async function callerOf(authorization: string | undefined, apikey: string | undefined): Promise<Caller> {
     const bearer = authorization === undefined ? undefined : bearerOf(authorization);
+    if (options.keys === undefined)
+      return bearer === undefined ? anonymous('nothing') : tokens.verify(bearer);
     if (bearer !== undefined && !isOpaqueKey(bearer)) {
       // A key of ours that is wrong is refused even beside a good token: it is a mistake that would show up later otherwise.
       if (apikey !== undefined && isOpaqueKey(apikey)) callerOfKey(apikey);
@@ -62,7 +67,11 @@ export function openIdentity(options: IdentityOptions): Identity {
     return isOpaqueKey(key) ? callerOfKey(key) : tokens.verify(key);
   }
 
-  return { callerOf, keys: options.keys, jwks: () => options.tokenKeys().jwks };
+  return {
+    callerOf,
+    jwks: () => ({ keys: (options.tokenKeys()?.jwks.keys ?? []).filter(({ kty }) => kty !== 'oct') }),
+    forget: tokens.forget,
+  };
 }
 
 function keyCaller(role: string): Caller {

@@ -4,6 +4,8 @@
 export type RefusalReason =
   /** Neither key nor token, and anonymous access is off. */
   | 'missing'
+  /** A token, but nothing here to verify it by. */
+  | 'no_secret'
   /** An API key that this project does not have. */
   | 'unknown_key'
   | 'empty'

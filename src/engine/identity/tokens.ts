@@ -1,5 +1,5 @@
 // In charge of: JSON Web Tokens. Verified once per token, remembered until they end.
-import { compactVerify, createLocalJWKSet, errors, type JSONWebKeySet, type JWK } from 'jose';
+import { type CompactVerifyResult, compactVerify, type JSONWebKeySet, type JWK } from 'jose';
 import type { Clock } from '../../base/time.ts';
 import type { Caller } from './caller.ts';
 import { CredentialsRefused } from './refused.ts';
@@ -9,7 +9,7 @@ export type { JSONWebKeySet, JWK };
 export interface TokenKeys {
   /** The HS256 secret; undefined when only asymmetric keys are accepted. */
   readonly secret: Uint8Array | undefined;
-  /** Public keys for ES256, RS256 and EdDSA. */
+  /** Public keys for RS…, ES… and EdDSA, and secrets for HS… (`kty` oct). */
   readonly jwks: JSONWebKeySet;
 }
 
@@ -20,6 +20,8 @@ export interface TokenRules {
   readonly audience: string | undefined;
   /** Where the role stands in the claims. */
   readonly roleOf: (claims: Readonly<Record<string, unknown>>) => string | undefined;
+  /** How many verified tokens are remembered; 0: none. Unset: 10,000. */
+  readonly maxRemembered?: number;
 }
 
 export interface Tokens {
@@ -31,8 +33,7 @@ export interface Tokens {
 
 /** Clocks of two machines differ. Source: PostgREST 14 src/PostgREST/Auth/Jwt.hs `allowedSkewSeconds`. */
 const skewSeconds = 30;
-const maxRemembered = 10_000;
-const asymmetric = ['ES256', 'RS256', 'EdDSA', 'Ed25519'];
+const maxRememberedDefault = 10_000;
 
 interface Remembered {
   readonly caller: Caller;
@@ -40,8 +41,11 @@ interface Remembered {
   readonly expiresAt: number;
 }
 
-/** `keys` and `rules` are asked for at each fresh token, so that both may change while the program runs. */
-export function openTokens(keys: () => TokenKeys, rules: () => TokenRules, now: Clock): Tokens {
+/**
+ * `keys` and `rules` are asked for at each fresh token, so that both may change while the program runs.
+ * Without keys every token is refused: there is nothing to verify it by.
+ */
+export function openTokens(keys: () => TokenKeys | undefined, rules: () => TokenRules, now: Clock): Tokens {
   const remembered = new Map<string, Remembered>();
 
   async function verify(token: string): Promise<Caller> {
@@ -67,76 +71,105 @@ export function openTokens(keys: () => TokenKeys, rules: () => TokenRules, now: 
       subject: typeof claims.sub === 'string' ? claims.sub : undefined,
       by: 'token',
     };
-    if (remembered.size >= maxRemembered) {
+    remember(token, caller, claims.exp, current.maxRemembered ?? maxRememberedDefault);
+    return caller;
+  }
+
+  function remember(token: string, caller: Caller, exp: unknown, max: number): void {
+    if (max <= 0) return;
+    if (remembered.size >= max) {
       // The oldest goes: a Map keeps its keys in order of insertion.
       const oldest = remembered.keys().next().value;
       if (oldest !== undefined) remembered.delete(oldest);
     }
-    remembered.set(token, {
-      caller,
-      expiresAt: typeof claims.exp === 'number' ? claims.exp : Number.POSITIVE_INFINITY,
-    });
-    return caller;
+    remembered.set(token, { caller, expiresAt: typeof exp === 'number' ? exp : Number.POSITIVE_INFINITY });
   }
 
   return { verify, forget: () => remembered.clear() };
 }
 
-async function verifySignature(token: string, keys: TokenKeys) {
+async function verifySignature(token: string, keys: TokenKeys | undefined) {
+  if (keys === undefined) throw new CredentialsRefused('no_secret');
   if (token === '') throw new CredentialsRefused('empty');
   const parts = token.split('.');
   if (parts.length !== 3) throw new CredentialsRefused('wrong_parts', String(parts.length));
+  const { payload } = await verifyByAny(token, candidates(token, keys));
   try {
-    const { payload } = await compactVerify(
-      token,
-      // The algorithm decides which kind of key is tried, never the other way round: an ES256 public key is not an HS256 secret (CVE-2015-9235).
-      (header, jws) => {
-        if (header.alg === 'HS256') {
-          if (keys.secret === undefined) throw new CredentialsRefused('no_suitable_key', 'HS256');
-          return keys.secret;
-        }
-        return createLocalJWKSet(keys.jwks)(header, jws);
-      },
-      { algorithms: keys.secret === undefined ? asymmetric : ['HS256', ...asymmetric] },
-    );
     const text = new TextDecoder('utf-8', { fatal: true }).decode(payload);
     return { claims: readClaims(text), text };
   } catch (error) {
-    throw refusalOf(error, token);
+    // What was signed is no UTF-8, no JSON, or no object.
+    throw new CredentialsRefused('claims_not_an_object', undefined, error);
   }
+}
+
+/** A set may hold several keys that fit; one that verifies is enough. */
+async function verifyByAny(token: string, keys: readonly (Uint8Array | JWK)[]): Promise<CompactVerifyResult> {
+  let failure: unknown;
+  for (const key of keys) {
+    try {
+      return await compactVerify(token, key);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw new CredentialsRefused('bad_signature', undefined, failure);
+}
+
+/**
+ * The keys that may have signed the token. The algorithm decides which kind of key is tried, never the other way round:
+ * a public key is not an HS256 secret (CVE-2015-9235).
+ */
+function candidates(token: string, keys: TokenKeys): readonly (Uint8Array | JWK)[] {
+  const { alg, kid } = headerOf(token);
+  const kind = typeof alg === 'string' && Object.hasOwn(kinds, alg) ? kinds[alg] : undefined;
+  if (!kind) throw new CredentialsRefused('bad_algorithm', String(alg ?? ''));
+  const fitting = keys.jwks.keys.filter(
+    (key) =>
+      key.kty === kind.kty &&
+      (kind.crv === undefined || key.crv === kind.crv) &&
+      (key.alg === undefined || key.alg === alg) &&
+      (kid === undefined || key.kid === undefined || key.kid === kid) &&
+      key.use !== 'enc',
+  );
+  const all = alg === 'HS256' && keys.secret !== undefined ? [keys.secret, ...fitting] : fitting;
+  if (all.length === 0) throw new CredentialsRefused('no_suitable_key', String(alg));
+  return all;
+}
+
+/** Source: RFC 7518 section 3.1, RFC 8037 section 3.1; PostgREST 14 verifies the same ones. */
+const kinds: Readonly<Record<string, { readonly kty: string; readonly crv?: string }>> = {
+  HS256: { kty: 'oct' },
+  HS384: { kty: 'oct' },
+  HS512: { kty: 'oct' },
+  RS256: { kty: 'RSA' },
+  RS384: { kty: 'RSA' },
+  RS512: { kty: 'RSA' },
+  ES256: { kty: 'EC', crv: 'P-256' },
+  ES384: { kty: 'EC', crv: 'P-384' },
+  ES512: { kty: 'EC', crv: 'P-521' },
+  EdDSA: { kty: 'OKP', crv: 'Ed25519' },
+  Ed25519: { kty: 'OKP', crv: 'Ed25519' },
+};
+
+/** @throws CredentialsRefused for a header that is no JSON object in base64. */
+function headerOf(token: string): { readonly alg?: unknown; readonly kid?: unknown } {
+  let header: unknown;
+  try {
+    header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString());
+  } catch (error) {
+    throw new CredentialsRefused('bad_signature', undefined, error);
+  }
+  if (typeof header !== 'object' || header === null) throw new CredentialsRefused('bad_signature');
+  return header;
 }
 
 function readClaims(text: string): Readonly<Record<string, unknown>> {
   const claims: unknown = JSON.parse(text);
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims))
-    throw new CredentialsRefused('claims_not_an_object');
+    throw new TypeError('the claims are no object');
   // Sound: JSON.parse gave an object that is no array.
   return claims as Readonly<Record<string, unknown>>;
-}
-
-function refusalOf(error: unknown, token: string): CredentialsRefused {
-  if (error instanceof CredentialsRefused) return error;
-  if (error instanceof errors.JWSSignatureVerificationFailed)
-    return new CredentialsRefused('bad_signature', undefined, error);
-  if (error instanceof errors.JOSEAlgNotAllowed)
-    return new CredentialsRefused('bad_algorithm', algorithmOf(token), error);
-  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
-    return new CredentialsRefused('no_suitable_key', algorithmOf(token), error);
-  }
-  if (error instanceof SyntaxError || error instanceof TypeError)
-    return new CredentialsRefused('claims_not_an_object', undefined, error);
-  return new CredentialsRefused('bad_signature', undefined, error);
-}
-
-function algorithmOf(token: string): string {
-  try {
-    const header: unknown = JSON.parse(
-      Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString(),
-    );
-    return typeof header === 'object' && header !== null && 'alg' in header ? String(header.alg) : '';
-  } catch {
-    return '';
-  }
 }
 
 /** Source: PostgREST 14 src/PostgREST/Auth/Jwt.hs `checkForErrors`; RFC 7519 section 4.1. */

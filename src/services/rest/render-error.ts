@@ -54,22 +54,30 @@ function unavailableFault(error: DatabaseUnavailable): Fault {
   );
 }
 
-const tellsValue: ReadonlySet<RefusalReason> = new Set([
-  'bad_algorithm',
-  'no_suitable_key',
-  'development_secret',
-]);
-
-type Refusal = readonly [code: string, message: string];
+type Refusal = readonly [code: string, message: string, details?: string];
 
 const refusals: Readonly<Record<RefusalReason, Refusal>> = {
   missing: ['PGRST302', 'Anonymous access is disabled'],
+  no_secret: ['PGRST300', 'Server lacks JWT secret'],
   unknown_key: ['PGRST301', 'Unknown API key'],
   empty: ['PGRST301', 'Empty JWT is sent in Authorization header'],
   wrong_parts: ['PGRST301', 'Expected 3 parts in JWT; got '],
-  bad_algorithm: ['PGRST301', 'Wrong or unsupported encoding algorithm'],
-  no_suitable_key: ['PGRST301', 'No suitable key or wrong key type'],
-  bad_signature: ['PGRST301', 'JWT cryptographic operation failed'],
+  bad_algorithm: [
+    'PGRST301',
+    'Wrong or unsupported encoding algorithm',
+    "JWT is unsecured but expected 'alg' was not 'none'",
+  ],
+  no_suitable_key: [
+    'PGRST301',
+    'No suitable key or wrong key type',
+    'No suitable key was found to decode the JWT',
+  ],
+  // Upstream tries each key and keeps no reason: a wrong signature reads like a wrong key. Source: test/io/test_auth.py.
+  bad_signature: [
+    'PGRST301',
+    'No suitable key or wrong key type',
+    'None of the keys was able to decode the JWT',
+  ],
   claims_not_an_object: ['PGRST303', 'Parsing claims failed'],
   expired: ['PGRST303', 'JWT expired'],
   not_yet_valid: ['PGRST303', 'JWT not yet valid'],
@@ -83,16 +91,22 @@ const refusals: Readonly<Record<RefusalReason, Refusal>> = {
 };
 
 function refusedFault({ reason, value }: CredentialsRefused): Fault {
-  const [code, words] = refusals[reason];
+  const [code, words, details = null] = refusals[reason];
+  if (reason === 'no_secret') return new Fault({ status: 500, code, message: words });
   const message = reason === 'wrong_parts' ? words + (value ?? '') : words;
   const challenge =
     reason === 'missing'
       ? 'Bearer'
       : `Bearer error="invalid_token", error_description=${JSON.stringify(message)}`;
-  const details = tellsValue.has(reason) ? (value ?? null) : null;
-  const hint =
-    reason === 'development_secret'
+  const isDevelopment = reason === 'development_secret';
+  return new Fault({
+    status: 401,
+    code,
+    message,
+    details: isDevelopment ? (value ?? null) : details,
+    hint: isDevelopment
       ? 'Make keys of your own with `millrace keys new`; for a tunnel set gateway.development_tunnel.'
-      : null;
-  return new Fault({ status: 401, code, message, details, hint, headers: { 'WWW-Authenticate': challenge } });
+      : null,
+    headers: { 'WWW-Authenticate': challenge },
+  });
 }
