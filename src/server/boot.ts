@@ -11,6 +11,8 @@ import type { Ctx, Running, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { rest } from '../services/rest/service.ts';
+import { openCatalogReload } from './catalog-reload.ts';
+import { everyOrigin } from './cors.ts';
 import { isLoopbackHost, openDevelopmentDoor } from './development-door.ts';
 import { openExampleRoutes } from './example-routes.ts';
 import { buildGateway } from './gateway.ts';
@@ -123,10 +125,14 @@ async function open(
     scope: () => rest.catalogScope(restConfig.now()),
     observe,
   });
-  // PostgREST's channel: DDL says `reload schema` by an event trigger, and people say it by hand.
-  const reload = () => void catalog.reload().catch(() => {});
-  database.listener?.listen('pgrst', reload, reload);
-  await database.listener?.ready;
+  const catalogReload = await openCatalogReload({
+    db: database.db,
+    catalog,
+    listener: database.listener,
+    reader: 'authenticator',
+    observe,
+  });
+  closers.push(() => catalogReload.close());
 
   const context: Ctx = {
     db: database.db,
@@ -175,6 +181,8 @@ async function open(
     }),
     identity,
     settings: own,
+    serverTiming: () => own.now().serverTiming || restConfig.now().serverTiming,
+    cors: everyOrigin,
     door: openDevelopmentDoor(() => isDevelopment && !own.now().tunnel),
     observe,
   });

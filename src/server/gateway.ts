@@ -8,7 +8,7 @@ import type { ValuesOf } from '../base/settings.ts';
 import type { Identity } from '../engine/identity/identity.ts';
 import type { Env, Running, Service } from '../engine/service/contract.ts';
 import type { Live } from '../engine/settings/live.ts';
-import { answerPreflight, corsHeaders } from './cors.ts';
+import type { Cors } from './cors.ts';
 import type { DevelopmentDoor } from './development-door.ts';
 import type { serverSettings } from './settings.ts';
 
@@ -23,9 +23,12 @@ export type GatewayEnv = Env & { Bindings: NodeBindings };
 export interface GatewayOptions {
   readonly services: readonly { readonly service: Service; readonly running: Running }[];
   /** Pages and probes that belong to no service: `/`, `/health`, `/ready`, `/example/`. */
-  readonly pages: Hono<GatewayEnv>;
+  readonly pages?: Hono<GatewayEnv>;
   readonly identity: Identity;
-  readonly settings: Live<ValuesOf<typeof serverSettings>>;
+  readonly settings: Live<Pick<ValuesOf<typeof serverSettings>, 'maxBodyBytes' | 'requestTimeoutSeconds'>>;
+  /** Whether answers say how long each phase took. */
+  readonly serverTiming: () => boolean;
+  readonly cors: Cors;
   readonly door: DevelopmentDoor;
   readonly observe: Observe;
 }
@@ -39,7 +42,7 @@ export function buildGateway(options: GatewayOptions): Hono<GatewayEnv> {
     app.route(service.mount, running.routes as unknown as Hono<GatewayEnv>);
   }
   app.use('*', observed(options));
-  app.route('/', options.pages);
+  if (options.pages) app.route('/', options.pages);
   app.notFound((c) => {
     const { path } = c.req;
     const owner = options.services.find(
@@ -72,35 +75,37 @@ export function buildGateway(options: GatewayOptions): Hono<GatewayEnv> {
 
 /** What stands before a service's routes. */
 function openGate(options: GatewayOptions, service: Service): MiddlewareHandler<GatewayEnv> {
-  const { identity, settings, door, observe } = options;
+  const { identity, settings, serverTiming, cors, door, observe } = options;
   return async (c, next) => {
     const startedMs = performance.now();
-    const requestId = requestIdOf(c.req.header('x-request-id'));
+    const header = headersOf(c);
+    const requestId = requestIdOf(header('x-request-id'));
     setHeader(c, 'x-request-id', requestId);
-    const cors = corsHeaders(c.req.header('origin'));
-    for (const [name, value] of cors) setHeader(c, name, value);
+    for (const [name, value] of cors.headers(header('origin'))) setHeader(c, name, value);
     const deadline = openDeadline(c, settings.now().requestTimeoutSeconds * 1000);
     let role = '';
     try {
-      const preflight = answerPreflight(c.req);
+      const preflight = cors.preflight(c.req);
       if (preflight) {
         c.res = preflight;
         return;
       }
-      door.check(c.req);
+      door.check(header);
+      const timings = serverTiming() ? new Map<string, number>() : undefined;
+      const askedMs = performance.now();
       const caller = await identity.callerOf(
-        c.req.header('authorization'),
-        c.req.header('apikey') ?? keyInQuery(c.req.url),
+        header('authorization'),
+        header('apikey') ?? keyInQuery(c.req.url),
       );
       role = caller.role;
       c.set('caller', caller);
       c.set('requestId', requestId);
       c.set('signal', deadline.signal);
-      c.set('timings', settings.now().serverTiming ? new Map() : undefined);
-      const routed = limitBody(c, settings.now().maxBodyBytes, next);
-      const refused = await Promise.race([routed, deadline.over]);
+      c.set('timings', timings);
+      timings?.set('jwt', performance.now() - askedMs);
+      const routed = limitBody(c, header, settings.now().maxBodyBytes, next);
+      const refused = await deadline.orOver(routed);
       if (refused) answerWith(c, service.renderError(refused));
-      const timings = c.get('timings');
       if (timings) setHeader(c, 'server-timing', renderTimings(timings, performance.now() - startedMs));
     } catch (error) {
       const rendered = service.renderError(error);
@@ -144,30 +149,33 @@ function observed({ observe }: GatewayOptions): MiddlewareHandler<GatewayEnv> {
 /** Runs the routes with a bounded body. A body without a length is counted as it comes. */
 async function limitBody(
   c: Context<GatewayEnv>,
+  header: HeaderReader,
   maxBytes: number,
   next: () => Promise<void>,
 ): Promise<Fault | undefined> {
-  const tooLarge = () =>
-    new Fault({
-      status: 413,
-      code: 'payload_too_large',
-      message: `The body is longer than ${maxBytes} bytes.`,
-      hint: 'Send it in parts, or raise gateway.max_body_bytes.',
-    });
-  const length = c.req.header('content-length');
+  const length = header('content-length');
   if (length !== undefined) {
     // Node closes a connection that sends more than it said, so the header is the length.
-    if (Number(length) > maxBytes) return tooLarge();
+    if (Number(length) > maxBytes) return tooLarge(maxBytes);
     await next();
     return undefined;
   }
-  if (c.req.header('transfer-encoding') !== undefined && c.req.raw.body) {
+  if (header('transfer-encoding') !== undefined && c.req.raw.body) {
     const body = await readAtMost(c.req.raw.body, maxBytes);
-    if (!body) return tooLarge();
+    if (!body) return tooLarge(maxBytes);
     c.req.raw = new Request(c.req.raw, { body });
   }
   await next();
   return undefined;
+}
+
+function tooLarge(maxBytes: number): Fault {
+  return new Fault({
+    status: 413,
+    code: 'payload_too_large',
+    message: `The body is longer than ${maxBytes} bytes.`,
+    hint: 'Send it in parts, or raise gateway.max_body_bytes.',
+  });
 }
 
 /** The bytes of a stream; undefined when there are more than `maxBytes`. What is left of it is not cancelled: that would close the connection before the refusal is read. */
@@ -194,28 +202,36 @@ const cancelGraceMs = 1_000;
 function openDeadline(c: Context<GatewayEnv>, timeoutMs: number) {
   const controller = new AbortController();
   let timedOut = false;
-  let timer: NodeJS.Timeout;
-  // A body that does not arrive, or a connection that does not come free, hears of no signal.
-  const over = new Promise<Fault>((resolve) => {
+  let isOpen = true;
+  let over: Fault | undefined;
+  let giveUp: ((refusal: Fault) => void) | undefined;
+  let timer = setTimeout(() => {
+    timedOut = true;
+    controller.abort(new Error('the request took too long'));
+    // A body that does not arrive, or a connection that does not come free, hears of no signal.
     timer = setTimeout(() => {
-      timedOut = true;
-      controller.abort(new Error('the request took too long'));
-      timer = setTimeout(() => resolve(timeoutFault(c, timeoutMs / 1000)), cancelGraceMs);
-    }, timeoutMs);
-  });
+      over = timeoutFault(c, timeoutMs / 1000);
+      giveUp?.(over);
+    }, cancelGraceMs);
+  }, timeoutMs);
   const { outgoing } = c.env;
-  const onClose = () => {
-    if (!outgoing?.writableFinished) controller.abort(new Error('the client went away'));
-  };
-  outgoing?.once('close', onClose);
+  // Left in place at the end: taking a listener away costs more than one that finds nothing to do.
+  outgoing?.on('close', () => {
+    if (isOpen && !outgoing.writableFinished) controller.abort(new Error('the client went away'));
+  });
   return {
     signal: controller.signal,
-    /** Resolves when the answer has to go out whatever the routes do. */
-    over,
+    /** What the routes say, or the refusal that has to go out whatever they do. */
+    orOver: (routed: Promise<Fault | undefined>) =>
+      new Promise<Fault | undefined>((resolve, reject) => {
+        if (over) return resolve(over);
+        giveUp = resolve;
+        routed.then(resolve, reject);
+      }),
     timedOut: () => timedOut,
     close: () => {
+      isOpen = false;
       clearTimeout(timer);
-      outgoing?.off('close', onClose);
     },
   };
 }
@@ -251,6 +267,23 @@ function setHeader(c: Context<GatewayEnv>, name: string, value: string): void {
   const outgoing = c.env?.outgoing;
   if (outgoing) outgoing.setHeader(name, value);
   else c.header(name, value);
+}
+
+type HeaderReader = (name: string) => string | undefined;
+
+// Of these Node keeps the first when a request has several; a `Request` shows all, and then none of them is taken for the caller's word.
+// Source: Node's documentation, http "message.headers".
+const keptOnce = new Set(['authorization', 'host']);
+
+/** Reads the request's headers. On Node from the object that its parser made: a lookup through the adapter's `Request` costs ten times as much. */
+function headersOf(c: Context<GatewayEnv>): HeaderReader {
+  const headers = c.env?.incoming?.headers;
+  if (!headers) return (name) => c.req.header(name);
+  return (name) => {
+    if (keptOnce.has(name)) return c.req.header(name);
+    const value = headers[name];
+    return typeof value === 'object' ? value.join(', ') : value;
+  };
 }
 
 const requestIdShape = /^[\w.:/+=-]{1,128}$/;

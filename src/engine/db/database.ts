@@ -2,8 +2,8 @@
 import type { Pool } from 'pg';
 import type { Observe } from '../../base/observe.ts';
 import type { Db, LoginRole } from './db.ts';
-import { type Fanout, openFanout } from './fanout.ts';
-import { type Leases, openLeases } from './leases.ts';
+import { type Fanout, openFanout, openLocalFanout } from './fanout.ts';
+import { type Leases, openLeases, openLocalLeases } from './leases.ts';
 import { type Listener, openListener } from './listener.ts';
 import { openPool, type PoolLimits } from './pool.ts';
 import type { PostgresServer } from './postgres/server.ts';
@@ -12,6 +12,10 @@ import { openDb } from './session.ts';
 export interface DatabaseOptions {
   readonly limits: PoolLimits;
   readonly prepared: 'auto' | 'on' | 'off';
+  /** This process has nothing of its own in the database: events and leases stay within it. */
+  readonly alone?: boolean;
+  /** Whether there is a session that LISTENs. Unset: where one is possible. */
+  readonly listens?: boolean;
 }
 
 export interface Database {
@@ -30,10 +34,10 @@ const ownerConnections = 3;
 /** How long a close waits for connections in use before it leaves them to the end of the process. */
 const poolEndMs = 5_000;
 
-/** Opens the ways into a server that has its shape already. */
+/** Opens the ways into a server that has its shape already, or with `alone` into any. */
 export async function openDatabase(
-  server: PostgresServer,
-  { limits, prepared }: DatabaseOptions,
+  server: Pick<PostgresServer, 'login' | 'directLogin' | 'prepared'>,
+  { limits, prepared, alone = false, listens = true }: DatabaseOptions,
   observe: Observe,
 ): Promise<Database> {
   const requests = openPool(server.login('authenticator'), limits, observe);
@@ -52,14 +56,14 @@ export async function openDatabase(
     prepared: prepared === 'auto' ? server.prepared : prepared,
     observe,
   });
-  const direct = server.directLogin('authenticator');
+  const direct = listens ? server.directLogin('authenticator') : undefined;
   const listener = direct && openListener(direct, observe);
-  const fanout = await openFanout(db, listener, observe);
+  const fanout = alone ? openLocalFanout() : await openFanout(db, listener, observe);
   return {
     db,
     listener,
     fanout,
-    leases: openLeases(db),
+    leases: alone ? openLocalLeases() : openLeases(db),
     requests,
     async close() {
       fanout.close();

@@ -105,3 +105,21 @@ export async function openFanout(db: Db, listener: Listener | undefined, observe
     },
   };
 }
+
+/** The same within this process alone, for a database in which nothing of ours may stand. */
+export function openLocalFanout(): Fanout {
+  const listeners = new Map<string, Set<(payload: unknown) => void>>();
+  return {
+    async publish(channel, payload) {
+      for (const deliver of listeners.get(channel) ?? []) deliver(payload);
+    },
+    subscribe(channel, deliver) {
+      const set = listeners.get(channel) ?? new Set();
+      listeners.set(channel, set.add(deliver));
+      return () => set.delete(deliver);
+    },
+    close() {
+      listeners.clear();
+    },
+  };
+}

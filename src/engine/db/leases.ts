@@ -79,3 +79,25 @@ export function openLeases(db: Db): Leases {
     },
   };
 }
+
+/** The same within this process alone, where there is no other that could hold one. */
+export function openLocalLeases(): Leases {
+  const held = new Map<string, bigint>();
+  let fences = 0n;
+  return {
+    async acquire(name) {
+      if (held.has(name)) return undefined;
+      fences += 1n;
+      const fence = fences;
+      held.set(name, fence);
+      return {
+        name,
+        fence,
+        renew: async () => held.get(name) === fence,
+        async release() {
+          if (held.get(name) === fence) held.delete(name);
+        },
+      };
+    },
+  };
+}

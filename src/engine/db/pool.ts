@@ -12,10 +12,14 @@ export interface PoolLimits {
   readonly acquireTimeoutMs: number;
   /** More requests than this waiting at once are refused without waiting. */
   readonly maxWaiting: number;
+  /** An idle connection is closed after this long. Unset: 30 seconds. */
+  readonly idleTimeoutMs?: number;
+  /** A connection is not used again after this long. Unset: it lives as long as it is used. */
+  readonly maxLifetimeSeconds?: number;
 }
 
 /** Idle connections are closed after this long, so that a quiet server is a small one. */
-const idleTimeoutMs = 30_000;
+const idleTimeoutMsDefault = 30_000;
 
 /** @param config a role's login; the pool connects when it is first used. */
 export function openPool(config: ClientConfig, limits: PoolLimits, observe: Observe): Pool {
@@ -24,7 +28,8 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
     application_name: config.application_name ?? 'millrace',
     max: limits.maxConnections,
     connectionTimeoutMillis: limits.acquireTimeoutMs,
-    idleTimeoutMillis: idleTimeoutMs,
+    idleTimeoutMillis: limits.idleTimeoutMs ?? idleTimeoutMsDefault,
+    maxLifetimeSeconds: limits.maxLifetimeSeconds ?? 0,
     // A client that is gone must not keep its backend: without keep-alive a half-open TCP connection lives for hours.
     keepAlive: true,
   });
@@ -34,23 +39,25 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
     if (pool.ending) return;
     observe({ kind: 'db.connection_lost', level: 'warn', role: config.user, message: error.message });
   });
+  // An error event between two queries would end the process when nobody listens. Once for each connection, not for each request.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
 /** @throws DatabaseUnavailable when none comes free in time, too many wait already, or the server does not answer. */
-export async function acquire(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
-  if (pool.waitingCount >= limits.maxWaiting) {
-    throw new DatabaseUnavailable(
-      'overloaded',
-      `${pool.waitingCount} requests wait for a database connection already`,
-      1,
-    );
-  }
-  try {
-    return await pool.connect();
-  } catch (error) {
-    throw unavailable(error) ?? error;
-  }
+export function acquire(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    if (pool.waitingCount >= limits.maxWaiting) {
+      const problem = `${pool.waitingCount} requests wait for a database connection already`;
+      reject(new DatabaseUnavailable('overloaded', problem, 1));
+      return;
+    }
+    // With a callback: the pool's own promise is two more, and a stack trace for each error.
+    pool.connect((error, client) => {
+      if (client) resolve(client);
+      else reject(unavailable(error) ?? error);
+    });
+  });
 }
 
 /** The DatabaseUnavailable that a driver's error stands for; undefined when the server did answer with an error of its own. */

@@ -1,9 +1,10 @@
-// In charge of: the values of settings while the program runs. default < config.toml < environment < command line < run time.
+// In charge of: the values of settings while the program runs. default < config.toml < environment < command line <
+// database < run time.
 import { OperatorError } from '../../base/errors.ts';
 import type { Setting, Settings, ValuesOf } from '../../base/settings.ts';
 
 /** Where a value came from, the weakest first. */
-export type Layer = 'default' | 'config.toml' | 'environment' | 'command line' | 'run time';
+export type Layer = 'default' | 'config.toml' | 'environment' | 'command line' | 'database' | 'run time';
 
 /** The values of one table of settings, as they are now. */
 export interface Live<V> {
@@ -29,6 +30,8 @@ export interface LiveSettings {
   complaint(key: string, raw: unknown): string | undefined;
   /** Puts the values that are set at run time in place, all at once; listeners hear of tables that changed. Unknown keys and wrong values are named in the result and left out. */
   setStored(stored: ReadonlyMap<string, unknown>): readonly string[];
+  /** The same for what stands in the database under the names of environment variables: PostgREST's in-database configuration. */
+  setInDatabase(variables: ReadonlyMap<string, string>): readonly string[];
   /** Sentences about file keys that a stronger layer hides; for the start. */
   shadowed(): readonly string[];
   /** Where each setting's value comes from, for `/admin/v1` and the log. */
@@ -46,6 +49,7 @@ interface Resolved {
  */
 export function openSettings(tables: readonly Settings[], sources: SettingsSources): LiveSettings {
   let stored = sources.stored ?? new Map<string, unknown>();
+  let inDatabase: ReadonlyMap<string, string> = new Map();
   const complaints: string[] = [];
   for (const setting of everySetting(tables)) resolve(setting, complaints);
   if (complaints.length > 0) {
@@ -73,6 +77,9 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
       take(sources.environment[name], 'environment', `The environment variable ${name}`);
     const flag = sources.commandLine?.get(setting.key);
     if (flag !== undefined) take(flag, 'command line', `The flag for "${setting.key}"`);
+    const variable = setting.env.find((candidate) => inDatabase.has(candidate));
+    if (variable !== undefined)
+      take(inDatabase.get(variable), 'database', `The value of ${variable} in the database`);
     if (setting.live && stored.has(setting.key))
       take(stored.get(setting.key), 'run time', `"${setting.key}" set at run time`);
     return found;
@@ -101,6 +108,15 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     return entry;
   }
 
+  function refresh(): void {
+    for (const [table, entry] of opened) {
+      const values = valuesOf(table);
+      if (JSON.stringify(values) === JSON.stringify(entry.values)) continue;
+      entry.values = values;
+      for (const listener of entry.listeners) listener(values as never);
+    }
+  }
+
   return {
     of<S extends Settings>(table: S): Live<ValuesOf<S>> {
       const entry = entryOf(table);
@@ -123,12 +139,21 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
         else wrong.push(sentence);
       }
       stored = accepted;
-      for (const [table, entry] of opened) {
-        const values = valuesOf(table);
-        if (JSON.stringify(values) === JSON.stringify(entry.values)) continue;
-        entry.values = values;
-        for (const listener of entry.listeners) listener(values as never);
+      refresh();
+      return wrong;
+    },
+    setInDatabase(variables) {
+      const wrong: string[] = [];
+      const accepted = new Map<string, string>();
+      for (const [name, raw] of variables) {
+        const setting = [...everySetting(tables)].find(({ env }) => env.includes(name));
+        if (!setting) wrong.push(`${name} in the database is no setting here.`);
+        else if (!setting.live) wrong.push(`${name} is read at start and cannot be set in the database.`);
+        else if (setting.parse(raw) !== undefined) accepted.set(name, raw);
+        else wrong.push(`${name} in the database is ${JSON.stringify(raw)}, but must be ${setting.expects}.`);
       }
+      inDatabase = accepted;
+      refresh();
       return wrong;
     },
     shadowed() {

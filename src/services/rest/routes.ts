@@ -15,10 +15,11 @@ interface NodeBindings {
 
 export type RestEnv = Env & { Bindings: NodeBindings };
 
-export function restRoutes(rest: Rest, mount: string, observe: Observe): Hono<RestEnv> {
+export function restRoutes(rest: Rest, mount: `/${string}`, observe: Observe): Hono<RestEnv> {
+  const prefix = mount === '/' ? '' : mount;
   const routes = new Hono<RestEnv>();
   routes.all('*', async (c) => {
-    const wire = await readRequest(c.req.raw, c.env?.incoming?.headers, mount);
+    const wire = await readRequest(c.req.raw, c.env?.incoming?.headers, prefix);
     const caller = c.get('caller');
     const { anonRole } = rest.config.now();
     try {
@@ -41,7 +42,7 @@ const noBody = Buffer.alloc(0);
 async function readRequest(
   request: Request,
   nodeHeaders: NonNullable<NodeBindings['incoming']>['headers'] | undefined,
-  mount: string,
+  prefix: string,
 ): Promise<WireRequest> {
   const { method, url } = request;
   // The URL is absolute: behind `scheme://` the first slash begins the path. Parsing it as a URL would cost more than all of this.
@@ -51,7 +52,7 @@ async function readRequest(
   const hasBody = method !== 'GET' && method !== 'HEAD' && request.body !== null;
   return {
     method,
-    path: path === mount ? '/' : path.startsWith(`${mount}/`) ? path.slice(mount.length) : path,
+    path: path === prefix ? '/' : path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path,
     query: queryStart < 0 ? '' : url.slice(queryStart + 1),
     headers: nodeHeaders ? flatten(nodeHeaders) : Object.fromEntries(request.headers),
     body: hasBody ? Buffer.from(await request.arrayBuffer()) : noBody,

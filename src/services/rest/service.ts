@@ -1,6 +1,7 @@
 // In charge of: the Data API as a service. Tables, views and functions of the exposed schemas over HTTP, as PostgREST 14.12 speaks it.
 import type { CatalogScope } from '../../engine/catalog/load.ts';
-import type { Running, Service } from '../../engine/service/contract.ts';
+import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
+import type { Live } from '../../engine/settings/live.ts';
 import type { AnyPrepared, Rest } from './answer.ts';
 import { openPlanCache } from './plan-cache.ts';
 import { renderError } from './render-error.ts';
@@ -16,27 +17,32 @@ function catalogScope(config: RestSettings): CatalogScope {
   };
 }
 
-const mount = '/rest/v1';
+/** The Data API below `mount`; PostgREST itself stands at `/`. */
+export function restAt(mount: `/${string}`) {
+  return {
+    name: 'rest',
+    mount,
+    settings,
+    catalogScope,
+    renderError: (error) => renderError(error),
+    open: (ctx, config) => open(ctx, config, mount),
+  } satisfies Service<typeof settings> & { readonly catalogScope: typeof catalogScope };
+}
 
-export const rest = {
-  name: 'rest',
-  mount,
-  settings,
-  catalogScope,
-  renderError: (error) => renderError(error),
-  async open(ctx, config): Promise<Running> {
-    const opened: Rest = { db: ctx.db, catalog: ctx.catalog, config, cache: openPlanCache<AnyPrepared>() };
-    // What was prepared holds for the catalog and the settings that it was made from.
-    const stops = [
-      ctx.catalog.onChange(() => opened.cache.clear()),
-      config.onChange(() => opened.cache.clear()),
-    ];
-    return {
-      // Sound: the Node request is only used when it is there.
-      routes: restRoutes(opened, mount, ctx.observe) as unknown as Running['routes'],
-      async close() {
-        for (const stop of stops) stop();
-      },
-    };
-  },
-} satisfies Service<typeof settings> & { readonly catalogScope: typeof catalogScope };
+export const rest = restAt('/rest/v1');
+
+async function open(ctx: Ctx, config: Live<RestSettings>, mount: `/${string}`): Promise<Running> {
+  const opened: Rest = { db: ctx.db, catalog: ctx.catalog, config, cache: openPlanCache<AnyPrepared>() };
+  // What was prepared holds for the catalog and the settings that it was made from.
+  const stops = [
+    ctx.catalog.onChange(() => opened.cache.clear()),
+    config.onChange(() => opened.cache.clear()),
+  ];
+  return {
+    // Sound: the Node request is only used when it is there.
+    routes: restRoutes(opened, mount, ctx.observe) as unknown as Running['routes'],
+    async close() {
+      for (const stop of stops) stop();
+    },
+  };
+}
