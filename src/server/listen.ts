@@ -65,7 +65,7 @@ export async function openHttpPort({ host, port, fetch, observe }: HttpPortOptio
         return;
       }
       inFlight.add(response);
-      response.once('close', () => inFlight.delete(response));
+      response.on('close', () => inFlight.delete(response));
       // Never rejects: the adapter answers 500 itself and Hono's onError comes before it.
       void answer(request, response);
     },

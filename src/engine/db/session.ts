@@ -36,19 +36,17 @@ export function openDb(options: DbOptions): Db {
    * cancelled without certainty, is closed instead.
    */
   async function onConnection<T>(
-    work: Pick<Work, 'signal'>,
+    { signal }: Pick<Work, 'signal'>,
     run: (client: PoolClient) => Promise<T>,
   ): Promise<T> {
-    work.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const client = await acquire(options.requests, options.limits);
     let cancelled: Promise<boolean> | undefined;
     const onAbort = () => {
       cancelled = cancelQuery(client);
     };
-    // An error event between two queries would end the process when nobody listens.
-    client.on('error', ignore);
-    if (work.signal?.aborted) onAbort();
-    else work.signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
     let broken = false;
     try {
       return await run(client);
@@ -57,46 +55,53 @@ export function openDb(options: DbOptions): Db {
       broken = lost !== undefined;
       throw lost ?? error;
     } finally {
-      work.signal?.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', onAbort);
       if (cancelled && !(await cancelled)) broken = true;
-      client.off('error', ignore);
       client.release(broken);
     }
   }
 
+  /** One exchange, and once more where the first has done nothing. */
+  function withRetry(client: PoolClient, steps: readonly Step[], undo: boolean): Promise<Rows> {
+    return exchange(client, steps).catch((error: unknown) => retry(client, steps, undo, error));
+  }
+
   /** Once more without names when a pooler lost them, or with a fresh plan when DDL changed a result: neither attempt has done anything. */
-  async function withRetry(client: PoolClient, steps: readonly Step[], undo: boolean): Promise<Rows> {
+  async function retry(
+    client: PoolClient,
+    steps: readonly Step[],
+    undo: boolean,
+    error: unknown,
+  ): Promise<Rows> {
+    if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
+    if (!isStalePlan(error) && !(prepared && options.prepared === 'auto' && isLostName(error))) throw error;
+    if (isLostName(error)) {
+      prepared = false;
+      options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
+    } else statementNamesOf(client).forgetText(steps.map((step) => step.text));
     try {
       return await exchange(client, steps);
-    } catch (error) {
+    } catch (second) {
       if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
-      if (!isStalePlan(error) && !(prepared && options.prepared === 'auto' && isLostName(error))) throw error;
-      if (isLostName(error)) {
-        prepared = false;
-        options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
-      } else statementNamesOf(client).forgetText(steps.map((step) => step.text));
-      try {
-        return await exchange(client, steps);
-      } catch (second) {
-        if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
-        throw second;
-      }
+      throw second;
     }
   }
 
-  async function as(caller: Caller, work: Work): Promise<Rows> {
-    return onConnection(work, async (client) => {
-      const explicit = work.isolation !== undefined || work.end === 'rollback' || work.verdict !== undefined;
-      if (!explicit) return withRetry(client, stepsOf(caller, work), false);
-      const steps = [plain(begin(work)), ...stepsOf(caller, work)];
+  function as(caller: Caller, work: Work): Promise<Rows> {
+    const explicit = work.isolation !== undefined || work.end === 'rollback' || work.verdict !== undefined;
+    const steps = stepsOf(caller, work);
+    return onConnection(work, explicit ? inTransaction : (client) => withRetry(client, steps, false));
+
+    async function inTransaction(client: PoolClient): Promise<Rows> {
+      const begun = [plain(begin(work)), ...steps];
       if (work.verdict === undefined) {
-        return withRetry(client, [...steps, plain(work.end === 'rollback' ? 'rollback' : 'commit')], true);
+        return withRetry(client, [...begun, plain(work.end === 'rollback' ? 'rollback' : 'commit')], true);
       }
-      const rows = await withRetry(client, steps, true);
+      const rows = await withRetry(client, begun, true);
       const verdict = await decide(client, work.verdict, rows);
       await exchange(client, [plain(work.end === 'rollback' ? 'rollback' : verdict)]);
       return rows;
-    });
+    }
   }
 
   async function decide(client: PoolClient, verdict: NonNullable<Work['verdict']>, rows: Rows) {
@@ -129,7 +134,6 @@ export function openDb(options: DbOptions): Db {
   async function asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await acquire(options.ownerPool(owner), options.limits);
     let broken = true;
-    client.on('error', ignore);
     try {
       const result = await run(client);
       broken = false;
@@ -137,7 +141,6 @@ export function openDb(options: DbOptions): Db {
     } catch (error) {
       throw unavailable(error) ?? error;
     } finally {
-      client.off('error', ignore);
       // A session that threw may hold an open transaction: it is closed, not given to the next one.
       client.release(broken);
     }
