@@ -1,6 +1,7 @@
 // In charge of: several statements in one round trip. A `pg` Submittable that writes Parse, Bind and Execute for each and one Sync behind all.
 import type { Connection, Submittable } from 'pg';
 import type { Rows } from './db.ts';
+import { Messages } from './messages.ts';
 import type { StatementNames, UsedName } from './statement-names.ts';
 
 /** One statement of an exchange. */
@@ -15,17 +16,10 @@ export interface Step {
 
 // What `pg`'s Connection can do and @types/pg leaves out. Source: pg 8.23 lib/connection.js.
 interface WireConnection {
-  readonly stream: { cork(): void; uncork(): void };
-  parse(message: { name: string; text: string; types: readonly number[] }): void;
-  bind(message: { portal: string; statement: string; values: readonly (string | null)[] }): void;
-  execute(message: { portal: string; rows: number }): void;
-  close(message: { type: 'S'; name: string }): void;
+  readonly stream: { readonly writable: boolean; write(bytes: Buffer): boolean };
   sync(): void;
   sendCopyFail(message: string): void;
 }
-
-const noTypes: readonly number[] = [];
-const unnamedPortal = '';
 
 /**
  * Runs `steps` in one implicit transaction (or in the one that is open) and resolves with the rows of the last step that keeps its rows.
@@ -58,29 +52,26 @@ export class Exchange implements Submittable {
   submit(connection: Connection): void {
     // Sound: `pg` hands its own Connection to submit(); the interface names the part of it that is used.
     const wire = connection as unknown as WireConnection;
-    wire.stream.cork();
-    try {
-      const names = this.#names;
-      const used = names && this.#steps.map((step) => names.use(step.owner, step.text));
-      // Closed before anything can fail: what is skipped after an error would stay on the server for good.
-      for (const { dropped } of used ?? []) {
-        for (const name of dropped) wire.close({ type: 'S', name });
-      }
-      for (const [index, step] of this.#steps.entries()) this.#send(wire, step, used?.[index]);
-      wire.sync();
-    } finally {
-      wire.stream.uncork();
+    const names = this.#names;
+    const used = names && this.#steps.map((step) => names.use(step.owner, step.text));
+    const messages = new Messages();
+    // Closed before anything can fail: what is skipped after an error would stay on the server for good.
+    for (const { dropped } of used ?? []) {
+      for (const name of dropped) messages.close(name);
     }
+    for (const [index, step] of this.#steps.entries()) this.#send(messages, step, used?.[index]);
+    messages.sync();
+    // A stream that is gone has said so already: the client's error ends this exchange.
+    if (wire.stream.writable) wire.stream.write(messages.bytes());
   }
 
-  #send(wire: WireConnection, step: Step, known: UsedName | undefined): void {
+  #send(messages: Messages, step: Step, known: UsedName | undefined): void {
     const statement = known?.name ?? '';
     if (known === undefined || known.isNew) {
-      wire.parse({ name: statement, text: step.text, types: noTypes });
+      messages.parse(statement, step.text);
       if (known) this.#parsing.push(statement);
     }
-    wire.bind({ portal: unnamedPortal, statement, values: step.params });
-    wire.execute({ portal: unnamedPortal, rows: 0 });
+    messages.bindAndExecute(statement, step.params);
   }
 
   handleDataRow(message: { fields: (string | null)[] }): void {
