@@ -1,6 +1,7 @@
 // In charge of: the catalog of the moment. It is read at the start and again when told; who asks gets the last whole one.
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
+import { delay } from '../../base/time.ts';
 import type { Db, LoginRole } from '../db/db.ts';
 import type { Catalog } from './catalog.ts';
 import { type CatalogScope, loadCatalog, readStatements } from './load.ts';
@@ -9,8 +10,13 @@ export interface CatalogSource {
   now(): Catalog;
   /** Called after each reload with the catalog in place. Returns how to stop. */
   onChange(listener: () => void): () => void;
-  /** Reads the catalog again. Calls while a reload runs share one that starts after it, so that none misses a change. */
+  /**
+   * Reads the catalog again. Calls while a reload runs share one that starts after it, so that none misses a change.
+   * When it fails the catalog that was there stays, and it is tried again by itself until it holds.
+   */
   reload(): Promise<void>;
+  /** Ends what is still to be tried again. */
+  close(): void;
 }
 
 export interface CatalogOptions {
@@ -21,6 +27,10 @@ export interface CatalogOptions {
   readonly scope: () => CatalogScope;
   readonly observe: Observe;
 }
+
+// Source of waiting longer each time: PostgREST 14.12, src/PostgREST/AppState.hs (retryingSchemaCacheLoad), which goes from 1 s to 32 s.
+const firstRetryMs = 100;
+const lastRetryMs = 5_000;
 
 /** Reads the catalog for the first time. @throws what the database threw. */
 export async function openCatalog(options: CatalogOptions): Promise<CatalogSource> {
@@ -42,17 +52,39 @@ export async function openCatalog(options: CatalogOptions): Promise<CatalogSourc
 
   let current = await load();
   const listeners = new Set<() => void>();
+  const closing = new AbortController();
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
+  let isRetrying = false;
+  let retryMs = firstRetryMs;
 
   const reloadOnce = async () => {
     try {
       current = await load(current.timezones);
+      retryMs = firstRetryMs;
     } catch (error) {
-      options.observe({ kind: 'catalog.reload-failed', level: 'error', message: errorMessage(error) });
+      options.observe({
+        kind: 'catalog.reload-failed',
+        level: 'error',
+        message: errorMessage(error),
+        retryMs,
+      });
+      void retryLater();
       throw error;
     }
     for (const listener of listeners) listener();
+  };
+
+  const retryLater = async () => {
+    if (isRetrying) return;
+    isRetrying = true;
+    const waitMs = retryMs;
+    retryMs = Math.min(2 * retryMs, lastRetryMs);
+    // Closing ends the wait; there is nothing to report then.
+    await delay(waitMs, closing.signal).catch(() => {});
+    isRetrying = false;
+    // When it fails again that has been observed, and the next try is on its way.
+    if (!closing.signal.aborted) await reload().catch(() => {});
   };
 
   const start = () => {
@@ -62,21 +94,24 @@ export async function openCatalog(options: CatalogOptions): Promise<CatalogSourc
     return running;
   };
 
+  function reload(): Promise<void> {
+    if (!running) return start();
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined;
+        return start();
+      });
+    return next;
+  }
+
   return {
     now: () => current,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    reload() {
-      if (!running) return start();
-      next ??= running
-        .catch(() => undefined)
-        .then(() => {
-          next = undefined;
-          return start();
-        });
-      return next;
-    },
+    reload,
+    close: () => closing.abort(),
   };
 }
