@@ -1,9 +1,10 @@
 // In charge of: `supabase/config.toml`: found, read whole, its `env(NAME)` filled in.
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
-import { errorCode, OperatorError } from '../../base/errors.ts';
+import { OperatorError } from '../../base/errors.ts';
 import { type Environment, loadEnvironment } from './dotenv.ts';
+import { readIfThere } from './read-file.ts';
 
 export type ConfigValue = string | number | bigint | boolean | Date | readonly ConfigValue[] | ConfigSection;
 export interface ConfigSection {
@@ -170,20 +171,6 @@ async function noticesOf(project: string, hasToml: boolean): Promise<readonly st
     }
   }
   return notices;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new OperatorError(
-      `"${path}" cannot be read (${code ?? 'unknown error'}).`,
-      'Make it readable for this user.',
-      error,
-    );
-  }
 }
 
 const idLimit = 40;

@@ -1,7 +1,6 @@
-// In charge of: `.env` files: which of them count, in what order, and what stands in one.
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode, OperatorError } from '../../base/errors.ts';
+import { OperatorError } from '../../base/errors.ts';
+import { readIfThere } from './read-file.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -94,18 +93,4 @@ function expand(value: string, above: Readonly<Record<string, string>>): string 
       return name === undefined ? whole : (above[name] ?? '');
     },
   );
-}
-
-async function readIfThere(path: string, shown: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new OperatorError(
-      `"${shown}" cannot be read (${code ?? 'unknown error'}).`,
-      'Make it readable, or remove it.',
-      error,
-    );
-  }
 }
