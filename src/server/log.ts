@@ -8,28 +8,44 @@ export interface Log {
   flush(): void;
 }
 
-/** Lines are gathered up to this many bytes before a write, so that a busy server does not pay a system call for each. */
-const bufferBytes = 8 * 1024;
+/** Lines are gathered up to this many characters before a write, so that a busy server does not pay a system call for each. */
+const bufferCharacters = 8 * 1024;
 /** …but a line waits no longer than this. */
 const flushMs = 200;
 
 /** @param fd 1 for standard output, 2 for standard error (with `--json`, where standard output is for programs). */
 export function openLog(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', fd: 1 | 2): Log {
-  const destination = pino.destination({ fd, sync: false, minLength: bufferBytes });
-  const logger = pino({ level, base: null, timestamp: openTimestamp(), messageKey: 'message' }, destination);
+  const destination = pino.destination({ fd, sync: false });
+  let gathered: string[] = [];
+  let characters = 0;
+  const drain = () => {
+    if (gathered.length === 0) return;
+    destination.write(gathered.join(''));
+    gathered = [];
+    characters = 0;
+  };
+  const write = (line: string) => {
+    gathered.push(line);
+    characters += line.length;
+    if (characters >= bufferCharacters) drain();
+  };
+  const timestamp = openTimestamp();
+  const logger = pino({ level, base: null, timestamp, messageKey: 'message' }, { write });
+  const printsRequests = logger.isLevelEnabled('info');
   // Exit hooks: a destination that is not open yet throws, and then there is nothing to flush.
   const flush = () => {
     try {
+      drain();
       destination.flushSync();
     } catch {}
   };
-  if (level !== 'silent') setInterval(() => destination.flush(() => {}), flushMs).unref();
+  if (level !== 'silent') setInterval(drain, flushMs).unref();
   return {
     flush,
     observe(observation: Observation) {
-      // A request's line has neither: it is not copied.
-      if (observation.level === undefined && observation.error === undefined) {
-        logger.info(observation);
+      if (observation.kind === 'http.request' && observation.level === undefined) {
+        // There is one for each request, and its values are plain: pino's way to the same line cost a sixth of our part of a request.
+        if (printsRequests) write(`{"level":30${timestamp()},${JSON.stringify(observation).slice(1)}\n`);
         return;
       }
       const { level: eventLevel = 'info', ...event } = observation;
@@ -39,7 +55,7 @@ export function openLog(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', f
   };
 }
 
-/** The time as pino writes it into a line. Its second is rendered once, not for each line: that was a third of a line's cost. */
+/** The time as pino writes it into a line. The second is rendered once, not for each line: that was a third of a line's cost. */
 function openTimestamp(): () => string {
   let second = -1;
   let prefix = '';
