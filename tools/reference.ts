@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Setting, Settings } from '../src/base/settings.ts';
+import { postgrestRestSettings, postgrestSettings } from '../src/server/postgrest-settings.ts';
 import { serverSettings } from '../src/server/settings.ts';
 import { rest } from '../src/services/rest/service.ts';
 
@@ -29,7 +30,16 @@ function readPage(path: string): string {
 const tables: readonly (readonly [title: string, settings: Settings])[] = [
   ['The program: ports, keys, database, bounds', serverSettings],
   ['Data API', rest.settings],
+  [
+    'In the place of PostgREST: `start --only rest`. The settings of the Data API hold, too; these differ or are added',
+    { ...differing(postgrestRestSettings, rest.settings), ...differing(postgrestSettings, serverSettings) },
+  ],
 ];
+
+/** What is declared otherwise, or only here. */
+function differing(own: Settings, other: Settings): Settings {
+  return Object.fromEntries(Object.entries(own).filter(([name, setting]) => other[name] !== setting));
+}
 
 function renderSettings(): string {
   const lines = [
@@ -38,7 +48,8 @@ function renderSettings(): string {
     '<!-- Made by `npm run docs` from the declarations in the code. -->',
     '',
     'A setting is looked for in this order, and the last one found counts: its default, `supabase/config.toml`, the',
-    "environment (`.env` files of the project included, the shell's own first), the command line, and what was set while the",
+    "environment (`.env` files of the project included, the shell's own first), the command line, the database (as PostgREST reads",
+    "it: `alter role authenticator set pgrst.db_schemas = '…'`, then `notify pgrst, 'reload config'`), and what was set while the",
     'program runs. A key of `config.toml` that a stronger place hides is named at start, and so is one that nothing acts on.',
     '',
     'Durations are seconds, or text such as `"90s"`, `"5m"`, `"24h"`. *Live* settings take effect at once when they are set while the',

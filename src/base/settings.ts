@@ -68,8 +68,9 @@ export function wholeNumber(
 export function flag(facts: Facts<boolean>): Setting<boolean> {
   return declare(facts, 'true or false', (raw) => {
     if (typeof raw === 'boolean') return raw;
-    if (raw === 'true' || raw === '1') return true;
-    if (raw === 'false' || raw === '0') return false;
+    const word = typeof raw === 'string' ? raw.toLowerCase() : undefined;
+    if (word === 'true' || word === '1') return true;
+    if (word === 'false' || word === '0') return false;
     return undefined;
   });
 }

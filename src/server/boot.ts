@@ -9,6 +9,7 @@ import { openIdentity } from '../engine/identity/identity.ts';
 import { unknownKeys } from '../engine/project/config.ts';
 import type { Ctx, Running, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
+import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { rest } from '../services/rest/service.ts';
 import { openCatalogReload } from './catalog-reload.ts';
@@ -119,16 +120,26 @@ async function open(
   });
 
   const restConfig = settings.of(rest.settings);
+  const reloadSettings = openInDatabaseSettings({
+    settings,
+    db: database.db,
+    reader: 'authenticator',
+    preConfig: () => '',
+    observe,
+  });
+  await reloadSettings();
   const catalog = await openCatalog({
     db: database.db,
     reader: 'authenticator',
     scope: () => rest.catalogScope(restConfig.now()),
     observe,
   });
+  closers.push(async () => catalog.close());
   const catalogReload = await openCatalogReload({
     db: database.db,
     catalog,
     listener: database.listener,
+    reloadSettings,
     reader: 'authenticator',
     observe,
   });

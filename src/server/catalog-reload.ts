@@ -1,4 +1,4 @@
-// In charge of: when the catalog is read again. When Postgres says that it has changed; where it cannot say so, by asking.
+// In charge of: when the catalog is read again, and the settings that stand in the database. When Postgres says that it has changed; where it cannot say so, by asking.
 import { errorMessage } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import { delay } from '../base/time.ts';
@@ -12,15 +12,22 @@ export interface CatalogReloadOptions {
   readonly catalog: CatalogSource;
   /** Undefined behind a transaction pooler. */
   readonly listener: Listener | undefined;
+  /** Puts the settings in force that stand in the database now. Unset: none are read there. */
+  readonly reloadSettings?: () => Promise<void>;
   readonly reader: LoginRole;
   readonly observe: Observe;
-  /** How often Postgres is asked, where it has to be. */
-  readonly askEveryMs?: number;
+  /** The channel of the words. Unset: `pgrst`. */
+  readonly channel?: string;
+  /** How often Postgres is asked, where it has to be. `never`: people say it. */
+  readonly askEveryMs?: number | 'never';
 }
 
 export interface CatalogReload {
   /** Whether Postgres is asked, because it cannot be heard or has nobody who says it. */
   readonly asks: boolean;
+  /** What the words say, said by something else: a signal. */
+  schema(): void;
+  config(): void;
   close(): Promise<void>;
 }
 
@@ -32,12 +39,23 @@ const askEveryMsDefault = 3_000;
  * Source of the channel and its words: PostgREST docs, "Schema Cache Reloading" and "Configuration Reloading".
  */
 export async function openCatalogReload(options: CatalogReloadOptions): Promise<CatalogReload> {
-  const { db, catalog, listener, reader, observe } = options;
+  const { db, catalog, listener, reloadSettings, reader, observe } = options;
+  const { askEveryMs = askEveryMsDefault } = options;
   // What went wrong is observed where it happened; the catalog that was there stays.
-  const reload = () => void catalog.reload().catch(() => {});
-  listener?.listen('pgrst', (word) => (word === 'reload config' ? undefined : reload()), reload);
+  const schema = () => void catalog.reload().catch(() => {});
+  // With the settings it may have changed what is exposed, and what holds for roles.
+  const config = () => void (reloadSettings?.() ?? Promise.resolve()).then(schema);
+  listener?.listen(
+    options.channel ?? 'pgrst',
+    (word) => {
+      if (word === '' || word === 'reload schema') schema();
+      else if (word === 'reload config') config();
+    },
+    config,
+  );
   await listener?.ready;
-  if (listener && (await saysSo(db, reader))) return { asks: false, close: async () => {} };
+  if (askEveryMs === 'never' || (listener && (await saysSo(db, reader))))
+    return { asks: false, schema, config, close: async () => {} };
 
   const version = await openCatalogVersion(db, reader);
   const closing = new AbortController();
@@ -55,11 +73,13 @@ export async function openCatalogReload(options: CatalogReloadOptions): Promise<
         observe({ kind: 'catalog.ask_failed', level: 'warn', message: errorMessage(error) }),
       );
       // Closing ends the wait; there is nothing to report then.
-      await delay(options.askEveryMs ?? askEveryMsDefault, closing.signal).catch(() => {});
+      await delay(askEveryMs, closing.signal).catch(() => {});
     }
   })();
   return {
     asks: true,
+    schema,
+    config,
     async close() {
       closing.abort();
       await asking;

@@ -38,7 +38,7 @@ export function buildGateway(options: GatewayOptions): Hono<GatewayEnv> {
   const app = new Hono<GatewayEnv>();
   for (const { service, running } of options.services) {
     const gate = openGate(options, service);
-    app.use(`${service.mount}/*`, gate);
+    app.use(service.mount === '/' ? '/*' : `${service.mount}/*`, gate);
     app.route(service.mount, running.routes as unknown as Hono<GatewayEnv>);
   }
   app.use('*', observed(options));

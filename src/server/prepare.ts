@@ -4,6 +4,7 @@ import type { ValuesOf } from '../base/settings.ts';
 import { loadConfig, type ProjectConfig } from '../engine/project/config.ts';
 import { type Live, type LiveSettings, openSettings } from '../engine/settings/live.ts';
 import { rest } from '../services/rest/service.ts';
+import { withAppSettings } from '../services/rest/settings.ts';
 import type { Invocation } from './cli/main.ts';
 import { findProjectFolder } from './cli/project-folder.ts';
 import { loadSecrets, type ProjectSecrets } from './keys.ts';
@@ -24,7 +25,7 @@ export async function prepare({ options, environment, currentFolder }: Invocatio
   const project = await loadConfig(await findProjectFolder(options, currentFolder), environment);
   const settings = openSettings([serverSettings, rest.settings], {
     file: project.root,
-    environment: project.environment,
+    environment: withAppSettings(project.environment),
     commandLine: options.settings,
   });
   const own = settings.of(serverSettings);

@@ -30,6 +30,7 @@ const commands: Readonly<Record<string, Command>> = {
       'millrace start',
       'millrace start --project ../my-app --port 4000',
       'millrace start --json | head -1',
+      'PGRST_DB_URI=postgres://… millrace start --only rest   (in the place of a PostgREST process)',
     ],
     run: start,
   },
@@ -68,6 +69,7 @@ const flags = `Flags
   --db-host ADDRESS what the database port listens on (default: 127.0.0.1)
   --data DIR        where the state lives (default: .millrace in the project)
   --pg-bin DIR      use an installed PostgreSQL's bin folder
+  --only rest       the Data API alone over PGRST_DB_URI, with PostgREST's settings and nothing else
   --production      refuse what is only for development
   --log-level WORD  debug, info, warn, error, silent
   --json            print one line for programs; logs go to standard error

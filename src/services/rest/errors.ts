@@ -13,6 +13,16 @@ function fault(
   return new Fault({ status, code, message, details, hint });
 }
 
+/** The catalog was never read: the database was not there yet, or refused. */
+export function noCatalog(retryAfterSeconds: number): Fault {
+  return new Fault({
+    status: 503,
+    code: 'PGRST002',
+    message: 'Could not query the database for the schema cache. Retrying.',
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+  });
+}
+
 /** A query parameter does not parse: the place in the message, what was expected there in the details. */
 export function parseFailed(
   what: string,

@@ -1,8 +1,10 @@
 // In charge of: the Data API as a service. Tables, views and functions of the exposed schemas over HTTP, as PostgREST 14.12 speaks it.
+import { Hono } from 'hono';
 import type { CatalogScope } from '../../engine/catalog/load.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { AnyPrepared, Rest } from './answer.ts';
+import { noCatalog } from './errors.ts';
 import { openPlanCache } from './plan-cache.ts';
 import { renderError } from './render-error.ts';
 import { restRoutes } from './routes.ts';
@@ -26,7 +28,11 @@ export function restAt(mount: `/${string}`) {
     catalogScope,
     renderError: (error) => renderError(error),
     open: (ctx, config) => open(ctx, config, mount),
-  } satisfies Service<typeof settings> & { readonly catalogScope: typeof catalogScope };
+    waiting,
+  } satisfies Service<typeof settings> & {
+    readonly catalogScope: typeof catalogScope;
+    readonly waiting: typeof waiting;
+  };
 }
 
 export const rest = restAt('/rest/v1');
@@ -45,4 +51,10 @@ async function open(ctx: Ctx, config: Live<RestSettings>, mount: `/${string}`): 
       for (const stop of stops) stop();
     },
   };
+}
+
+/** What answers until there is a catalog: PGRST002, and when to ask again. */
+function waiting(retryAfterSeconds: () => number): Running {
+  const routes: Running['routes'] = new Hono();
+  return { routes: routes.all('*', () => renderError(noCatalog(retryAfterSeconds()))) };
 }

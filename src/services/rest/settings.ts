@@ -18,6 +18,12 @@ function names(raw: unknown): readonly string[] | undefined {
     .map((part) => (/^".*"$/s.test(part) ? part.slice(1, -1).replace(/\\(.)/gs, '$1') : part));
 }
 
+/** The same, and not none. */
+function someNames(raw: unknown): readonly string[] | undefined {
+  const found = names(raw);
+  return found?.length === 0 ? undefined : found;
+}
+
 /** `{"app.settings.name": "value"}`, in TOML a table. */
 function nameValues(raw: unknown): Readonly<Record<string, string>> | undefined {
   let value = raw;
@@ -43,7 +49,7 @@ export const settings = {
       live: true,
     },
     'a list of names',
-    names,
+    someNames,
   ),
   extraSearchPath: parsed<readonly string[]>(
     {
@@ -170,7 +176,7 @@ export const settings = {
   appSettings: parsed<Readonly<Record<string, string>>>(
     {
       key: 'api.app_settings',
-      env: [],
+      env: ['PGRST_APP_SETTINGS'],
       default: {},
       sentence:
         'Settings that every transaction gets: `app.settings.<name>`; in the environment one variable each, PGRST_APP_SETTINGS_<name>.',
@@ -182,3 +188,15 @@ export const settings = {
 };
 
 export type RestSettings = ValuesOf<typeof settings>;
+
+const appSettingPrefix = 'PGRST_APP_SETTINGS_';
+
+/** The environment with its `PGRST_APP_SETTINGS_<name>` variables as the one that `appSettings` reads. */
+export function withAppSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string | undefined>> {
+  const found = Object.entries(environment).filter(([name]) => name.startsWith(appSettingPrefix));
+  if (found.length === 0) return environment;
+  const named = found.map(([name, value]) => [name.slice(appSettingPrefix.length), value ?? '']);
+  return { ...environment, PGRST_APP_SETTINGS: JSON.stringify(Object.fromEntries(named)) };
+}

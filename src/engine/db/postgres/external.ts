@@ -12,8 +12,11 @@ import { askHealth, askOnce } from './health.ts';
 import type { PostgresServer } from './server.ts';
 
 export interface ExternalOptions {
-  /** `DATABASE_URL` */
   readonly url: string;
+  /** How the URL is called in sentences. Unset: `DATABASE_URL`. */
+  readonly urlName?: string;
+  /** Whether a server that takes no writes will do, too. */
+  readonly allowsStandby?: boolean;
   /** `DIRECT_URL`: the same server without its pooler. */
   readonly directUrl?: string | undefined;
   /**
@@ -46,7 +49,7 @@ const askAgainAfterMs = 500;
  * @throws OperatorError, one sentence without the password, when it will not.
  */
 export async function openExternal(options: ExternalOptions): Promise<PostgresServer> {
-  const main = await reach(parseDatabaseUrl(options.url, 'DATABASE_URL'), options);
+  const main = await reach(parseDatabaseUrl(options.url, options.urlName ?? 'DATABASE_URL'), options);
   const direct =
     options.directUrl === undefined
       ? undefined
@@ -111,7 +114,7 @@ async function reach(url: DatabaseUrl, options: ExternalOptions): Promise<Way> {
         whoIsThere,
         connectWithinMs,
       );
-      if (answer.ok) return accept(trial, answer.rows[0] ?? []);
+      if (answer.ok) return accept(trial, answer.rows[0] ?? [], options.allowsStandby ?? false);
       // Of two failures that one counts which says more than that there is no TLS.
       if (failure === undefined || noTls(failure)) failure = answer.error;
       if (!triesOtherWay(url, encrypted, answer.error)) break;
@@ -144,7 +147,7 @@ function noTls(error: unknown): boolean {
   return /does not support SSL|establishing an SSL/.test(errorMessage(error));
 }
 
-function accept(way: Way, row: readonly unknown[]): Way {
+function accept(way: Way, row: readonly unknown[], allowsStandby: boolean): Way {
   const [number, version, database, standby, startedAt] = row.map(String);
   const { url } = way;
   const versionNumber = Number(number);
@@ -154,7 +157,7 @@ function accept(way: Way, row: readonly unknown[]): Way {
       'Upgrade it, or leave the URL out for the embedded PostgreSQL.',
     );
   }
-  if (standby === 'true') {
+  if (standby === 'true' && !allowsStandby) {
     throw new OperatorError(
       `The server of ${url.name} at ${placeOf(url)} is a standby, which takes no writes.`,
       'Give the URL of its primary.',

@@ -7,9 +7,12 @@ import { prepare } from '../../prepare.ts';
 import { removeRunFile, writeRunFile } from '../../run-file.ts';
 import type { Invocation } from '../main.ts';
 import { renderReport, reportOf } from '../report.ts';
+import { waitForSignal } from '../wait-for-signal.ts';
+import { startOnly } from './start-only.ts';
 
 export async function start(invocation: Invocation): Promise<number> {
   const { options } = invocation;
+  if (options.only !== undefined) return startOnly(invocation);
   const prepared = await prepare(invocation);
   const log = openLog(prepared.serverSettings.now().logLevel, options.json ? 2 : 1);
   const say = (line: string) => {
@@ -28,8 +31,10 @@ export async function start(invocation: Invocation): Promise<number> {
     const report = reportOf(backend, performance.now());
     const stateFolder = await findStateFolder({ project: prepared.project.project, data: options.data });
     await writeRunFile(stateFolder, report);
-    if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
-    else {
+    if (options.json) {
+      for (const sentence of backend.notices) log.observe({ kind: 'start.notice', level: 'warn', sentence });
+      process.stdout.write(`${JSON.stringify(report)}\n`);
+    } else {
       for (const notice of backend.notices) say(`- ${notice}`);
       say(
         `\nMillrace serves "${prepared.project.id}" (ready in ${report.READY_MS} ms)\n\n${renderReport(report)}\n\nOpen ${backend.apiUrl}/ in a browser. Ctrl-C stops it.\n`,
@@ -59,17 +64,4 @@ function alsoSaying(observe: Observe, say: (line: string) => void): Observe {
       observe({ ...observation, level: 'debug' });
     } else observe(observation);
   };
-}
-
-/** Resolves at the first SIGINT or SIGTERM. A second one ends the process at once: somebody is in a hurry. */
-function waitForSignal(ending: AbortController): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        if (ending.signal.aborted) process.exit(1);
-        ending.abort(new Error(`stopped by ${signal}`));
-        resolve(signal);
-      });
-    }
-  });
 }
