@@ -74,10 +74,11 @@ export function openDb(options: DbOptions): Db {
     error: unknown,
   ): Promise<Rows> {
     if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
-    if (!isStalePlan(error) && !(prepared && options.prepared === 'auto' && isLostName(error))) throw error;
+    if (!isStalePlan(error) && !(options.prepared === 'auto' && isLostName(error))) throw error;
     if (isLostName(error)) {
+      // Of many at once, the first says so.
+      if (prepared) options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
       prepared = false;
-      options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
     } else statementNamesOf(client).forgetText(steps.map((step) => step.text));
     try {
       return await exchange(client, steps);
@@ -205,5 +206,7 @@ function isStalePlan(error: unknown): boolean {
 
 /** A pooler gave us another server connection: the name does not exist there (26000) or belongs to somebody else (42P05). */
 function isLostName(error: unknown): boolean {
-  return errorCode(error) === '26000' || errorCode(error) === '42P05';
+  const code = errorCode(error);
+  // A function of the project's own may fail so as well, but not over a name of ours.
+  return (code === '26000' || code === '42P05') && errorMessage(error).includes('"mr_');
 }

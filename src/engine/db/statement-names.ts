@@ -1,4 +1,5 @@
 // In charge of: which statements one connection has prepared, by name, and which of them it drops when there are too many.
+import { createHash } from 'node:crypto';
 import type { PoolClient } from 'pg';
 
 /** More distinct statements than this on one connection, and the one used longest ago is closed. */
@@ -20,7 +21,6 @@ export class StatementNames {
   readonly #byOwner = new Map<string, Map<string, string>>();
   #stale: string[] = [];
   #size = 0;
-  #next = 0;
 
   /** The name of `text` as prepared for `owner`; marks it as used last. */
   use(owner: string, text: string): UsedName {
@@ -35,9 +35,7 @@ export class StatementNames {
       names.set(text, known);
       return { name: known, isNew: false, dropped: none };
     }
-    this.#next += 1;
-    // The role stands in the name, so that pg_prepared_statements tells a reader whose plan it is. Names are cut to 63 bytes.
-    const name = `mr_${this.#next}_${owner}`.slice(0, 63);
+    const name = nameOf(owner, text);
     const full = this.#size >= maxPreparedPerConnection;
     const dropped =
       full || this.#stale.length > 0 ? [...this.#stale, ...(full ? this.#dropOldest(names) : none)] : none;
@@ -58,7 +56,7 @@ export class StatementNames {
     }
   }
 
-  /** The plans of these texts are stale: they get new names, and the old ones are closed with the next exchange. */
+  /** The plans of these texts are stale: they are closed with the next exchange, before it prepares them again. */
   forgetText(texts: readonly string[]): void {
     for (const names of this.#byOwner.values()) {
       for (const text of texts) {
@@ -81,6 +79,22 @@ export class StatementNames {
     return [oldest[1]];
   }
 }
+
+/**
+ * The name is of the text, not a number: behind a pooler that nobody told us of, another client's session may answer to it,
+ * and a number would run that client's statement. The role stands in it as well, so that pg_prepared_statements tells a reader whose plan it is.
+ */
+function nameOf(owner: string, text: string): string {
+  const digest = createHash('sha256').update(`${owner}\0${text}`).digest('base64url').slice(0, digestLength);
+  // Postgres cuts names to 63 bytes, in the middle of a letter if need be.
+  return Buffer.from(`mr_${digest}_${owner}`)
+    .subarray(0, 63)
+    .toString()
+    .replace(/\ufffd$/, '');
+}
+
+/** 120 bits. */
+const digestLength = 20;
 
 const perClient = new WeakMap<PoolClient, StatementNames>();
 
