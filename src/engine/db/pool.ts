@@ -41,8 +41,18 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
   });
   // An error event between two queries would end the process when nobody listens. Once for each connection, not for each request.
   pool.on('connect', (client) => client.on('error', () => {}));
+  let saidAtMs = Number.NEGATIVE_INFINITY;
+  reporters.set(pool, (error) => {
+    // Each request that fails has its own line; why, is said once in a while.
+    if (performance.now() - saidAtMs < sayAgainAfterMs) return;
+    saidAtMs = performance.now();
+    observe({ kind: 'db.unreachable', level: 'error', role: config.user, message: errorMessage(error) });
+  });
   return pool;
 }
+
+const sayAgainAfterMs = 5_000;
+const reporters = new WeakMap<Pool, (error: unknown) => void>();
 
 /** @throws DatabaseUnavailable when none comes free in time, too many wait already, or the server does not answer. */
 export function acquire(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
@@ -54,10 +64,20 @@ export function acquire(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
     }
     // With a callback: the pool's own promise is two more, and a stack trace for each error.
     pool.connect((error, client) => {
-      if (client) resolve(client);
-      else reject(unavailable(error) ?? error);
+      if (client) {
+        resolve(client);
+        return;
+      }
+      // Whatever a server answers to a login, there is no session: a wrong password or a dropped database too.
+      const lost = unavailable(error) ?? unreachable(error);
+      if (lost.reason === 'unreachable') reporters.get(pool)?.(error);
+      reject(lost);
     });
   });
+}
+
+function unreachable(cause: unknown): DatabaseUnavailable {
+  return new DatabaseUnavailable('unreachable', 'the database cannot be reached', 1, cause);
 }
 
 /** The DatabaseUnavailable that a driver's error stands for; undefined when the server did answer with an error of its own. */
@@ -70,9 +90,7 @@ export function unavailable(error: unknown): DatabaseUnavailable | undefined {
   }
   const code = errorCode(error) ?? '';
   const lost = connectionLostCodes.has(code) || lostMessages.some((part) => message.includes(part));
-  return lost
-    ? new DatabaseUnavailable('unreachable', 'the database cannot be reached', 1, error)
-    : undefined;
+  return lost ? unreachable(error) : undefined;
 }
 
 // Node's system errors, and what a server says that is starting, stopping or has just crashed (SQLSTATE class 57P and 08).
