@@ -15,6 +15,7 @@ import { decideExposure } from '../engine/project/expose.ts';
 import { loadProjectFiles, type ProjectFiles } from '../engine/project/files.ts';
 import { externalPasswords } from './external-passwords.ts';
 import type { Prepared } from './prepare.ts';
+import { settleLogins } from './settle-logins.ts';
 import { settlePassword } from './settle-password.ts';
 
 export interface OpenOptions {
@@ -134,7 +135,7 @@ async function shape(
       production: prepared.production,
       tables: await loadExposedTables(client),
     });
-    const { notices } = await bootstrapDatabase(client, {
+    const { notices, ownRoles } = await bootstrapDatabase(client, {
       external,
       // Sound: a role that is no login role has no password in either.
       passwordOf: (role) =>
@@ -144,6 +145,7 @@ async function shape(
       autoExposeNewTables: exposure.exposes,
       observe,
     });
+    if (external) await settleLogins(server, client, ownRoles, passwordOf);
     const password = external ? undefined : await settlePassword(client, prepared);
     return [...notices, exposure.warning, password].filter((notice) => notice !== undefined);
   });
