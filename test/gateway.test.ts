@@ -415,6 +415,20 @@ describe('the public development secrets', () => {
         'Make your own: `millrace keys new` prints a set of environment variables.\n',
     });
   });
+
+  it.each(['start', 'migrate', 'reset'])(
+    'end %s with a database port for other machines',
+    async (command) => {
+      const args = [command, '--yes', '--project', project.folder, '--port', '0', '--db-port', '0'];
+      expect(await runCli([...args, '--db-host', '0.0.0.0'])).toEqual({
+        code: 1,
+        stdout: '',
+        stderr:
+          'A database port on "0.0.0.0", where other machines can connect, refuses the public development password of role postgres.\n' +
+          'Set MILLRACE_DB_PASSWORD; `millrace keys new` prints one, with the other secrets.\n',
+      });
+    },
+  );
 });
 
 describe('with secrets of its own', () => {

@@ -12,6 +12,7 @@ import {
 } from '../engine/identity/development-secrets.ts';
 import { type ApiKeys, signLegacyKey } from '../engine/identity/keys.ts';
 import { type JSONWebKeySet, type JWK, publicJwk } from '../engine/identity/tokens.ts';
+import { isLoopbackHost } from './development-door.ts';
 import type { serverSettings } from './settings.ts';
 
 export interface ProjectSecrets {
@@ -45,6 +46,7 @@ export async function loadSecrets(
     serviceRole: settings.serviceRoleKey || (await signLegacyKey('service_role', jwtSecret)),
   };
   const databasePassword = settings.databasePassword || developmentDatabasePassword;
+  refusePublicPassword(databasePassword, settings.databaseHost);
   const development = [
     jwtSecret === developmentJwtSecret && 'the JWT secret (MILLRACE_JWT_SECRET)',
     keys.publishable === developmentPublishableKey && 'the publishable key (SUPABASE_PUBLISHABLE_KEY)',
@@ -74,6 +76,15 @@ async function readSigningKeys(path: string): Promise<readonly JWK[]> {
     throw new OperatorError(`"${path}" must hold an array of JWKs.`, 'supabase gen signing-key writes one.');
   }
   return parsed;
+}
+
+/** The database port is a door of its own: behind it role postgres is above every policy. @throws OperatorError */
+function refusePublicPassword(password: string, host: string): void {
+  if (password !== developmentDatabasePassword || isLoopbackHost(host)) return;
+  throw new OperatorError(
+    `A database port on "${host}", where other machines can connect, refuses the public development password of role postgres.`,
+    'Set MILLRACE_DB_PASSWORD; `millrace keys new` prints one, with the other secrets.',
+  );
 }
 
 /**
