@@ -1,7 +1,7 @@
 // In charge of: what a running backend leaves for `status` and `stop`: a file in the state folder that only its owner can read.
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../base/errors.ts';
+import { errorCode, OperatorError } from '../base/errors.ts';
 import { isAlive, processStart } from '../engine/db/postgres/process.ts';
 
 /** The names that `supabase status -o json` uses, and ours. */
@@ -28,7 +28,7 @@ export async function writeRunFile(stateFolder: string, report: StatusReport): P
   await rename(`${path}.new`, path);
 }
 
-/** The backend that runs on this state folder; undefined when none does. */
+/** The backend that runs on this state folder; undefined when none does. @throws OperatorError when this user may not look. */
 export async function findRunning(stateFolder: string): Promise<RunFile | undefined> {
   let content: RunFile;
   try {
@@ -36,7 +36,12 @@ export async function findRunning(stateFolder: string): Promise<RunFile | undefi
     content = JSON.parse(await readFile(join(stateFolder, fileName), 'utf8')) as RunFile;
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
+    if (errorCode(error) !== 'EACCES') throw error;
+    throw new OperatorError(
+      `The state in "${stateFolder}" belongs to another user and cannot be read by this one.`,
+      'Ask as the user that started the backend, or as root.',
+      error,
+    );
   }
   const isSame = isAlive(content.pid) && (processStart(content.pid) ?? '') === content.start;
   return isSame ? content : undefined;

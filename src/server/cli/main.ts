@@ -1,5 +1,5 @@
 // In charge of: the command `millrace`. Finds the command, runs it, and turns what it throws into a sentence and an exit code.
-import { OperatorError } from '../../base/errors.ts';
+import { errorCode, OperatorError } from '../../base/errors.ts';
 import { packageVersion } from '../version.ts';
 import { keys } from './commands/keys.ts';
 import { migrate } from './commands/migrate.ts';
@@ -93,6 +93,12 @@ async function main(): Promise<number> {
     );
     return 0;
   }
+  if (command && options.rest.length > 0 && options.command !== 'keys') {
+    throw new OperatorError(
+      `"${options.command}" takes no "${options.rest.join(' ')}".`,
+      'Another project than the one here is given with --project DIR.',
+    );
+  }
   if (command) return command.run({ options, environment: process.env, currentFolder: process.cwd() });
   if (options.command === '' || options.command === 'help') {
     console.log(help());
@@ -114,6 +120,10 @@ function help(): string {
   );
 }
 
+// Whoever reads our output may have read enough (`millrace keys new | head -1`); that is no failure of ours.
+process.stdout.on('error', (error) => {
+  if (errorCode(error) !== 'EPIPE') throw error;
+});
 try {
   process.exitCode = await main();
 } catch (error) {
