@@ -40,13 +40,32 @@ export function load({ url, connections, seconds, headers, luaPath }: LoadOption
       'end',
     ].join('\n'),
   );
-  const args = ['-f', '%U %S', 'wrk', '-t', '1', '-c', String(connections), '-d', `${seconds}s`, '-s', script, url];
+  const args = [
+    '-f',
+    '%U %S',
+    'wrk',
+    '-t',
+    '1',
+    '-c',
+    String(connections),
+    '-d',
+    `${seconds}s`,
+    '-s',
+    script,
+    url,
+  ];
   return new Promise((resolve, reject) => {
     execFile('/usr/bin/time', args, (error, stdout, stderr) => {
       const result = /RESULT ([\d.]+) ([\d.]+) ([\d.]+) (\d+)/.exec(stdout);
       const cpu = /([\d.]+) ([\d.]+)\s*$/.exec(stderr);
-      if (error || !result) return reject(new Error(`wrk failed: ${error?.message ?? ''}\n${stdout}\n${stderr}`));
-      const [requestsPerSecond, p50Ms, p99Ms, failed] = result.slice(1).map(Number) as [number, number, number, number];
+      if (error || !result)
+        return reject(new Error(`wrk failed: ${error?.message ?? ''}\n${stdout}\n${stderr}`));
+      const [requestsPerSecond, p50Ms, p99Ms, failed] = result.slice(1).map(Number) as [
+        number,
+        number,
+        number,
+        number,
+      ];
       const generatorCpu = cpu ? (Number(cpu[1]) + Number(cpu[2])) / seconds : Number.NaN;
       resolve({ requestsPerSecond, p50Ms, p99Ms, failed, generatorCpu });
     });

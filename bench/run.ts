@@ -1,15 +1,17 @@
-// In charge of: `npm run bench`. Each row compares two things measured in turns in this run; the figure that counts is the ratio.
+// In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
+// `npm run bench -- start` measures the start and nothing else, `npm run bench -- requests` the requests.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { findRunningServer } from '../src/engine/db/postgres/running.ts';
+import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { makeProject, startBackend } from '../test/harness/backend.ts';
-import { hasWrk, load, type LoadResult } from './load.ts';
+import { hasWrk, type LoadResult, load } from './load.ts';
+import { memoryMiB } from './memory.ts';
+import { measureStarts } from './start.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 4);
@@ -25,6 +27,11 @@ insert into public.bench_items
   select i, '00000000-0000-0000-0000-000000000001', 'Title ' || i, repeat('body ', 20) from generate_series(1, ${items}) i;
 analyze public.bench_items;
 `;
+
+const only = process.argv[2];
+console.log(`${cpus()[0]?.model ?? ''}, ${cpus().length} cores, Node ${process.version}\n`);
+if (only !== 'requests') await startTable();
+if (only === 'start') process.exit();
 
 if (!hasWrk()) {
   console.error('bench: needs wrk (Debian: apt-get install wrk)');
@@ -49,10 +56,12 @@ const contenders = {
   application: application.url,
 };
 
-console.log(`${cpus()[0]?.model ?? ''}, ${cpus().length} cores; ${backend.report.ENGINE}; ${rounds} rounds of ${seconds} s, ${connections} connections\n`);
+console.log(
+  `requests: ${backend.report.ENGINE}; ${rounds} rounds of ${seconds} s, ${connections} connections\n`,
+);
 try {
   await table('row by key under a policy', `"/rest/v1/bench_items?id=eq." .. math.random(1, ${items})`);
-  console.log(`\nmemory at the end (PSS): ${await memoryMiB()} MiB for Node and Postgres together`);
+  console.log(`\nmemory at the end (PSS): ${renderMemory(memoryMiB(backend.report.PID))}`);
 } finally {
   limit.process.kill();
   application.process.kill();
@@ -69,14 +78,34 @@ async function table(name: string, luaPath: string): Promise<void> {
   console.log(name);
   for (const [who, runs] of Object.entries(results)) {
     const failed = runs.reduce((sum, run) => sum + run.failed, 0);
-    const void_ = runs.some((run) => run.generatorCpu > 0.95) ? '  VOID: the load generator was the limit' : '';
+    const void_ = runs.some((run) => run.generatorCpu > 0.95)
+      ? '  VOID: the load generator was the limit'
+      : '';
     console.log(
-      `  ${who.padEnd(12)} ${median(runs.map((run) => run.requestsPerSecond)).toFixed(0).padStart(7)}/s  p50 ${median(runs.map((run) => run.p50Ms)).toFixed(2)} ms  p99 ${median(runs.map((run) => run.p99Ms)).toFixed(2)} ms  failed ${failed}  wrk ${(median(runs.map((run) => run.generatorCpu)) * 100).toFixed(0)} % of a core${void_}`,
+      `  ${who.padEnd(12)} ${median(runs.map((run) => run.requestsPerSecond))
+        .toFixed(0)
+        .padStart(
+          7,
+        )}/s  p50 ${median(runs.map((run) => run.p50Ms)).toFixed(2)} ms  p99 ${median(runs.map((run) => run.p99Ms)).toFixed(2)} ms  failed ${failed}  wrk ${(median(runs.map((run) => run.generatorCpu)) * 100).toFixed(0)} % of a core${void_}`,
     );
   }
   const ratio = (other: 'limit' | 'application') =>
-    median(results.millrace.map((run, index) => run.requestsPerSecond / results[other][index]!.requestsPerSecond)).toFixed(2);
+    median(
+      results.millrace.map((run, index) => run.requestsPerSecond / results[other][index]!.requestsPerSecond),
+    ).toFixed(2);
   console.log(`  ratio to the limit ${ratio('limit')}, to an application ${ratio('application')}`);
+}
+
+async function startTable(): Promise<void> {
+  const { firstMs, laterMs, idle } = await measureStarts(rounds);
+  console.log('start of the example, to the first 200 on /rest/v1/');
+  console.log(`  first run    ${firstMs.toFixed(0).padStart(5)} ms`);
+  console.log(`  later runs   ${median(laterMs).toFixed(0).padStart(5)} ms (median of ${laterMs.length})`);
+  console.log(`  idle memory  ${renderMemory(idle)}\n`);
+}
+
+function renderMemory({ node, postgres }: ReturnType<typeof memoryMiB>): string {
+  return `${(node + postgres).toFixed(0)} MiB PSS (Node ${node.toFixed(0)}, Postgres ${postgres.toFixed(0)})`;
 }
 
 function median(values: readonly number[]): number {
@@ -85,7 +114,9 @@ function median(values: readonly number[]): number {
 
 async function startHandWritten(kind: string): Promise<{ url: string; process: ChildProcess }> {
   const file = join(dirname(fileURLToPath(import.meta.url)), 'hand-written.ts');
-  const child = spawn(process.execPath, [file, kind, JSON.stringify(login)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [file, kind, JSON.stringify(login)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [port] = await once(createInterface({ input: child.stdout! }), 'line');
   return { url: `http://127.0.0.1:${port}`, process: child };
 }
@@ -96,25 +127,4 @@ async function signToken(secret: string): Promise<string> {
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setExpirationTime('1h')
     .sign(new TextEncoder().encode(secret));
-}
-
-/** Proportional memory of the backend and every process below it. */
-async function memoryMiB(): Promise<number> {
-  const { readdirSync } = await import('node:fs');
-  const parents = new Map<number, number>();
-  for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
-      parents.set(Number(entry), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-    } catch {}
-  }
-  const below = (pid: number): boolean => pid === backend.report.PID || (pid > 1 && below(parents.get(pid) ?? 0));
-  let kib = 0;
-  for (const pid of parents.keys()) {
-    if (!below(pid)) continue;
-    try {
-      kib += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-    } catch {}
-  }
-  return Math.round(kib / 1024);
 }
