@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { createClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Observation } from '../src/base/observe.ts';
+import { openDatabase } from '../src/engine/db/database.ts';
 import { isRoot, unprivilegedUser } from '../src/engine/db/postgres/os-user.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
@@ -276,11 +278,38 @@ ignore_startup_parameters = extra_float_digits
     await expectReload(backend, 'pooled_only', 'made_later');
   });
 
-  it('that the URL does not tell of costs no request', async ({ skip }) => {
+  it('that the URL does not tell of is found', async ({ skip }) => {
     if (program === undefined) return skip();
     const env = { DATABASE_URL: pooledUrl('pooled_only', ''), MILLRACE_MASTER_KEY };
     await using backend = await startBackend(project.folder, [], { env });
-    await Promise.all(Array.from({ length: 30 }, (_, n) => expectNotesWork(backend, `note ${n}`)));
+    await expect
+      .poll(() => notices(backend))
+      .toEqual([expect.stringContaining('leads to a transaction pooler')]);
+    await expectReload(backend, 'pooled_only', 'made_later_still');
+  });
+
+  it('that is taken for none costs no request, and never gives the answer to another one', async ({
+    skip,
+  }) => {
+    if (program === undefined) return skip();
+    const login = () => ({ connectionString: pooledUrl('pooled_only', '') });
+    const observed: Observation[] = [];
+    const database = await openDatabase(
+      // Sound: it is the part of a server that openDatabase() looks at.
+      { login, directLogin: () => undefined, prepared: 'auto' } as Partial<PostgresServer> as PostgresServer,
+      { limits: { maxConnections: 10, acquireTimeoutMs: 5_000, maxWaiting: 500 }, prepared: 'auto' },
+      (observation) => observed.push(observation),
+    );
+    const caller = { role: 'anon', claims: '{"role":"anon"}', subject: undefined, by: 'key' } as const;
+    const asked = Array.from({ length: 300 }, (_, n) =>
+      // Ten texts, so that each connection has its own order of them.
+      database.db.as(caller, { statement: { text: `select $1::int * ${n % 10}`, params: [String(n)] } }),
+    );
+    expect((await Promise.all(asked)).map(({ rows }) => Number(rows[0]?.[0]))).toEqual(
+      asked.map((_, n) => n * (n % 10)),
+    );
+    expect(observed.filter(({ kind }) => kind === 'db.prepared_off')).toHaveLength(1);
+    await database.close();
   });
 
   /** Prepared statements in the pooler's sessions. */

@@ -9,6 +9,7 @@ import type { LoginRole } from '../db.ts';
 import { oldestMajor } from './binaries.ts';
 import { type DatabaseUrl, isLocal, isUnixSocket, parseDatabaseUrl } from './database-url.ts';
 import { askHealth, askOnce } from './health.ts';
+import { hasTransactionPooler } from './pooler.ts';
 import type { PostgresServer } from './server.ts';
 
 export interface ExternalOptions {
@@ -34,6 +35,8 @@ export interface ExternalOptions {
 interface Way {
   readonly url: DatabaseUrl;
   readonly encrypted: boolean;
+  /** A transaction pooler stands there, as the URL says or as was found. */
+  readonly pooled: boolean;
   readonly version: string;
   readonly versionNumber: number;
   readonly database: string;
@@ -54,7 +57,7 @@ export async function openExternal(options: ExternalOptions): Promise<PostgresSe
     options.directUrl === undefined
       ? undefined
       : await reach(parseDatabaseUrl(options.directUrl, 'DIRECT_URL'), options);
-  const { pooled } = main.url;
+  const { pooled } = main;
   const login = (way: Way, role: LoginRole, database?: string) =>
     configOf(way, role, database, options.passwordOf);
   return {
@@ -108,13 +111,25 @@ async function reach(url: DatabaseUrl, options: ExternalOptions): Promise<Way> {
     let failure: unknown;
     for (const encrypted of encryptions(url)) {
       options.signal?.throwIfAborted();
-      const trial: Way = { url, encrypted, version: '', versionNumber: 0, database: '', startedAt: '' };
+      const trial: Way = {
+        url,
+        encrypted,
+        pooled: url.pooled,
+        version: '',
+        versionNumber: 0,
+        database: '',
+        startedAt: '',
+      };
       const answer = await askOnce(
         configOf(trial, 'supabase_admin', undefined, undefined),
         whoIsThere,
         connectWithinMs,
       );
-      if (answer.ok) return accept(trial, answer.rows[0] ?? [], options.allowsStandby ?? false);
+      if (answer.ok) {
+        const way = accept(trial, answer.rows[0] ?? [], options.allowsStandby ?? false);
+        const login = configOf(way, 'supabase_admin', undefined, undefined);
+        return { ...way, pooled: way.pooled || (await hasTransactionPooler(login)) };
+      }
       // Of two failures that one counts which says more than that there is no TLS.
       if (failure === undefined || noTls(failure)) failure = answer.error;
       if (!triesOtherWay(url, encrypted, answer.error)) break;
@@ -181,12 +196,12 @@ function noticesOf(main: Way, direct: Way | undefined): readonly string[] {
       );
     }
   }
-  if (main.url.pooled && direct === undefined) {
+  if (main.pooled && direct === undefined) {
     notices.push(
       'DATABASE_URL leads to a transaction pooler and DIRECT_URL is not set: a changed schema is noticed by asking every few seconds, Realtime reads changes by triggers, and migrations run through the pooler.',
     );
   }
-  if (direct?.url.pooled === true)
+  if (direct?.pooled === true)
     notices.push(
       'DIRECT_URL leads to a transaction pooler as well; LISTEN and replication need the server itself.',
     );
