@@ -30,31 +30,60 @@ export async function openFanout(db: Db, listener: Listener | undefined, observe
   let again = false;
   let closed = false;
 
-  const floor = await db.asOwner('millrace_admin', async (client) => {
+  /** Which table `floor` and `seen` are about: a reset makes another, and its numbers begin anew. */
+  let home = '';
+  let floor = 0n;
+
+  /** The oldest numbers give way; what is below the floor is not read again, so that nothing is delivered twice. */
+  function remember(id: string): void {
+    seen.add(id);
+    for (const oldest of seen) {
+      if (seen.size <= maxSeen) break;
+      seen.delete(oldest);
+      if (BigInt(oldest) > floor) floor = BigInt(oldest);
+    }
+  }
+
+  // What is there is not news. By number alone an event would be missed whose transaction ends after a later number's.
+  await db.asOwner('millrace_admin', async (client) => {
+    home = await homeOf(client);
     const { rows } = await client.query<{ id: string }>(
-      'select coalesce(max(id), 0)::text as id from _millrace.events',
+      'select event.id::text from (select id from _millrace.events order by id desc limit $1) as event order by event.id',
+      [maxSeen + 1],
     );
-    return rows[0]!.id;
+    for (const { id } of rows) remember(id);
   });
 
   /** Reads what is new. Numbers can become visible out of order, so the read goes by age and `seen`, not by the last number alone. */
   async function read(): Promise<void> {
-    const { rows } = await db.asOwner('millrace_admin', (client) =>
-      client.query<{ id: string; channel: string; payload: unknown }>(
-        `select id::text, channel, payload from _millrace.events
-         where id > $1 and id <> all ($2::bigint[]) and at > now() - make_interval(secs => $3)
-         order by id limit $4`,
-        [floor, [...seen], keepSeconds, maxEventsPerRead],
-      ),
-    );
+    const rows = await db.asOwner('millrace_admin', async (client) => {
+      const found = await homeOf(client);
+      if (found !== home) {
+        home = found;
+        floor = 0n;
+        seen.clear();
+      }
+      // Ordered by the column: the bare name would mean the text beside `select`, in which 10 comes before 9.
+      const answer = await client.query<{ id: string; channel: string; payload: unknown }>(
+        `select event.id::text, event.channel, event.payload from _millrace.events as event
+         where event.id > $1 and event.id <> all ($2::bigint[]) and event.at > now() - make_interval(secs => $3)
+         order by event.id limit $4`,
+        [String(floor), [...seen], keepSeconds, maxEventsPerRead],
+      );
+      return answer.rows;
+    });
     for (const { id, channel, payload } of rows) {
-      seen.add(id);
-      for (const deliver of listeners.get(channel) ?? []) deliver(payload);
+      remember(id);
+      for (const deliver of listeners.get(channel) ?? []) {
+        try {
+          deliver(payload);
+        } catch (error) {
+          // One listener's mistake is not the others' loss.
+          observe({ kind: 'fanout.listener_failed', level: 'error', channel, error });
+        }
+      }
     }
-    for (const id of seen) {
-      if (seen.size <= maxSeen) break;
-      seen.delete(id);
-    }
+    if (rows.length === maxEventsPerRead) again = true;
   }
 
   /** One read at a time; a wake-up during a read leads to one more. */
@@ -122,4 +151,12 @@ export function openLocalFanout(): Fanout {
       listeners.clear();
     },
   };
+}
+
+/** The identity of the table of events. */
+async function homeOf(client: PoolClient): Promise<string> {
+  const { rows } = await client.query<{ home: string }>(
+    "select '_millrace.events'::pg_catalog.regclass::oid::text as home",
+  );
+  return rows[0]!.home;
 }

@@ -92,4 +92,36 @@ describe('fan-out', () => {
     await last;
     expect(heard).toEqual(['last']);
   });
+
+  it('delivers all of a flood, each event once', async () => {
+    const heard: unknown[] = [];
+    let until = Promise.withResolvers<void>();
+    two.fanout.subscribe('flood', (payload) => {
+      heard.push(payload);
+      if (payload === 'last' || payload === 'after') until.resolve();
+    });
+    // More than a read takes, and more than is remembered.
+    const count = 10_500;
+    await test.run(
+      `insert into _millrace.events (channel, payload) select 'flood', to_jsonb(n) from generate_series(1, ${count}) as n`,
+      'millrace_admin',
+    );
+    await one.fanout.publish('flood', 'last');
+    await until.promise;
+    until = Promise.withResolvers<void>();
+    await one.fanout.publish('flood', 'after');
+    await until.promise;
+    expect(heard).toEqual([...Array.from({ length: count }, (_, i) => i + 1), 'last', 'after']);
+  });
+
+  it('goes on after a reset, when the numbers begin anew', async () => {
+    const heard = new Promise<unknown>((resolve) => two.fanout.subscribe('anew', resolve));
+    await test.run(
+      `create table _millrace.anew (like _millrace.events including all);
+       drop table _millrace.events; alter table _millrace.anew rename to events`,
+      'millrace_admin',
+    );
+    await one.fanout.publish('anew', 'first');
+    expect(await heard).toBe('first');
+  });
 });
