@@ -9,7 +9,7 @@ import { createClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Observation } from '../src/base/observe.ts';
-import { openDatabase } from '../src/engine/db/database.ts';
+import { type Database, openDatabase } from '../src/engine/db/database.ts';
 import { isRoot, unprivilegedUser } from '../src/engine/db/postgres/os-user.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
@@ -288,19 +288,25 @@ ignore_startup_parameters = extra_float_digits
     await expectReload(backend, 'pooled_only', 'made_later_still');
   });
 
-  it('that is taken for none costs no request, and never gives the answer to another one', async ({
-    skip,
-  }) => {
-    if (program === undefined) return skip();
-    const login = () => ({ connectionString: pooledUrl('pooled_only', '') });
-    const observed: Observation[] = [];
-    const database = await openDatabase(
+  const caller = { role: 'anon', claims: '{"role":"anon"}', subject: undefined, by: 'key' } as const;
+
+  /** What the program has when it takes the pooler for a server. */
+  const openMistaken = (maxConnections: number, observe: (observation: Observation) => void = () => {}) =>
+    openDatabase(
       // Sound: it is the part of a server that openDatabase() looks at.
-      { login, directLogin: () => undefined, prepared: 'auto' } as Partial<PostgresServer> as PostgresServer,
-      { limits: { maxConnections: 10, acquireTimeoutMs: 5_000, maxWaiting: 500 }, prepared: 'auto' },
-      (observation) => observed.push(observation),
+      {
+        login: () => ({ connectionString: pooledUrl('pooled_only', '') }),
+        directLogin: () => undefined,
+        prepared: 'auto',
+      } as Partial<PostgresServer> as PostgresServer,
+      { limits: { maxConnections, acquireTimeoutMs: 5_000, maxWaiting: 500 }, prepared: 'auto' },
+      observe,
     );
-    const caller = { role: 'anon', claims: '{"role":"anon"}', subject: undefined, by: 'key' } as const;
+
+  it('that is taken for none costs no request', async ({ skip }) => {
+    if (program === undefined) return skip();
+    const observed: Observation[] = [];
+    const database = await openMistaken(10, (observation) => observed.push(observation));
     const asked = Array.from({ length: 300 }, (_, n) =>
       // Ten texts, so that each connection has its own order of them.
       database.db.as(caller, { statement: { text: `select $1::int * ${n % 10}`, params: [String(n)] } }),
@@ -310,6 +316,32 @@ ignore_startup_parameters = extra_float_digits
     );
     expect(observed.filter(({ kind }) => kind === 'db.prepared_off')).toHaveLength(1);
     await database.close();
+  });
+
+  it('that is taken for none never answers one with what another has prepared', async ({ skip }) => {
+    if (program === undefined) return skip();
+    const [one, two] = [await openMistaken(1), await openMistaken(1)];
+    const login = { ...server.login('supabase_admin'), database: 'pooled_only' };
+    const [first, second] = [new pg.Client(login), new pg.Client(login)];
+    await Promise.all([first.connect(), second.connect()]);
+    await first.query('select pg_advisory_lock(1)');
+    await second.query('select pg_advisory_lock(2)');
+    const ask = async (database: Database, word: string, lock: number) => {
+      const text = `select '${word}' from pg_catalog.pg_advisory_xact_lock_shared(${lock})`;
+      return (await database.db.as(caller, { statement: { text, params: [] } })).rows;
+    };
+    // At the same time, so on two sessions of the server; the one that is done last is the one that the pooler gives out next.
+    const answers = [ask(one, 'one', 1), ask(two, 'two', 2)];
+    const waiting = () =>
+      asSuperuser(`select count(*)::int from pg_locks where locktype = 'advisory' and not granted`);
+    await expect.poll(waiting).toEqual([{ count: 2 }]);
+    await first.end();
+    expect(await answers[0]).toEqual([['one']]);
+    await second.end();
+    expect(await answers[1]).toEqual([['two']]);
+    expect(await ask(one, 'one', 1)).toEqual([['one']]);
+    expect(await ask(two, 'two', 2)).toEqual([['two']]);
+    await Promise.all([one.close(), two.close()]);
   });
 
   /** Prepared statements in the pooler's sessions. */
