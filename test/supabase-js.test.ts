@@ -222,7 +222,7 @@ describe('who asks', () => {
     }
   });
 
-  it.each<[string, () => PromiseLike<unknown>, string, string]>([
+  it.each<[string, () => PromiseLike<unknown>, string, string, string?]>([
     [
       'a key of another project',
       () => connect('sb_publishable_of_another_project').from('sheds').select(),
@@ -237,6 +237,7 @@ describe('who asks', () => {
           .select(),
       'PGRST301',
       'No suitable key or wrong key type',
+      'None of the keys was able to decode the JWT',
     ],
     [
       'an expired token',
@@ -255,8 +256,8 @@ describe('who asks', () => {
       'PGRST301',
       'Expected 3 parts in JWT; got 1',
     ],
-  ])('is refused with %s', async (_, request, code, message) => {
-    expect(await request()).toEqual(refused(401, 'Unauthorized', { code, message }));
+  ])('is refused with %s', async (_, request, code, message, details = null) => {
+    expect(await request()).toEqual(refused(401, 'Unauthorized', { code, message, details }));
   });
 
   it('cannot be a role that is not there', async () => {

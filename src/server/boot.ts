@@ -2,17 +2,18 @@
 import type { Observe } from '../base/observe.ts';
 import type { Clock } from '../base/time.ts';
 import { openCatalog } from '../engine/catalog/source.ts';
-import { openDatabase } from '../engine/db/database.ts';
+import { type Database, openDatabase } from '../engine/db/database.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
-import { openIdentity } from '../engine/identity/identity.ts';
-import { unknownKeys } from '../engine/project/config.ts';
+import { type Identity, openIdentity } from '../engine/identity/identity.ts';
 import type { Ctx, Running, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { rest } from '../services/rest/service.ts';
 import { openCatalogReload } from './catalog-reload.ts';
+import { type Closers, openClosers } from './closers.ts';
+import { configNotices } from './config-notices.ts';
 import { everyOrigin } from './cors.ts';
 import { isLoopbackHost, openDevelopmentDoor } from './development-door.ts';
 import { openExampleRoutes } from './example-routes.ts';
@@ -52,153 +53,65 @@ export interface BootOptions {
 
 const services: readonly Service[] = [rest];
 
+interface RunningService {
+  readonly service: Service;
+  readonly running: Running;
+}
+
 /** Starts the backend of a prepared project. What was opened is closed again, in reverse, when a later part fails. */
 export async function startBackend(prepared: Prepared, options: BootOptions): Promise<Backend> {
-  const closers: (() => Promise<unknown>)[] = [];
-  const closeAll = async () => {
-    for (const close of closers.toReversed()) {
-      await close().catch((error: unknown) =>
-        options.observe({ kind: 'stop.failed', level: 'error', error }),
-      );
-    }
-  };
+  const closers = openClosers(options.observe);
   try {
-    return await open(prepared, options, closers, closeAll);
+    return await open(prepared, options, closers);
   } catch (error) {
-    await closeAll();
+    await closers.closeAll();
     throw error;
   }
 }
 
-async function open(
-  prepared: Prepared,
-  { observe, progress, now, signal }: BootOptions,
-  closers: (() => Promise<unknown>)[],
-  closeAll: () => Promise<void>,
-): Promise<Backend> {
-  const { settings, secrets, project, production } = prepared;
-  const own = prepared.serverSettings;
-  const values = own.now();
+async function open(prepared: Prepared, options: BootOptions, closers: Closers): Promise<Backend> {
+  const { settings, secrets, production } = prepared;
+  const { observe, now } = options;
+  const values = prepared.serverSettings.now();
   refuseDevelopmentSecrets(secrets, exposure(production, values.host));
 
-  const opening = { observe, progress, signal };
-  const shaped = await openShapedServer(prepared, opening);
+  const shaped = await openShapedServer(prepared, options);
   const { server } = shaped;
-  closers.push(() => server.stop());
-  const applied = await applyFiles(shaped, opening, { drift: 'warn' });
+  closers.add(() => server.stop());
+  const applied = await applyFiles(shaped, options, { drift: 'warn' });
   const lost = new Promise<Error>((resolve) => server.onExit(resolve));
 
-  const database = await openDatabase(
-    server,
-    {
-      limits: {
-        maxConnections: values.poolSize,
-        acquireTimeoutMs: values.poolAcquireSeconds * 1000,
-        maxWaiting: values.poolMaxWaiting,
-      },
-      prepared: values.prepared,
-    },
-    observe,
-  );
-  closers.push(() => database.close());
-
-  const stored = await openStoredSettings(settings, database.db, database.fanout, observe);
-  closers.push(async () => stored.close());
-
-  const identity = openIdentity({
-    keys: secrets.keys,
-    tokenKeys: () => ({ secret: new TextEncoder().encode(secrets.jwtSecret), jwks: secrets.jwks }),
-    rules: () => ({
-      anonymousRole: 'anon',
-      audience: undefined,
-      roleOf: ({ role }) => (typeof role === 'string' ? role : undefined),
-    }),
-    anonymousWithoutKey: () =>
-      own.now().anonymousWithoutKey === 'anonymous' ||
-      (own.now().anonymousWithoutKey === 'unset' && !production),
-    now,
-  });
-
-  const restConfig = settings.of(rest.settings);
-  const reloadSettings = openInDatabaseSettings({
-    settings,
-    db: database.db,
-    reader: 'authenticator',
-    preConfig: () => '',
-    observe,
-  });
-  await reloadSettings();
-  const catalog = await openCatalog({
-    db: database.db,
-    reader: 'authenticator',
-    scope: () => rest.catalogScope(restConfig.now()),
-    observe,
-  });
-  closers.push(async () => catalog.close());
-  const catalogReload = await openCatalogReload({
-    db: database.db,
-    catalog,
-    listener: database.listener,
-    reloadSettings,
-    reader: 'authenticator',
-    observe,
-  });
-  closers.push(() => catalogReload.close());
-
-  const context: Ctx = {
-    db: database.db,
-    catalog,
-    identity,
-    leases: database.leases,
-    fanout: database.fanout,
-    now,
-    observe,
-    signal,
+  const limits = {
+    maxConnections: values.poolSize,
+    acquireTimeoutMs: values.poolAcquireSeconds * 1000,
+    maxWaiting: values.poolMaxWaiting,
   };
-  const running: { service: Service; running: Running }[] = [];
-  for (const service of services) {
-    const opened = await service.open(context, settings.of(service.settings) as never);
-    if (opened.close) closers.push(() => opened.close!());
-    running.push({ service, running: opened });
-  }
+  const database = await openDatabase(server, { limits, prepared: values.prepared }, observe);
+  closers.add(() => database.close());
+  const stored = await openStoredSettings(settings, database.db, database.fanout, observe);
+  closers.add(async () => stored.close());
 
-  const tasks = [
-    ...upkeepTasks(database.db),
-    ...running.flatMap(({ running: opened }) => opened.tasks ?? []),
-  ];
-  const runner = openTaskRunner(tasks, database.leases, observe);
-  closers.push(() => runner.close());
+  const catalog = await openSchema(prepared, database, observe, closers);
+  const identity = openProjectIdentity(prepared, now);
+  const { db, leases, fanout } = database;
+  const context: Ctx = { db, catalog, identity, leases, fanout, now, observe, signal: options.signal };
+  const running = await openServices(context, settings, closers);
+  const tasks = [...upkeepTasks(db), ...running.flatMap(({ running: opened }) => opened.tasks ?? [])];
+  const runner = openTaskRunner(tasks, leases, observe);
+  closers.add(() => runner.close());
 
-  const isDevelopment = secrets.development.length > 0;
   let apiUrl = '';
-  const example = production ? undefined : await openExampleRoutes(project.project, () => apiUrl, secrets);
-  const startedAt = new Date(now());
-  const app = buildGateway({
-    services: running,
-    pages: buildPages({
-      landing: () =>
-        landingFacts({
-          prepared,
-          server,
-          database,
-          running,
-          apiUrl,
-          startedAt,
-          schemas: restConfig.now().schemas,
-          hasExample: example !== undefined,
-        }),
-      ready: () => readiness(server, running),
-      example,
-    }),
+  const app = await buildApp(prepared, {
+    server,
+    database,
+    running,
     identity,
-    settings: own,
-    serverTiming: () => own.now().serverTiming || restConfig.now().serverTiming,
-    cors: everyOrigin,
-    door: openDevelopmentDoor(() => isDevelopment && !own.now().tunnel),
     observe,
+    now,
+    apiUrl: () => apiUrl,
   });
   const port = await openHttpPort({ host: values.host, port: values.port, fetch: app.fetch, observe });
-  closers.push(() => port.close(own.now().drainSeconds * 1000));
+  closers.add(() => port.close(prepared.serverSettings.now().drainSeconds * 1000));
   apiUrl = values.externalUrl.replace(/\/+$/, '') || `http://${urlHost(values.host)}:${port.port}`;
 
   return {
@@ -208,36 +121,105 @@ async function open(
     engine: server.engine,
     postgresVersion: server.version,
     services: services.map(({ name }) => name),
-    notices: [...shaped.notices, ...applied.warnings, ...settings.shadowed(), ...ignoredKeys(prepared)],
+    notices: [...shaped.notices, ...applied.warnings, ...configNotices(prepared)],
     lost,
     fetch: (request) => app.fetch(request, {}),
-    stop: closeAll,
+    stop: closers.closeAll,
   };
 }
 
-/** The keys of config.toml that nothing here acts on, a line for each section: never dropped in silence. */
-function ignoredKeys({ project, settings }: Prepared): readonly string[] {
-  const acted = [...settings.origins().map(({ key }) => key), ...projectKeys];
-  const sections = Map.groupBy(unknownKeys(project, acted), (key) =>
-    key.slice(0, Math.max(0, key.indexOf('.'))),
-  );
-  const lines = [...sections].map(([section, keys]) => {
-    const names = keys.map((key) => (section === '' ? key : key.slice(section.length + 1)));
-    return `  ${section === '' ? '(top)' : `[${section}]`} ${names.join(', ')}`;
-  });
-  return lines.length === 0
-    ? []
-    : [['config.toml has keys that nothing here acts on yet:', ...lines].join('\n')];
+/** The catalog, kept up to date with the database's schema and with the settings that live in the database. */
+async function openSchema({ settings }: Prepared, database: Database, observe: Observe, closers: Closers) {
+  const { db, listener } = database;
+  const reader = 'authenticator';
+  const config = settings.of(rest.settings);
+  const reloadSettings = openInDatabaseSettings({ settings, db, reader, preConfig: () => '', observe });
+  await reloadSettings();
+  const catalog = await openCatalog({ db, reader, scope: () => rest.catalogScope(config.now()), observe });
+  closers.add(async () => catalog.close());
+  const reload = await openCatalogReload({ db, catalog, listener, reloadSettings, reader, observe });
+  closers.add(() => reload.close());
+  return catalog;
 }
 
-/** What reads the file by itself: `engine/project`. */
-const projectKeys = [
-  'project_id',
-  'db.migrations.enabled',
-  'db.seed.enabled',
-  'db.seed.sql_paths',
-  'db.vault.**',
-];
+function openProjectIdentity({ secrets, serverSettings, production }: Prepared, now: Clock): Identity {
+  const secret = new TextEncoder().encode(secrets.jwtSecret);
+  return openIdentity({
+    keys: secrets.keys,
+    tokenKeys: () => ({ secret, jwks: secrets.jwks }),
+    rules: () => ({
+      anonymousRole: 'anon',
+      audience: undefined,
+      roleOf: ({ role }) => (typeof role === 'string' ? role : undefined),
+    }),
+    anonymousWithoutKey() {
+      const { anonymousWithoutKey } = serverSettings.now();
+      return anonymousWithoutKey === 'unset' ? !production : anonymousWithoutKey === 'anonymous';
+    },
+    now,
+  });
+}
+
+async function openServices(
+  context: Ctx,
+  settings: Prepared['settings'],
+  closers: Closers,
+): Promise<RunningService[]> {
+  const running: RunningService[] = [];
+  for (const service of services) {
+    // Sound: the values are those of the service's own table.
+    const opened = await service.open(context, settings.of(service.settings) as never);
+    closers.add(async () => opened.close?.());
+    running.push({ service, running: opened });
+  }
+  return running;
+}
+
+interface AppParts {
+  readonly server: PostgresServer;
+  readonly database: Database;
+  readonly running: readonly RunningService[];
+  readonly identity: Identity;
+  readonly observe: Observe;
+  readonly now: Clock;
+  /** Known once the port is open. */
+  readonly apiUrl: () => string;
+}
+
+/** Everything behind the port: the gateway with the services, and the pages. */
+async function buildApp(prepared: Prepared, parts: AppParts) {
+  const { settings, serverSettings: own, secrets, project, production } = prepared;
+  const { server, running, identity, observe, apiUrl } = parts;
+  const restConfig = settings.of(rest.settings);
+  const isDevelopment = secrets.development.length > 0;
+  const example = production ? undefined : await openExampleRoutes(project.project, apiUrl, secrets);
+  const startedAt = new Date(parts.now());
+  const pages = buildPages({
+    landing: () =>
+      landingFacts({
+        prepared,
+        server,
+        database: parts.database,
+        running,
+        apiUrl: apiUrl(),
+        startedAt,
+        schemas: restConfig.now().schemas,
+        hasExample: example !== undefined,
+      }),
+    ready: () => readiness(server, running),
+    example,
+  });
+  return buildGateway({
+    services: running,
+    pages,
+    identity,
+    settings: own,
+    serverTiming: () => own.now().serverTiming || restConfig.now().serverTiming,
+    cors: everyOrigin,
+    door: openDevelopmentDoor(() => isDevelopment && !own.now().tunnel),
+    observe,
+  });
+}
 
 /** Who else can reach this server; undefined when nobody can. */
 function exposure(production: boolean, host: string): string | undefined {
@@ -245,7 +227,7 @@ function exposure(production: boolean, host: string): string | undefined {
   return isLoopbackHost(host) ? undefined : `Listening on "${host}", where other machines can connect,`;
 }
 
-async function readiness(server: PostgresServer, running: readonly { service: Service; running: Running }[]) {
+async function readiness(server: PostgresServer, running: readonly RunningService[]) {
   const database = await server.health();
   if (!database.ok) return database;
   for (const { service, running: opened } of running) {

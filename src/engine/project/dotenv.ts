@@ -1,3 +1,4 @@
+// In charge of: `.env` files: which of them count, in what order, and what stands in one.
 import { join } from 'node:path';
 import { OperatorError } from '../../base/errors.ts';
 import { readIfThere } from './read-file.ts';

@@ -93,7 +93,7 @@ async function main(): Promise<number> {
     );
     return 0;
   }
-  if (command && options.rest.length > 0 && options.command !== 'keys') {
+  if (command && options.rest.length > mostWords(options)) {
     throw new OperatorError(
       `"${options.command}" takes no "${options.rest.join(' ')}".`,
       'Another project than the one here is given with --project DIR.',
@@ -108,6 +108,11 @@ async function main(): Promise<number> {
     `There is no command "${options.command}".`,
     `Commands: ${Object.keys(commands).join(', ')}.`,
   );
+}
+
+/** How many words may follow a command: `keys new`, and PostgREST's configuration file. */
+function mostWords({ command, only }: Options): number {
+  return command === 'keys' || (command === 'start' && only !== undefined) ? 1 : 0;
 }
 
 function help(): string {

@@ -1,0 +1,28 @@
+// In charge of: what is said of a project's config.toml at start, so that no key of it is dropped in silence.
+import { unknownKeys } from '../engine/project/config.ts';
+import type { Prepared } from './prepare.ts';
+
+/** Keys that a stronger place hides, and keys that nothing here acts on, a line for each section of the file. */
+export function configNotices({ project, settings }: Prepared): readonly string[] {
+  const acted = [...settings.origins().map(({ key }) => key), ...projectKeys];
+  const sections = Map.groupBy(unknownKeys(project, acted), sectionOf);
+  const lines = [...sections].map(([section, keys]) => {
+    const names = keys.map((key) => (section === '' ? key : key.slice(section.length + 1)));
+    return `  ${section === '' ? '(top)' : `[${section}]`} ${names.join(', ')}`;
+  });
+  const ignored = ['config.toml has keys that nothing here acts on yet:', ...lines].join('\n');
+  return [...settings.shadowed(), ...(lines.length === 0 ? [] : [ignored])];
+}
+
+function sectionOf(key: string): string {
+  return key.slice(0, Math.max(0, key.indexOf('.')));
+}
+
+/** What reads the file by itself: `engine/project`. */
+const projectKeys = [
+  'project_id',
+  'db.migrations.enabled',
+  'db.seed.enabled',
+  'db.seed.sql_paths',
+  'db.vault.**',
+];
