@@ -61,7 +61,18 @@ export async function startBackend(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<RunningBackend> {
-  const child = run(['start', '--json', '--project', project, ...freePorts, ...args], options);
+  return untilReady(run(['start', '--json', '--project', project, ...freePorts, ...args], options));
+}
+
+/** The same for the Data API alone, in the place of a PostgREST process. */
+export async function startOnlyRest(
+  args: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<RunningBackend> {
+  return untilReady(run(['start', '--json', '--only', 'rest', ...args], options));
+}
+
+async function untilReady(child: ChildProcess): Promise<RunningBackend> {
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk;

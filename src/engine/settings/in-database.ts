@@ -56,7 +56,7 @@ export function openInDatabaseSettings(options: InDatabaseOptions): () => Promis
       });
       const variables = [...found].map(([name, value]) => [`PGRST_${name.toUpperCase()}`, value] as const);
       for (const message of settings.setInDatabase(new Map(variables)))
-        observe({ kind: 'settings.ignored', level: 'warn', message });
+        observe({ kind: 'settings.ignored', level: 'error', message });
       observe({ kind: 'settings.loaded', level: 'debug', names: [...found.keys()] });
     } catch (error) {
       observe({ kind: 'settings.load_failed', level: 'error', message: errorMessage(error) });
