@@ -222,7 +222,7 @@ describe('who asks', () => {
     }
   });
 
-  it.each<[string, () => PromiseLike<unknown>, string, string, string?]>([
+  it.each<[string, () => PromiseLike<unknown>, string, string, (string | null)?]>([
     [
       'a key of another project',
       () => connect('sb_publishable_of_another_project').from('sheds').select(),
