@@ -40,6 +40,8 @@ export function openLog(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', f
     } catch {}
   };
   if (level !== 'silent') setInterval(drain, flushMs).unref();
+  // The last lines before a bug ends the program are those that say why.
+  process.once('exit', flush);
   return {
     flush,
     observe(observation: Observation) {
