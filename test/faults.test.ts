@@ -319,10 +319,9 @@ describe('the disk', () => {
     // `network`: the program has ended.
     const allowed = new Set(['201', '503 PGRST000', '503 53100', '503 shutting_down', 'network']);
     expect([...load.answers.keys()].filter((kind) => !allowed.has(kind))).toEqual([]);
-    expect(backend.log().trimEnd().split('\n').slice(-2)).toEqual([
+    expect(backend.log().split('\n')).toContain(
       `PostgreSQL did not start: the disk that holds "${join(state, 'db')}" is full.`,
-      expect.any(String),
-    ]);
+    );
 
     await rm(ballast);
     await using again = await startBackend(project.folder, ['--data', state]);
