@@ -1,6 +1,7 @@
 // In charge of: reading the catalog from the database, in one read-only transaction, as the role that requests log in as.
 // Everything read here is readable by every role, so it also works for one without any privilege.
 import { readFile } from 'node:fs/promises';
+import { setImmediate as pause } from 'node:timers/promises';
 import type { ClientBase } from 'pg';
 import {
   type Catalog,
@@ -79,18 +80,22 @@ export async function loadCatalog(
     const roles = await client.query(sql.roles);
     const zones =
       timezones ?? new Set((await client.query(sql.timezones)).rows.map((row) => String(row.name)));
-    const viewSources = resolveViews(views.rows);
+    const viewSources = await resolveViews(views.rows);
     const primaryKeys = collectPrimaryKeys(keys.rows, viewSources);
+    const toOwnRelation = (row: Row) => [keyOf(row), toRelation(row, primaryKeys)] as const;
+    const foundRelations = await inPieces(relations.rows, toOwnRelation);
+    const foundRoutines = await inPieces(routines.rows, toRoutine);
+    const relationships = inferRelationships({
+      foreignKeys: keys.rows.filter((row) => row.kind === 'f').map(toForeignKey),
+      views: viewSources,
+      computed: computed.rows.map(toComputed),
+      primaryKeys,
+      schemas: scope.schemas,
+    });
     return {
-      relations: new Map(relations.rows.map((row) => [keyOf(row), toRelation(row, primaryKeys)] as const)),
-      relationships: inferRelationships({
-        foreignKeys: keys.rows.filter((row) => row.kind === 'f').map(toForeignKey),
-        views: viewSources,
-        computed: computed.rows.map(toComputed),
-        primaryKeys,
-        schemas: scope.schemas,
-      }),
-      routines: Map.groupBy(routines.rows.map(toRoutine), keyOf),
+      relations: new Map(foundRelations),
+      relationships,
+      routines: Map.groupBy(foundRoutines, keyOf),
       representations: new Map(
         representations.rows.map((row) => [representationKey(row.source, row.target), row.function]),
       ),
@@ -101,6 +106,19 @@ export async function loadCatalog(
   } finally {
     await client.query('rollback');
   }
+}
+
+/** As many as take a few milliseconds. */
+const piece = 200;
+
+/** Maps all, and lets requests in after each piece: a large schema takes tenths of a second. */
+async function inPieces<T, U>(all: readonly T[], map: (one: T) => U): Promise<U[]> {
+  const found: U[] = [];
+  for (let at = 0; at < all.length; at += piece) {
+    for (const one of all.slice(at, at + piece)) found.push(map(one));
+    await pause();
+  }
+  return found;
 }
 
 // The rows below are those of the statements in sql/; `any` is their shape as the driver hands it over.
@@ -219,11 +237,11 @@ function toRoleSettings(row: Row): RoleSettings {
 }
 
 /** For each view its columns' sources, followed through the views it stands on. */
-function resolveViews(rows: readonly Row[]): readonly ViewSources[] {
+async function resolveViews(rows: readonly Row[]): Promise<readonly ViewSources[]> {
   const byOid = new Map<string, readonly ViewColumn[]>(
-    rows.map((row) => [row.oid, parseViewColumns(row.tree)]),
+    await inPieces(rows, (row) => [row.oid, parseViewColumns(row.tree)] as const),
   );
-  return rows.map((row) => {
+  return inPieces(rows, (row) => {
     const sources = new Map<string, string[]>();
     const follow = (column: ViewColumn, viewColumn: string, seen: readonly string[]) => {
       const key = viewColumnKey(column.table, column.column);

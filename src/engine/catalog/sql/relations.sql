@@ -2,11 +2,11 @@
 -- search_path is empty, so that every type is named with its schema.
 with recursive base_types as (
   -- A domain may stand on a domain; the base type is what is below the last.
-  select t.oid, t.oid as base_oid, t.typnamespace as base_namespace
+  select t.oid, t.oid as base_oid, t.typnamespace as base_namespace, t.typtype as base_kind
   from pg_catalog.pg_type t
   where t.typtype <> 'd'
   union all
-  select d.oid, b.base_oid, b.base_namespace
+  select d.oid, b.base_oid, b.base_namespace, b.base_kind
   from base_types b
   join pg_catalog.pg_type d on d.typtype = 'd' and d.typbasetype = b.oid
 ),
@@ -47,11 +47,13 @@ columns as (
         when d.adbin is null and t.typtype = 'd' then pg_catalog.pg_get_expr(t.typdefaultbin, 0)
         else pg_catalog.pg_get_expr(d.adbin, d.adrelid)
       end,
-      (
-        select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder)
-        from pg_catalog.pg_enum e
-        where e.enumtypid = b.base_oid
-      )
+      case
+        when b.base_kind = 'e' then (
+          select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder)
+          from pg_catalog.pg_enum e
+          where e.enumtypid = b.base_oid
+        )
+      end
     ) order by a.attnum) as list
   from exposed c
   join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
