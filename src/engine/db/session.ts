@@ -6,7 +6,7 @@ import type { Caller } from '../identity/caller.ts';
 import { cancelQuery } from './cancel.ts';
 import type { Db, LoginRole, Rows, Work } from './db.ts';
 import { Exchange, type Step } from './exchange.ts';
-import { acquire, type PoolLimits, unavailable } from './pool.ts';
+import { acquire, giveBack, type PoolLimits, unavailable } from './pool.ts';
 import { type StatementNames, statementNamesOf } from './statement-names.ts';
 
 export interface DbOptions {
@@ -57,7 +57,7 @@ export function openDb(options: DbOptions): Db {
     } finally {
       signal?.removeEventListener('abort', onAbort);
       if (cancelled && !(await cancelled)) broken = true;
-      client.release(broken);
+      giveBack(options.requests, options.limits, client, broken);
     }
   }
 
@@ -133,7 +133,9 @@ export function openDb(options: DbOptions): Db {
   }
 
   async function asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T> {
-    const client = await acquire(options.ownerPool(owner), options.limits);
+    const pool = options.ownerPool(owner);
+    const limits = { ...options.limits, maxConnections: pool.options.max };
+    const client = await acquire(pool, limits);
     let broken = true;
     try {
       const result = await run(client);
@@ -143,7 +145,7 @@ export function openDb(options: DbOptions): Db {
       throw unavailable(error) ?? error;
     } finally {
       // A session that threw may hold an open transaction: it is closed, not given to the next one.
-      client.release(broken);
+      giveBack(pool, limits, client, broken);
     }
   }
 
