@@ -79,4 +79,6 @@ export interface Db {
   ): Promise<T>;
   /** A plain session of a named owner, for a service's own tables. Said out loud where row-level security is not meant to hold. */
   asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T>;
+  /** Columns may have other types than before: every statement is prepared anew at its next use. */
+  schemaChanged(): void;
 }

@@ -22,10 +22,11 @@ export interface DbOptions {
 
 export function openDb(options: DbOptions): Db {
   let prepared = options.prepared !== 'off';
+  let schemaChanges = 0;
 
   /** Runs one exchange; the names of prepared statements are those of this connection. */
   function exchange(client: PoolClient, steps: readonly Step[]): Promise<Rows> {
-    const names: StatementNames | undefined = prepared ? statementNamesOf(client) : undefined;
+    const names: StatementNames | undefined = prepared ? statementNamesOf(client, schemaChanges) : undefined;
     const submitted = new Exchange(steps, names);
     client.query(submitted);
     return submitted.done;
@@ -41,12 +42,16 @@ export function openDb(options: DbOptions): Db {
   ): Promise<T> {
     signal?.throwIfAborted();
     const client = await acquire(options.requests, options.limits);
+    // Nobody waits for it any more: a query that is sent now may come after its cancel, and run to its end.
+    if (signal?.aborted) {
+      giveBack(options.requests, options.limits, client, false);
+      throw signal.reason;
+    }
     let cancelled: Promise<boolean> | undefined;
     const onAbort = () => {
       cancelled = cancelQuery(client);
     };
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    signal?.addEventListener('abort', onAbort, { once: true });
     let broken = false;
     try {
       return await run(client);
@@ -79,7 +84,7 @@ export function openDb(options: DbOptions): Db {
       // Of many at once, the first says so.
       if (prepared) options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
       prepared = false;
-    } else statementNamesOf(client).forgetText(steps.map((step) => step.text));
+    } else statementNamesOf(client, schemaChanges).forgetText(steps.map((step) => step.text));
     try {
       return await exchange(client, steps);
     } catch (second) {
@@ -122,7 +127,11 @@ export function openDb(options: DbOptions): Db {
     return onConnection(options, async (client) => {
       await exchange(client, [plain(begin(options))]);
       try {
-        const result = await run((work) => exchange(client, stepsOf(caller, work)));
+        const result = await run((work) => {
+          // A cancel that came between two steps has hit nothing.
+          options.signal?.throwIfAborted();
+          return exchange(client, stepsOf(caller, work));
+        });
         await exchange(client, [plain(options.end === 'rollback' ? 'rollback' : 'commit')]);
         return result;
       } catch (error) {
@@ -149,7 +158,11 @@ export function openDb(options: DbOptions): Db {
     }
   }
 
-  return { as, transaction, asOwner };
+  function schemaChanged(): void {
+    schemaChanges++;
+  }
+
+  return { as, transaction, asOwner, schemaChanged };
 }
 
 const ignore = () => {};

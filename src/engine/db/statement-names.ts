@@ -17,6 +17,8 @@ const none: readonly string[] = [];
 export class StatementNames {
   /** How many Parse messages the server has confirmed on this connection. */
   parsed = 0;
+  /** How often the schema had changed when these were prepared. */
+  schemaChanges = 0;
   // Two levels, because one joined key would be built and hashed anew for every request.
   readonly #byOwner = new Map<string, Map<string, string>>();
   #stale: string[] = [];
@@ -69,6 +71,15 @@ export class StatementNames {
     }
   }
 
+  /** All plans may be stale. */
+  forgetAll(): void {
+    for (const names of this.#byOwner.values()) {
+      this.#stale.push(...names.values());
+      names.clear();
+    }
+    this.#size = 0;
+  }
+
   /** Drops the owner's statement that was used longest ago, or another owner's when it has none. */
   #dropOldest(own: Map<string, string>): readonly string[] {
     const names = own.size > 0 ? own : [...this.#byOwner.values()].find((candidate) => candidate.size > 0);
@@ -98,11 +109,20 @@ const digestLength = 20;
 
 const perClient = new WeakMap<PoolClient, StatementNames>();
 
-/** The names of this client's connection; made at first use and gone with it. */
-export function statementNamesOf(client: PoolClient): StatementNames {
+/**
+ * The names of this client's connection; made at first use and gone with it. When the schema has changed since, all are forgotten:
+ * Postgres plans a statement anew by itself after DDL, but its parameters keep the types that they had, and a value would be read
+ * as the old type of its column. Source: PostgreSQL src/backend/utils/cache/plancache.c, RevalidateCachedQuery.
+ */
+export function statementNamesOf(client: PoolClient, schemaChanges: number): StatementNames {
   const known = perClient.get(client);
-  if (known) return known;
+  if (known) {
+    if (known.schemaChanges !== schemaChanges) known.forgetAll();
+    known.schemaChanges = schemaChanges;
+    return known;
+  }
   const names = new StatementNames();
+  names.schemaChanges = schemaChanges;
   perClient.set(client, names);
   // Sound: `pg`'s Client has its Connection as `connection`; @types/pg leaves it out.
   const connection = (client as unknown as { connection: NodeJS.EventEmitter }).connection;

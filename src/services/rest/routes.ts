@@ -30,7 +30,10 @@ export function restRoutes(rest: Rest, mount: `/${string}`, observe: Observe): H
       });
       return render(traced(rest, wire, answered));
     } catch (error) {
-      if (isBug(error)) observe({ kind: 'rest.error', level: 'error', requestId: c.get('requestId'), error });
+      // Whoever went away is why: the request ended where it was.
+      const isGone = c.get('signal')?.aborted === true;
+      if (isBug(error) && !isGone)
+        observe({ kind: 'rest.error', level: 'error', requestId: c.get('requestId'), error });
       return renderError(error, caller.role !== anonRole);
     }
   });

@@ -41,7 +41,10 @@ async function open(ctx: Ctx, config: Live<RestSettings>, mount: `/${string}`): 
   const opened: Rest = { db: ctx.db, catalog: ctx.catalog, config, cache: openPlanCache<AnyPrepared>() };
   // What was prepared holds for the catalog and the settings that it was made from.
   const stops = [
-    ctx.catalog.onChange(() => opened.cache.clear()),
+    ctx.catalog.onChange(() => {
+      opened.cache.clear();
+      ctx.db.schemaChanged();
+    }),
     config.onChange(() => opened.cache.clear()),
   ];
   return {
