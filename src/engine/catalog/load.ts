@@ -95,7 +95,7 @@ export async function loadCatalog(
     return {
       relations: new Map(foundRelations),
       relationships,
-      routines: Map.groupBy(foundRoutines, keyOf),
+      routines: Map.groupBy(foundRoutines.toSorted(compareOverloads), keyOf),
       representations: new Map(
         representations.rows.map((row) => [representationKey(row.source, row.target), row.function]),
       ),
@@ -208,6 +208,17 @@ function toRoutine(row: Row): Routine {
     isolation: toIsolation(isolation),
     settings: settings.filter(([name]) => name !== 'default_transaction_isolation'),
   };
+}
+
+/** The order in which overloads are named to who asked for them: fewest parameters first. Source: PostgREST 14.12, src/PostgREST/SchemaCache/Routine.hs. */
+function compareOverloads(a: Routine, b: Routine): number {
+  const order = (routine: Routine) =>
+    [
+      routine.description ?? '',
+      ...routine.parameters.flatMap(({ name, type, required }) => [name, type, String(required)]),
+    ].join('\0');
+  const [first, second] = [order(a), order(b)];
+  return a.parameters.length - b.parameters.length || (first < second ? -1 : first > second ? 1 : 0);
 }
 
 function toIsolation(text: string | undefined): Isolation | undefined {

@@ -255,7 +255,9 @@ function chooseArguments(request: ApiRequest, routine: Routine, call: CallFacts)
   const { payload } = request;
   const wholeBody: Value = { text: '', at: bodyPlace };
   const only = routine.parameters[0];
-  if (only && routine.parameters.length === 1 && takesBody(routine, call)) {
+  // A key without a name finds a parameter without one, and then that takes the whole body as well. Source: src/PostgREST/Plan.hs `callPlan`.
+  const isUnnamed = only?.name === '' && payload?.kind === 'json';
+  if (only && routine.parameters.length === 1 && (isUnnamed || takesBody(routine, call))) {
     return { kind: 'single', type: only.type, value: wholeBody };
   }
   if (payload?.kind === 'json') {

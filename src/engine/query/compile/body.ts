@@ -31,18 +31,20 @@ function emptyRows(json: string, isObject: boolean): string {
     : `(select from json_array_elements(${json}::json)) ${bodyName}`;
 }
 
-/** Where an object lacks a key its column's default is computed, and only there, so that no sequence is asked in vain. */
+/**
+ * Where an object lacks a key its column's default stands. It is computed for the others as well, so that sequences go on
+ * as they do with PostgREST: who has numbers of one kind from both finds them alike.
+ */
 function rowsWithDefaults(json: string, isObject: boolean, fields: readonly Wanted[]): string {
+  const defaults = fields.flatMap(({ name, default: value }) =>
+    value === undefined ? [] : [`${literal(name)}, ${value}`],
+  );
+  const whole = (given: string) => `jsonb_build_object(${defaults.join(', ')}) || ${given} as object`;
   const elements = isObject
-    ? `(select ${json}::jsonb as object) _e`
-    : `jsonb_array_elements(${json}::jsonb) _e(object)`;
-  const columns = fields.map((field) => {
-    const value =
-      field.transform === undefined ? ident(field.name) : `${field.transform}(${ident(field.name)})`;
-    if (field.default === undefined) return `${value} as ${ident(field.name)}`;
-    return `case when _e.object ? ${literal(field.name)} then ${value} else ${field.default} end as ${ident(field.name)}`;
-  });
-  return `(select ${columns.join(', ')} from ${elements}, jsonb_to_record(_e.object) as _(${typed(fields)})) ${bodyName}`;
+    ? `(select ${whole(`${json}::jsonb`)}) _e`
+    : `(select ${whole('_given')} from jsonb_array_elements(${json}::jsonb) _given) _e`;
+  const columns = fields.map(parsed).join(', ');
+  return `(select ${columns} from ${elements}, jsonb_to_record(_e.object) as _(${typed(fields)})) ${bodyName}`;
 }
 
 function typed(fields: readonly Wanted[]): string {
