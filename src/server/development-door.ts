@@ -31,7 +31,15 @@ export function openDevelopmentDoor(isClosed: () => boolean): DevelopmentDoor {
   };
 }
 
-const forwardingHeaders = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'];
+const forwardingHeaders = [
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-server',
+];
 
 /** Whether a `Host` value, or an address to listen on, means this machine. */
 export function isLoopbackHost(host: string): boolean {

@@ -15,6 +15,7 @@ import { decideExposure } from '../engine/project/expose.ts';
 import { loadProjectFiles, type ProjectFiles } from '../engine/project/files.ts';
 import { externalPasswords } from './external-passwords.ts';
 import type { Prepared } from './prepare.ts';
+import { findRunning } from './run-file.ts';
 import { settleLogins } from './settle-logins.ts';
 import { settlePassword } from './settle-password.ts';
 
@@ -64,9 +65,12 @@ export async function openShapedForCommand(
   options: OpenOptions,
 ): Promise<ShapedServer<ServerLogins>> {
   const { environment, project } = prepared.project;
-  const login = environment.DATABASE_URL
-    ? undefined
-    : await findRunningServer(await findStateFolder({ project, data: prepared.data }));
+  const stateFolder = await findStateFolder({ project, data: prepared.data });
+  // Only a backend that says that it is ready has a database in shape. Anything else is for the lock and the leftovers of a start.
+  const login =
+    environment.DATABASE_URL || !(await findRunning(stateFolder))
+      ? undefined
+      : await findRunningServer(stateFolder);
   if (login === undefined) return openShapedServer(prepared, options);
   const files = await loadProjectFiles(prepared.project);
   const server: ServerLogins = {

@@ -7,17 +7,25 @@ import { isAlive, processStart } from '../engine/db/postgres/process.ts';
 /** The names that `supabase status -o json` uses, and ours. */
 export type StatusReport = Readonly<Record<string, string | number>>;
 
-interface RunFile {
+/** A process. A number alone could be a later one's, so the time of its start belongs to it. */
+export interface ProcessName {
   readonly pid: number;
-  /** When that process began; a number alone could be a later process's. */
   readonly start: string;
+}
+
+interface RunFile extends ProcessName {
+  readonly production: boolean;
   readonly report: StatusReport;
 }
 
 const fileName = 'run.json';
 
-export async function writeRunFile(stateFolder: string, report: StatusReport): Promise<void> {
-  const content: RunFile = { pid: process.pid, start: processStart(process.pid) ?? '', report };
+export async function writeRunFile(
+  stateFolder: string,
+  report: StatusReport,
+  production: boolean,
+): Promise<void> {
+  const content: RunFile = { pid: process.pid, start: processStart(process.pid) ?? '', production, report };
   const path = join(stateFolder, fileName);
   // With DATABASE_URL nobody has made the folder yet.
   if ((await mkdir(stateFolder, { recursive: true, mode: 0o700 })) !== undefined) {
@@ -43,8 +51,11 @@ export async function findRunning(stateFolder: string): Promise<RunFile | undefi
       error,
     );
   }
-  const isSame = isAlive(content.pid) && (processStart(content.pid) ?? '') === content.start;
-  return isSame ? content : undefined;
+  return lives(content) ? content : undefined;
+}
+
+export function lives({ pid, start }: ProcessName): boolean {
+  return isAlive(pid) && (processStart(pid) ?? '') === start;
 }
 
 export async function removeRunFile(stateFolder: string): Promise<void> {

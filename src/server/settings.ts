@@ -93,7 +93,7 @@ export const serverSettings = {
     env: ['MILLRACE_JWT_SECRET', 'SUPABASE_AUTH_JWT_SECRET', 'JWT_SECRET'],
     default: '',
     sentence:
-      'The secret of HS256 tokens and of the legacy keys, 32 characters or more. Empty: the public development secret.',
+      'The secret of HS256 tokens and of the legacy keys, 16 characters or more; take 32 or more. Empty: the public development secret.',
   }),
   signingKeysPath: text({
     key: 'auth.signing_keys_path',

@@ -52,7 +52,7 @@ function isBeforeChange(version: string): boolean {
 }
 
 function describe(tables: readonly ExposedTable[], exposed: boolean): string {
-  if (tables.length === 0) return '';
+  if (tables.length === 0) return 'There is none yet: it is about the tables that the migrations make.';
   const open = tables.filter(({ rowSecurity }) => !rowSecurity);
   const verb = exposed ? 'are' : 'would be';
   const lacking =

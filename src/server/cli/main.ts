@@ -130,7 +130,9 @@ process.stdout.on('error', (error) => {
   if (errorCode(error) !== 'EPIPE') throw error;
 });
 try {
-  process.exitCode = await main();
+  const code = await main();
+  // Said out loud: a reader of our output that has gone, or a timer of a library, must not keep a stopped server alive.
+  process.stdout.write('', () => process.exit(code));
 } catch (error) {
   if (error instanceof OperatorError)
     console.error(error.hint ? `${error.message}\n${error.hint}` : error.message);

@@ -1,18 +1,19 @@
 // In charge of: the database of a command that is done when it has done its work: opened, or the running one's; closed again.
+import { OperatorError } from '../../base/errors.ts';
 import { openLog } from '../log.ts';
 import type { Prepared } from '../prepare.ts';
 import { type OpenOptions, openShapedForCommand, type ShapedServer } from '../project-database.ts';
+import { waitForSignal } from './wait-for-signal.ts';
 
 type ForCommand = ShapedServer<Awaited<ReturnType<typeof openShapedForCommand>>['server']>;
 
-/** Ctrl-C gives the work its chance to undo what it holds. Progress goes to standard error, so that output can be piped. */
+/** A signal gives the work its chance to undo what it holds, and the server that was opened for it is stopped. Progress goes to standard error, so that output can be piped. */
 export async function withDatabase<T>(
   prepared: Prepared,
   work: (shaped: ForCommand, opening: OpenOptions) => Promise<T>,
 ): Promise<T> {
   const ending = new AbortController();
-  const onSignal = () => ending.abort(new Error('stopped by Ctrl-C'));
-  process.once('SIGINT', onSignal);
+  void waitForSignal(ending);
   const log = openLog('error', 2);
   const opening: OpenOptions = {
     observe: log.observe,
@@ -27,8 +28,14 @@ export async function withDatabase<T>(
     } finally {
       await shaped.server.stop();
     }
+  } catch (error) {
+    if (!ending.signal.aborted) throw error;
+    throw new OperatorError(
+      'Stopped before it was done.',
+      'What had been applied as a whole is kept; the next run goes on from there.',
+      error,
+    );
   } finally {
-    process.off('SIGINT', onSignal);
     log.flush();
   }
 }

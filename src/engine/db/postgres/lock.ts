@@ -74,6 +74,15 @@ export async function takeLock(folder: string, signal?: AbortSignal): Promise<Lo
   );
 }
 
+/** The living process that holds the lock of a folder, for `stop`; undefined when none does, or none that this machine can see. */
+export async function findHolder(
+  folder: string,
+): Promise<{ readonly pid: number; readonly start: string } | undefined> {
+  const last = Math.max(0, ...(await numbersIn(folder).catch(() => [])));
+  const holder = last === 0 ? undefined : await readHolder(join(folder, `lock.${last}`));
+  return holder !== undefined && holder.released !== true && judge(holder) === 'alive' ? holder : undefined;
+}
+
 function hold(folder: string, file: string, mine: Holder): Lock {
   const renewal = setInterval(() => {
     const now = new Date();

@@ -1,8 +1,10 @@
 // In charge of: `millrace reset`.
 import { createInterface } from 'node:readline/promises';
 import { OperatorError } from '../../../base/errors.ts';
+import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import { type Prepared, prepare } from '../../prepare.ts';
 import { resetDatabase } from '../../project-database.ts';
+import { findRunning } from '../../run-file.ts';
 import type { Invocation } from '../main.ts';
 import { withDatabase } from '../with-database.ts';
 import { renderApplied } from './migrate.ts';
@@ -10,10 +12,11 @@ import { renderApplied } from './migrate.ts';
 export async function reset(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   const prepared = await prepare(invocation);
-  if (prepared.production) {
+  const stateFolder = await findStateFolder({ project: prepared.project.project, data: options.data });
+  if (prepared.production || (await findRunning(stateFolder))?.production) {
     throw new OperatorError(
-      'reset does not run with --production.',
-      'Leave the flag away if you mean to empty this database.',
+      `reset does not empty a database in production, and "${prepared.project.id}" runs with --production.`,
+      'Stop that backend first if you mean it, and leave the flag away.',
     );
   }
   if (!options.yes && !(await isSure(prepared))) {

@@ -30,7 +30,7 @@ export async function start(invocation: Invocation): Promise<number> {
     // Counted from the start of the process, because that is how long a person waits.
     const report = reportOf(backend, performance.now());
     const stateFolder = await findStateFolder({ project: prepared.project.project, data: options.data });
-    await writeRunFile(stateFolder, report);
+    await writeRunFile(stateFolder, report, options.production);
     if (options.json) {
       for (const sentence of backend.notices) log.observe({ kind: 'start.notice', level: 'warn', sentence });
       process.stdout.write(`${JSON.stringify(report)}\n`);

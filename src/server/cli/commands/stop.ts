@@ -1,8 +1,9 @@
 // In charge of: `millrace stop`.
 import { errorCode, OperatorError } from '../../../base/errors.ts';
 import { delay } from '../../../base/time.ts';
+import { findHolder } from '../../../engine/db/postgres/lock.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
-import { findRunning } from '../../run-file.ts';
+import { findRunning, lives, type ProcessName } from '../../run-file.ts';
 import type { Invocation } from '../main.ts';
 import { findProjectFolder } from '../project-folder.ts';
 
@@ -13,7 +14,9 @@ const pollMs = 50;
 export async function stop({ options, currentFolder }: Invocation): Promise<number> {
   const project = await findProjectFolder(options, currentFolder);
   const stateFolder = await findStateFolder({ project, data: options.data });
-  const running = await findRunning(stateFolder);
+  // One that is still starting, or a command at work on the data, has no run file yet but holds the lock.
+  const running: ProcessName | undefined =
+    (await findRunning(stateFolder)) ?? (await findHolder(stateFolder));
   if (!running) {
     console.log(`No backend is running for "${project}".`);
     return 0;
@@ -29,7 +32,7 @@ export async function stop({ options, currentFolder }: Invocation): Promise<numb
     );
   }
   const until = performance.now() + stopTimeoutMs;
-  while (await findRunning(stateFolder)) {
+  while (lives(running)) {
     if (performance.now() > until) {
       throw new OperatorError(
         `The backend (process ${running.pid}) is still running after ${stopTimeoutMs / 1000} seconds.`,
