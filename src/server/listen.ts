@@ -19,6 +19,8 @@ export interface HttpPortOptions {
   readonly port: number;
   readonly fetch: (request: Request, bindings: object) => Response | Promise<Response>;
   readonly observe: Observe;
+  /** A client that reads nothing of an answer for this long is cut off. */
+  readonly stalledMs?: number;
 }
 
 // Source of the defaults that these replace: Node's http documentation.
@@ -26,6 +28,7 @@ const maxHeaderBytes = 32 * 1024;
 const headersTimeoutMs = 15_000;
 const bodyTimeoutMs = 120_000;
 const keepAliveMs = 65_000;
+const stalledMsDefault = 60_000;
 const maxHeaders = 200;
 const drainPollMs = 20;
 const lastWordsMs = 1_000;
@@ -33,7 +36,13 @@ const lastWordsMs = 1_000;
 /**
  * @throws OperatorError when the address cannot be had.
  */
-export async function openHttpPort({ host, port, fetch, observe }: HttpPortOptions): Promise<HttpPort> {
+export async function openHttpPort({
+  host,
+  port,
+  fetch,
+  observe,
+  stalledMs = stalledMsDefault,
+}: HttpPortOptions): Promise<HttpPort> {
   let draining = false;
   const inFlight = new Set<ServerResponse>();
   const answer = getRequestListener(fetch, {
@@ -72,6 +81,14 @@ export async function openHttpPort({ host, port, fetch, observe }: HttpPortOptio
   );
   // No count here: beyond it Node leaves headers out in silence, and the one that a proxy adds comes last.
   server.maxHeadersCount = 0;
+  // Nothing went over the connection for a while. Whoever waits for an answer has the request's own bound; whoever does not read
+  // the answer would keep its bytes in memory for good.
+  server.setTimeout(stalledMs, (socket) => {
+    const isBusy = [...inFlight].some((response) => response.socket === socket);
+    if (isBusy && socket.writableLength === 0) return;
+    if (isBusy) observe({ kind: 'http.stalled', level: 'info', unreadBytes: socket.writableLength });
+    socket.destroy();
+  });
   server.on('clientError', (error, socket) => {
     observe({ kind: 'http.malformed', code: errorCode(error), message: error.message });
     // In the middle of an answer to an earlier request, a refusal would read as part of it.

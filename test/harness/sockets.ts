@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { Report } from './backend.ts';
 
 /** Opens a connection to the backend's port. Its errors are part of the test. */
-export function openSocket(report: Report): Promise<Socket> {
+export function openSocket(report: Pick<Report, 'API_URL'>): Promise<Socket> {
   const { hostname, port } = new URL(report.API_URL);
   return new Promise((resolve, reject) => {
     const socket = connect({ host: hostname, port: Number(port) });
