@@ -129,6 +129,16 @@ const knownHints: readonly (readonly [code: string, message: RegExp, hint: strin
     'The schema comes with an extension of the same purpose, which this PostgreSQL does not carry, and which was left out above. Guard the statement, or start with a PostgreSQL that has it: --pg-bin DIR, or DATABASE_URL.',
   ],
   [
+    '42883',
+    /^function vault\..* does not exist$/,
+    'There is no vault yet: the schema "vault" is empty. Guard the statement, or start with a PostgreSQL that has the extension supabase_vault: --pg-bin DIR, or DATABASE_URL.',
+  ],
+  [
+    '42P01',
+    /^relation "vault\.[^"]*" does not exist$/,
+    'There is no vault yet: the schema "vault" is empty. Guard the statement, or start with a PostgreSQL that has the extension supabase_vault: --pg-bin DIR, or DATABASE_URL.',
+  ],
+  [
     '42704',
     /^type "([^".]+)" does not exist$/,
     'The type may be in a schema that is not in the search path: write extensions.$1 instead of $1. Or the extension that brings it was not created.',
