@@ -1,8 +1,9 @@
 // In charge of: where in a token's claims the role stands. A path as PostgREST's `jwt-role-claim-key` writes it: `.realm.roles[?(@ ^== "api_")]`.
-// Source: PostgREST 14.12, src/PostgREST/Config/JSPath.hs and Auth/Jwt.hs; docs/references/auth.rst "JWT Role Extraction".
+// PostgREST 16 writes it as JSON Path, `$.realm.roles[?search(@, '^api_')]`; both are taken.
+// Source: PostgREST 14.12, src/PostgREST/Config/JSPath.hs and Auth/Jwt.hs; docs/references/auth.rst "JWT Role Extraction", of 16.2 as well; RFC 9535.
 
 type Claims = Readonly<Record<string, unknown>>;
-type Comparison = '==' | '!=' | '^==' | '==^' | '*==';
+type Comparison = '==' | '!=' | '^==' | '==^' | '*==' | 'search';
 
 type Step =
   | { readonly kind: 'key'; readonly name: string }
@@ -18,21 +19,30 @@ export const plainRole: RolePath = [{ kind: 'key', name: 'role' }];
 const stepShape =
   /\.(?:"(?<quoted>[^"]*)"|(?<name>[\p{L}\p{N}_$@]+))|\[(?<index>\d+)\]|\[\?\(@\s*(?<comparison>==\^|==|!=|\^==|\*==)\s*"(?<text>[^"]*)"\)\]$/uy;
 
+const jsonPathStepShape =
+  /\.(?<name>[\p{L}_][\p{L}\p{N}_]*)|\[(?:"(?<quoted>[^"]*)"|'(?<single>[^']*)'|(?<index>\d+))\]|\[\?\(?\s*(?:@\s*(?<comparison>==|!=)|(?<search>search)\(\s*@\s*,)\s*(?:"(?<text>[^"]*)"|'(?<singleText>[^']*)')\s*\)*\]$/uy;
+
 /** The path; undefined when the text is none. */
 export function parseRolePath(source: string): RolePath | undefined {
   const steps: Step[] = [];
-  const shape = new RegExp(stepShape);
-  let at = 0;
+  const isJsonPath = source.startsWith('$');
+  const shape = new RegExp(isJsonPath ? jsonPathStepShape : stepShape);
+  let at = isJsonPath ? 1 : 0;
   while (at < source.length) {
     shape.lastIndex = at;
     const found = shape.exec(source)?.groups;
     if (!found) return undefined;
     at = shape.lastIndex;
-    const name = found.quoted ?? found.name;
+    const name = found.quoted ?? found.single ?? found.name;
     if (name !== undefined) steps.push({ kind: 'key', name });
     else if (found.index !== undefined) steps.push({ kind: 'index', index: Number(found.index) });
-    // Sound: the expression lets nothing else through.
-    else steps.push({ kind: 'filter', comparison: found.comparison as Comparison, text: found.text ?? '' });
+    else {
+      const text = found.text ?? found.singleText ?? '';
+      // Sound: the expression lets nothing else through.
+      const comparison = (found.search ?? found.comparison) as Comparison;
+      if (comparison === 'search' && !isPattern(text)) return undefined;
+      steps.push({ kind: 'filter', comparison, text });
+    }
   }
   return steps.length === 0 ? undefined : steps;
 }
@@ -76,5 +86,15 @@ function compares(comparison: Comparison, value: string, text: string): boolean 
       return value.endsWith(text);
     case '*==':
       return value.includes(text);
+    case 'search':
+      return new RegExp(text, 'u').test(value);
+  }
+}
+
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text, 'u') instanceof RegExp;
+  } catch {
+    return false;
   }
 }

@@ -206,6 +206,11 @@ describe('Prefer', () => {
   });
 
   it('renders what was applied; max-affected only when strict', () => {
+    expect(parsePreferences('timezone=+05:30', zones, true)).toMatchObject({
+      timezone: '+05:30',
+      invalid: [],
+    });
+    expect(parsePreferences('timezone=05:30:15', zones, true)).toMatchObject({ timezone: undefined });
     const heard = parsePreferences('max-affected=5, timezone=Europe/Warsaw', zones, true);
     expect(renderPreferences(heard)).toBe('timezone=Europe/Warsaw');
     expect(renderPreferences({ ...heard, handling: 'strict' })).toBe(

@@ -23,6 +23,9 @@ const words = {
   handling: ['strict', 'lenient'],
 } as const;
 
+/** `-4`, `+05:30`: an addition of PostgREST 16; Postgres decides what they mean (with minutes, POSIX's sign). The world uses no more than 14 hours. */
+const offset = /^[+-]?(?:0?\d|1[0-4])(?::[0-5]\d)?$/;
+
 /** `timezones` are the names that Postgres knows; `txOverride` says whether `tx=` is heard. */
 export function parsePreferences(
   header: string | undefined,
@@ -43,7 +46,7 @@ export function parsePreferences(
   };
   const after = (prefix: string) => given.find((one) => one.startsWith(prefix))?.slice(prefix.length);
   const timezone = after('timezone=');
-  const timezoneKnown = timezone !== undefined && timezones.has(timezone);
+  const timezoneKnown = timezone !== undefined && (timezones.has(timezone) || offset.test(timezone));
   const maxAffected = after('max-affected=');
   return {
     resolution: pick('resolution'),
