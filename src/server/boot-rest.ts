@@ -253,6 +253,7 @@ async function openDatabaseSide(
       async close() {
         await running.close?.();
         await reload.close();
+        catalog.close();
         await database.close();
       },
     };
