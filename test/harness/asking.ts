@@ -19,6 +19,7 @@ export interface Asking {
 }
 
 const hangMs = 20_000;
+const pauseAfterFailureMs = 20;
 
 /** Asks in turn what `questions` give, from `workers` clients, until stopped. */
 export function openAsking(report: Report, questions: readonly (() => Question)[], workers = 6): Asking {
@@ -33,6 +34,7 @@ export function openAsking(report: Report, questions: readonly (() => Question)[
       const { kind, body } = await ask(report, question);
       answers.set(kind, (answers.get(kind) ?? 0) + 1);
       count++;
+      if (!/^[234]/.test(kind)) await new Promise((resolve) => setTimeout(resolve, pauseAfterFailureMs));
       if (kind.length === 3 && !question.isRight(body)) {
         wrong.push(`${question.init?.method ?? 'GET'} ${question.path} → ${kind} ${JSON.stringify(body)}`);
       }
