@@ -4,11 +4,8 @@ import type { ServerHealth } from '../engine/db/postgres/server.ts';
 
 export interface AdminFacts {
   readonly catalog: CatalogSource;
-  readonly requests: {
-    readonly totalCount: number;
-    readonly idleCount: number;
-    readonly waitingCount: number;
-  };
+  /** The connections of requests at this moment. */
+  readonly requests: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   readonly poolSize: number;
   readonly health: () => Promise<ServerHealth>;
 }
@@ -42,14 +39,11 @@ export function buildPostgrestAdmin(
 function metrics({ requests, poolSize }: AdminFacts): string {
   const gauge = (name: string, sentence: string, value: number) =>
     `# HELP ${name} ${sentence}\n# TYPE ${name} gauge\n${name} ${value}\n`;
+  const { total, idle, waiting } = requests();
   return (
     gauge('pgrst_db_pool_max', 'Max pool connections', poolSize) +
-    gauge(
-      'pgrst_db_pool_available',
-      'Available connections in the pool',
-      poolSize - requests.totalCount + requests.idleCount,
-    ) +
-    gauge('pgrst_db_pool_waiting', 'Requests waiting to acquire a pool connection', requests.waitingCount)
+    gauge('pgrst_db_pool_available', 'Available connections in the pool', poolSize - total + idle) +
+    gauge('pgrst_db_pool_waiting', 'Requests waiting to acquire a pool connection', waiting)
   );
 }
 

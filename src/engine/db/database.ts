@@ -5,7 +5,7 @@ import type { Db, LoginRole } from './db.ts';
 import { type Fanout, openFanout, openLocalFanout } from './fanout.ts';
 import { type Leases, openLeases, openLocalLeases } from './leases.ts';
 import { type Listener, openListener } from './listener.ts';
-import { openPool, type PoolLimits } from './pool.ts';
+import { openPool, type PoolLimits, poolFigures } from './pool.ts';
 import type { PostgresServer } from './postgres/server.ts';
 import { openDb } from './session.ts';
 
@@ -24,8 +24,8 @@ export interface Database {
   readonly listener: Listener | undefined;
   readonly fanout: Fanout;
   readonly leases: Leases;
-  /** The pool of requests, for figures. */
-  readonly requests: Pool;
+  /** The connections of requests at this moment, for figures. */
+  requests(): ReturnType<typeof poolFigures>;
   close(): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ export async function openDatabase(
     listener,
     fanout,
     leases: alone ? openLocalLeases() : openLeases(db),
-    requests,
+    requests: () => poolFigures(requests),
     async close() {
       fanout.close();
       await listener?.close();

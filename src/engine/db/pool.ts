@@ -97,6 +97,15 @@ export function giveBack(pool: Pool, limits: PoolLimits, client: PoolClient, bro
   connectWaiting(pool, limits);
 }
 
+/** The connections of a pool at this moment, for figures. */
+export function poolFigures(pool: Pool): {
+  readonly total: number;
+  readonly idle: number;
+  readonly waiting: number;
+} {
+  return { total: pool.totalCount, idle: pool.idleCount, waiting: queueOf(pool).length + pool.waitingCount };
+}
+
 function queueOf(pool: Pool): Waiter[] {
   let queue = queues.get(pool);
   if (queue === undefined) {
