@@ -1,6 +1,7 @@
 // In charge of: `start --only rest` in the place of a PostgREST process: over a database that is not ours, as a role without any privilege.
 
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
@@ -393,6 +394,18 @@ describe('a database that is not there yet', () => {
       .toBe('PGRST205');
     await process.stop();
     await test.run(`drop database ${later}`, 'supabase_admin');
+  });
+});
+
+describe('a Unix socket', () => {
+  it('takes the place of the port', async () => {
+    const path = join(folder.folder, 'rest.sock');
+    await using _ = await start({ PGRST_SERVER_UNIX_SOCKET: path, PGRST_SERVER_UNIX_SOCKET_MODE: '600' });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const status = await new Promise((resolve) =>
+      get({ socketPath: path, path: '/notes?limit=1' }, (response) => resolve(response.resume().statusCode)),
+    );
+    expect(status).toBe(200);
   });
 });
 

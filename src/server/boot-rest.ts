@@ -1,5 +1,6 @@
 // In charge of: the Data API alone, in the place of a PostgREST process: over any database, of which it asks nothing but what
 // PostgREST does. The whole backend is brought up in boot.ts.
+import { resolve } from 'node:path';
 import { errorCode, errorMessage, OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import { type Clock, delay } from '../base/time.ts';
@@ -108,9 +109,9 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
       }
     }
   })();
-  const failed = new Promise<Error>((resolve) => {
+  const failed = new Promise<Error>((tell) => {
     opened.catch((error: unknown) => {
-      if (!signal.aborted) resolve(error instanceof Error ? error : new Error(errorMessage(error)));
+      if (!signal.aborted) tell(error instanceof Error ? error : new Error(errorMessage(error)));
     });
   });
   const ports: HttpPort[] = [];
@@ -124,9 +125,10 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
   try {
     const first = await Promise.race([opened, failed, delay(quietMs, signal)]);
     if (first instanceof Error) throw first;
-    const host = listenAddress(values.host);
+    const host = values.unixSocket === '' ? listenAddress(values.host) : resolve(values.unixSocket);
     const port = await openHttpPort({
       host,
+      ...(values.unixSocket === '' ? {} : { socketMode: values.unixSocketMode }),
       port: values.port,
       fetch: (request, bindings) => app.fetch(request, bindings),
       observe,
@@ -134,7 +136,7 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
     ports.push(port);
     if (values.adminPort !== 0) {
       const admin = buildPostgrestAdmin(() => current?.facts);
-      const adminHost = values.adminHost === '' ? host : listenAddress(values.adminHost);
+      const adminHost = listenAddress(values.adminHost || values.host);
       ports.push(await openHttpPort({ host: adminHost, port: values.adminPort, fetch: admin, observe }));
     }
     return {

@@ -1,7 +1,7 @@
 // In charge of: the HTTP port. Opening it, the bounds of what Node reads before any code of ours, and draining it.
+import { chmodSync, statSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { errorCode, errorMessage, OperatorError } from '../base/errors.ts';
@@ -15,10 +15,13 @@ export interface HttpPort {
 }
 
 export interface HttpPortOptions {
+  /** A name, an address, or the path of a Unix socket, which takes no port. */
   readonly host: string;
   readonly port: number;
   readonly fetch: (request: Request, bindings: object) => Response | Promise<Response>;
   readonly observe: Observe;
+  /** Who may use the Unix socket: 0o660. */
+  readonly socketMode?: number;
   /** A client that reads nothing of an answer for this long is cut off. */
   readonly stalledMs?: number;
 }
@@ -39,6 +42,7 @@ const lastWordsMs = 1_000;
 export async function openHttpPort({
   host,
   port,
+  socketMode,
   fetch,
   observe,
   stalledMs = stalledMsDefault,
@@ -97,9 +101,10 @@ export async function openHttpPort({
     else refuseRaw(error, socket);
   });
   await listen(server, host, port);
+  if (socketMode !== undefined) chmodSync(host, socketMode);
+  const address = server.address();
   return {
-    // Sound: a server that listens on TCP has an AddressInfo.
-    port: (server.address() as AddressInfo).port,
+    port: typeof address === 'object' && address !== null ? address.port : 0,
     async close(drainMs) {
       draining = true;
       observe({ kind: 'stop.draining', inFlight: inFlight.size });
@@ -199,7 +204,13 @@ const malformed: Readonly<Record<string, readonly [status: number, Refusal]>> = 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(portError(error, host, port)));
-    server.listen(port, host, () => resolve());
+    if (!host.startsWith('/')) {
+      server.listen(port, host, () => resolve());
+      return;
+    }
+    // What a process that was killed has left there is in the way.
+    if (statSync(host, { throwIfNoEntry: false })?.isSocket()) unlinkSync(host);
+    server.listen(host, () => resolve());
   });
 }
 

@@ -44,6 +44,22 @@ export const postgrestSettings = {
     max: 65535,
     sentence: 'The HTTP port. 0 takes any free one.',
   }),
+  unixSocket: text({
+    key: 'server-unix-socket',
+    env: ['PGRST_SERVER_UNIX_SOCKET'],
+    default: '',
+    sentence: 'The path of a Unix socket to listen on, in place of address and port.',
+  }),
+  unixSocketMode: parsed<number>(
+    {
+      key: 'server-unix-socket-mode',
+      env: ['PGRST_SERVER_UNIX_SOCKET_MODE'],
+      default: 0o660,
+      sentence: 'Who may use that socket.',
+    },
+    'an octal number from 600 to 777',
+    (raw) => (typeof raw === 'string' && /^[67][0-7]{2}$/.test(raw) ? Number.parseInt(raw, 8) : undefined),
+  ),
   adminHost: text({
     key: 'admin-server-host',
     env: ['PGRST_ADMIN_SERVER_HOST'],

@@ -28,7 +28,7 @@ export async function startOnly(invocation: Invocation): Promise<number> {
     // PostgREST's signals: the schema, the configuration. Source: docs/references/schema_cache.rst, configuration.rst.
     process.on('SIGUSR1', rest.reloadSchema);
     process.on('SIGUSR2', rest.reloadConfig);
-    const url = `http://${rest.host.includes(':') ? `[${rest.host}]` : rest.host}:${rest.port}`;
+    const url = urlOf(rest.host, rest.port);
     if (options.json) {
       const report = {
         API_URL: url,
@@ -55,4 +55,10 @@ export async function startOnly(invocation: Invocation): Promise<number> {
   } finally {
     log.flush();
   }
+}
+
+/** A Unix socket is written as nginx and curl's users know it. */
+function urlOf(host: string, port: number): string {
+  if (host.startsWith('/')) return `http+unix://${encodeURIComponent(host)}`;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
