@@ -256,6 +256,7 @@ async function openDatabaseSide(
         await running.close?.();
         await reload.close();
         catalog.close();
+        catalog.close();
         await database.close();
       },
     };

@@ -142,13 +142,15 @@ async function openSchema({ settings }: Prepared, database: Database, observe: O
   return catalog;
 }
 
-function openProjectIdentity({ secrets, serverSettings, production }: Prepared, now: Clock): Identity {
+function openProjectIdentity(prepared: Prepared, now: Clock): Identity {
+  const { secrets, settings, serverSettings, production } = prepared;
+  const restConfig = settings.of(rest.settings);
   const secret = new TextEncoder().encode(secrets.jwtSecret);
-  return openIdentity({
+  const identity = openIdentity({
     keys: secrets.keys,
     tokenKeys: () => ({ secret, jwks: secrets.jwks }),
     rules: () => ({
-      anonymousRole: 'anon',
+      anonymousRole: restConfig.now().anonRole || undefined,
       audience: undefined,
       roleOf: ({ role }) => (typeof role === 'string' ? role : undefined),
     }),
@@ -158,6 +160,9 @@ function openProjectIdentity({ secrets, serverSettings, production }: Prepared, 
     },
     now,
   });
+  // A token without a role was remembered as the anonymous one of that time.
+  restConfig.onChange(() => identity.forget());
+  return identity;
 }
 
 async function openServices(
