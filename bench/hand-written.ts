@@ -1,43 +1,50 @@
 // In charge of: the two servers that a person would write by hand, for comparison with ours. They use nothing of ours.
 // Run as a process of its own: `hand-written.ts limit|application <login as JSON>`; prints its port.
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import pg from 'pg';
+import { type Scenario, scenarios } from './scenarios.ts';
 
-/** One row by key as JSON made by Postgres: the statement that both run. */
-const rowByKey = `select coalesce(json_agg(t), '[]')::text as body from (select id, owner, title, body from public.bench_items where id = $1) t`;
 const role = 'authenticated';
 const claims = '{"role":"authenticated","sub":"00000000-0000-0000-0000-000000000001"}';
 const connections = 10;
 
 /** `set_config` and the query behind one Sync, both prepared. Nothing above `pg` can be faster. */
 class OneRoundTrip implements pg.Submittable {
-  static readonly #prepared = new WeakSet<pg.Connection>();
+  static readonly #prepared = new WeakMap<pg.Connection, Set<string>>();
   #body = '';
-  readonly #id: string;
+  readonly #sql: string;
+  readonly #params: readonly string[];
   readonly #done: (error: unknown, body: string) => void;
 
-  constructor(id: string, done: (error: unknown, body: string) => void) {
-    this.#id = id;
+  constructor(sql: string, params: readonly string[], done: (error: unknown, body: string) => void) {
+    this.#sql = sql;
+    this.#params = params;
     this.#done = done;
   }
 
   submit(connection: pg.Connection): void {
     // biome-ignore lint/suspicious/noExplicitAny: @types/pg does not know the messages of a Connection.
     const wire = connection as any;
+    let prepared = OneRoundTrip.#prepared.get(connection);
     wire.stream.cork();
-    if (!OneRoundTrip.#prepared.has(connection)) {
-      OneRoundTrip.#prepared.add(connection);
+    if (prepared === undefined) {
+      prepared = new Set();
+      OneRoundTrip.#prepared.set(connection, prepared);
       wire.parse({
         name: 'context',
-        text: `select from (select set_config('role', $1, true) || set_config('request.jwt.claims', $2, true) as set) c where set is null`,
+        text: `select where set_config('role', $1, true) is null or set_config('request.jwt.claims', $2, true) is null`,
       });
-      wire.parse({ name: 'row', text: rowByKey });
+    }
+    const name = String(names.get(this.#sql));
+    if (!prepared.has(name)) {
+      prepared.add(name);
+      wire.parse({ name, text: this.#sql });
     }
     wire.bind({ portal: '', statement: 'context', values: [role, claims] });
     wire.execute({ portal: '', rows: 0 });
-    wire.bind({ portal: '', statement: 'row', values: [this.#id] });
+    wire.bind({ portal: '', statement: name, values: this.#params });
     wire.execute({ portal: '', rows: 0 });
     wire.sync();
     wire.stream.uncork();
@@ -59,24 +66,32 @@ class OneRoundTrip implements pg.Submittable {
   handleCopyData(): void {}
 }
 
+const names = new Map(scenarios.map(({ sql }, index) => [sql, index]));
+
 function limitServer(login: pg.ClientConfig): Server {
   const pool = new pg.Pool({ ...login, max: connections });
-  return createServer((request, response) => {
-    const id = request.url!.slice(request.url!.lastIndexOf('.') + 1);
+  const answer = (scenario: Scenario, path: string, sent: string, response: ServerResponse) => {
     pool.connect((error, client, release) => {
       if (error || !client) return void response.writeHead(500).end(String(error));
-      client.query(
-        new OneRoundTrip(id, (failure, body) => {
-          release();
-          if (failure) return void response.writeHead(500).end(String(failure));
-          response.writeHead(200, {
-            'content-type': 'application/json',
-            'content-length': Buffer.byteLength(body),
-          });
-          response.end(body);
-        }),
-      );
+      const query = new OneRoundTrip(scenario.sql, scenario.params(path, sent), (failure, body) => {
+        release();
+        if (failure) return void response.writeHead(500).end(String(failure));
+        response.writeHead(scenario.method === 'GET' ? 200 : 201, {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        });
+        response.end(body);
+      });
+      client.query(query);
     });
+  };
+  return createServer((request, response) => {
+    const path = request.url!;
+    const scenario = scenarios.find(({ prefix }) => path.startsWith(prefix))!;
+    if (scenario.method === 'GET') return answer(scenario, path, '', response);
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => answer(scenario, path, Buffer.concat(chunks).toString(), response));
   });
 }
 
@@ -84,16 +99,24 @@ function limitServer(login: pg.ClientConfig): Server {
 function applicationServer(login: pg.ClientConfig): Server {
   const pool = new pg.Pool({ ...login, max: connections });
   const app = new Hono();
-  app.get('/rest/v1/bench_items', async (c) => {
-    const id = c.req.query('id')!.slice('eq.'.length);
+  app.all('/rest/v1/*', async (c) => {
+    const path = c.req.url.slice(c.req.url.indexOf('/rest/v1/'));
+    const scenario = scenarios.find(({ prefix }) => path.startsWith(prefix))!;
+    const values = [...scenario.params(path, scenario.method === 'POST' ? await c.req.text() : '')];
     const client = await pool.connect();
     try {
       await client.query('begin');
       const context = `select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)`;
       await client.query({ name: 'context', text: context, values: [role, claims] });
-      const { rows } = await client.query({ name: 'row', text: rowByKey, values: [id] });
+      const { rows } = await client.query({
+        name: String(names.get(scenario.sql)),
+        text: scenario.sql,
+        values,
+      });
       await client.query('commit');
-      return c.body(rows[0].body, 200, { 'content-type': 'application/json' });
+      return c.body(rows[0].body ?? '', scenario.method === 'GET' ? 200 : 201, {
+        'content-type': 'application/json',
+      });
     } finally {
       client.release();
     }

@@ -11,6 +11,8 @@ export interface LoadOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** The path of one request as Lua text; may use `math.random`. */
   readonly luaPath: string;
+  readonly method?: string;
+  readonly body?: string | undefined;
 }
 
 export interface LoadResult {
@@ -26,14 +28,26 @@ export function hasWrk(): boolean {
   return spawnSync('wrk', ['-v']).error === undefined;
 }
 
-export function load({ url, connections, seconds, headers, luaPath }: LoadOptions): Promise<LoadResult> {
+export function load({
+  url,
+  connections,
+  seconds,
+  headers,
+  luaPath,
+  method = 'GET',
+  body,
+}: LoadOptions): Promise<LoadResult> {
   const script = join(mkdtempSync(join(tmpdir(), 'mr-bench-')), 'load.lua');
   const headerLines = Object.entries(headers).map(([name, value]) => `wrk.headers["${name}"] = "${value}"`);
   writeFileSync(
     script,
     [
       ...headerLines,
-      `request = function() return wrk.format("GET", ${luaPath}) end`,
+      // JSON holds no `]==]`, so it needs no escaping as a long Lua text.
+      ...(body === undefined
+        ? []
+        : [`wrk.body = [==[${body}]==]`, 'wrk.headers["Content-Type"] = "application/json"']),
+      `request = function() return wrk.format("${method}", ${luaPath}) end`,
       'done = function(summary, latency)',
       '  local errors = summary.errors',
       '  io.write(string.format("RESULT %f %f %f %d\\n", summary.requests / (summary.duration / 1e6), latency:percentile(50) / 1000, latency:percentile(99) / 1000, errors.connect + errors.read + errors.write + errors.status + errors.timeout))',

@@ -11,23 +11,12 @@ import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { makeProject, startBackend } from '../test/harness/backend.ts';
 import { hasWrk, type LoadResult, load } from './load.ts';
 import { memoryMiB } from './memory.ts';
+import { migration, type Scenario, scenarios } from './scenarios.ts';
 import { measureStarts } from './start.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 4);
 const connections = Number(process.env.CONNECTIONS ?? 32);
-const items = 10_000;
-
-const migration = `
-create table public.bench_items (id int primary key, owner uuid not null, title text not null, body text not null);
-alter table public.bench_items enable row level security;
-create policy own on public.bench_items for select to authenticated using (owner = (select auth.uid()));
-grant select on public.bench_items to authenticated;
-insert into public.bench_items
-  select i, '00000000-0000-0000-0000-000000000001', 'Title ' || i, repeat('body ', 20) from generate_series(1, ${items}) i;
-analyze public.bench_items;
-`;
-
 const only = process.argv[2];
 console.log(`${cpus()[0]?.model ?? ''}, ${cpus().length} cores, Node ${process.version}\n`);
 if (only !== 'requests') await startTable();
@@ -60,19 +49,21 @@ console.log(
   `requests: ${backend.report.ENGINE}; ${rounds} rounds of ${seconds} s, ${connections} connections\n`,
 );
 try {
-  await table('row by key under a policy', `"/rest/v1/bench_items?id=eq." .. math.random(1, ${items})`);
+  for (const scenario of scenarios) await table(scenario);
+  await ladder(scenarios[0]!);
   console.log(`\nmemory at the end (PSS): ${renderMemory(memoryMiB(backend.report.PID))}`);
 } finally {
   limit.process.kill();
   application.process.kill();
 }
 
-async function table(name: string, luaPath: string): Promise<void> {
+async function table({ name, method, luaPath, body }: Scenario): Promise<void> {
+  const request = { headers, luaPath, method, body };
   const results: Record<keyof typeof contenders, LoadResult[]> = { millrace: [], limit: [], application: [] };
-  for (const url of Object.values(contenders)) await load({ url, connections, seconds: 2, headers, luaPath });
+  for (const url of Object.values(contenders)) await load({ url, connections, seconds: 1, ...request });
   for (let round = 0; round < rounds; round += 1) {
     for (const [who, url] of Object.entries(contenders) as [keyof typeof contenders, string][]) {
-      results[who].push(await load({ url, connections, seconds, headers, luaPath }));
+      results[who].push(await load({ url, connections, seconds, ...request }));
     }
   }
   console.log(name);
@@ -94,6 +85,26 @@ async function table(name: string, luaPath: string): Promise<void> {
       results.millrace.map((run, index) => run.requestsPerSecond / results[other][index]!.requestsPerSecond),
     ).toFixed(2);
   console.log(`  ratio to the limit ${ratio('limit')}, to an application ${ratio('application')}`);
+}
+
+/** Requests per second from 1 to 256 connections, and memory at the peak. */
+async function ladder({ name, method, luaPath, body }: Scenario): Promise<void> {
+  console.log(`\n${name}, millrace alone by connections`);
+  for (const count of [1, 4, 16, 64, 256]) {
+    const run = await load({
+      url: contenders.millrace,
+      connections: count,
+      seconds,
+      headers,
+      luaPath,
+      method,
+      body,
+    });
+    const { node, postgres } = memoryMiB(backend.report.PID);
+    console.log(
+      `  ${String(count).padStart(3)}  ${run.requestsPerSecond.toFixed(0).padStart(6)}/s  p50 ${run.p50Ms.toFixed(2)} ms  p99 ${run.p99Ms.toFixed(2)} ms  failed ${run.failed}  ${(node + postgres).toFixed(0)} MiB`,
+    );
+  }
 }
 
 async function startTable(): Promise<void> {
