@@ -30,6 +30,8 @@ export interface Shape {
   /** The last `limit` and `offset` of the root. */
   readonly limit: string | undefined;
   readonly offset: string | undefined;
+  /** Whether a Range header takes part in the root's range. */
+  readonly hasRange: boolean;
 }
 
 /** The headers that decide about the statement or the answer. */
@@ -45,6 +47,7 @@ export function shapeOf(wire: WireRequest): Shape {
     const value = wire.headers[name];
     key += value === undefined ? '-' : part(value);
   }
+  const hasRange = wire.method === 'GET' && wire.headers.range !== undefined;
   const values: (string | undefined)[] = [undefined, undefined, undefined];
   const pairs: PlacedPair[] = [];
   let limit: string | undefined;
@@ -64,6 +67,8 @@ export function shapeOf(wire: WireRequest): Shape {
       else if (lastDot < 0) offset = value;
       pairs.push({ key: name, value, at });
       key += part(name);
+      // A limit of the root stands in the statement's text; see rootRangeOf().
+      if (lastDot < 0 && lastWord === 'limit' && !hasRange) key += part(value);
       continue;
     }
     const operator = isFilterName(name, lastWord) ? operatorPrefix.exec(value)?.[0] : undefined;
@@ -85,8 +90,8 @@ export function shapeOf(wire: WireRequest): Shape {
     payload = readPayload(wire, isCall, columns);
     key += payloadShape(payload, values, isCall);
   }
-  if (wire.method === 'GET' && wire.headers.range !== undefined) key += 'R';
-  return { key, pairs, values, payload, limit, offset };
+  if (hasRange) key += 'R';
+  return { key, pairs, values, payload, limit, offset, hasRange };
 }
 
 /** The gateway hears a key in the query of a link or a socket; it is no filter. */

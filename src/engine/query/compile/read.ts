@@ -3,7 +3,7 @@ import { isToOne, type Name } from '../../catalog/catalog.ts';
 import type { EmbedOutput, PlannedColumn, ReadNode, SpreadColumn } from '../ast.ts';
 import { compileCondition } from './condition.ts';
 import { compileAggregate, compileAlias, compileColumn, compileGroup, compileOrder } from './field.ts';
-import { column, ident, limitParam, param, qualified, type Writer } from './writer.ts';
+import { column, ident, limitOf, param, qualified, type Writer } from './writer.ts';
 
 /** The column of a to-many subquery that holds the array of rows. */
 const rowsColumn = 'rows';
@@ -187,7 +187,7 @@ function compileGroupBy(writer: Writer, table: Name, node: ReadNode): string {
 function compileLimit(writer: Writer, { range }: ReadNode): string {
   const { limit, offset, cap } = range;
   // The cap alone is a setting: in the text the planner sees it, as a parameter it would guess.
-  const limited = limit === undefined ? cap : limitParam(writer, limit, cap);
+  const limited = limit === undefined ? cap : limitOf(writer, limit, cap);
   return (
     (limited === undefined ? '' : ` limit ${limited}`) +
     (offset === undefined ? '' : ` offset ${param(writer, offset)}`)

@@ -40,7 +40,10 @@ export function constant(writer: Writer, text: string): string {
   return param(writer, { text, at: -1 });
 }
 
-export function limitParam(writer: Writer, value: Value, cap: number | undefined): string {
+/** A limit: as a number in the text when all requests of this shape have the same, which the planner can use; else a parameter. */
+export function limitOf(writer: Writer, value: Value, cap: number | undefined): string {
+  if (value.at < 0 && /^\d{1,15}$/.test(value.text))
+    return String(Math.min(Number(value.text), cap ?? Number.MAX_SAFE_INTEGER));
   writer.parameters.push({ value, encoding: { kind: 'limit', cap } });
   return `$${writer.parameters.length}`;
 }

@@ -76,7 +76,7 @@ export function parseRequest(wire: WireRequest, shape: Shape, options: ParseOpti
   const query = parseParameters(shape.pairs, takesArguments);
   const ranged = query.ranges.some(({ path }) => path.length === 0);
   if (wire.method === 'PUT' && ranged) throw limitOnPut();
-  const hasRange = ranged || (wire.method === 'GET' && wire.headers.range !== undefined);
+  const hasRange = ranged || shape.hasRange;
   if (shape.payload instanceof Error) throw shape.payload;
   return {
     action,
@@ -88,7 +88,10 @@ export function parseRequest(wire: WireRequest, shape: Shape, options: ParseOpti
       filters: query.filters,
       conditions: query.conditions,
       orders: query.orders,
-      ranges: [...query.ranges.filter(({ path }) => path.length > 0), ...(hasRange ? [rootRange] : [])],
+      ranges: [
+        ...query.ranges.filter(({ path }) => path.length > 0),
+        ...(hasRange ? [rootRangeOf(shape)] : []),
+      ],
     },
     rootFilters: query.filters.filter(({ path }) => path.length === 0).map(({ item }) => item),
     rootConditions: query.conditions.filter(({ path }) => path.length === 0).map(({ item }) => item),
@@ -105,11 +108,18 @@ export function parseRequest(wire: WireRequest, shape: Shape, options: ParseOpti
   };
 }
 
-/** The root's range is worked out for each request, from the query and the Range header. */
-const rootRange: At<Range> = {
-  path: [],
-  item: { limit: { text: '', at: limitPlace }, offset: { text: '', at: offsetPlace } },
-};
+/**
+ * The root's range. With a Range header both ends are worked out for each request; without, the limit is the query's own and part of
+ * the shape, so that it stands in the text: as a parameter the planner would guess it, and plan anew each time to know it.
+ */
+function rootRangeOf({ limit, offset, hasRange }: Shape): At<Range> {
+  const atPlace = { limit: { text: '', at: limitPlace }, offset: { text: '', at: offsetPlace } };
+  const ofQuery = {
+    limit: limit === undefined ? undefined : { text: limit, at: -1 },
+    offset: offset === undefined ? undefined : atPlace.offset,
+  };
+  return { path: [], item: hasRange ? atPlace : ofQuery };
+}
 
 type Target = { readonly of: 'relation' | 'function' | 'root'; readonly name: string };
 
