@@ -149,7 +149,10 @@ describe('the Supabase CLI', () => {
       (row) => row.version,
     );
     const listed = JSON.stringify(JSON.parse(line ?? '{}'));
-    expect(versions.filter((version) => !listed.includes(`"${version}"`))).toEqual([]);
+    // Once as a file and once as applied: a version that stands in one column alone is there a single time.
+    const bothColumns = (version: unknown) => listed.split(`"${version}"`).length > 2;
+    expect(versions.length).toBeGreaterThan(0);
+    expect(versions.filter((version) => !bothColumns(version))).toEqual([]);
   });
 
   for (const report of [

@@ -15,5 +15,5 @@ execFileSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.j
 cpSync(join(root, 'src'), dist, {
   recursive: true,
   // Folders are walked; of files only SQL is copied.
-  filter: (source) => !/\.[a-z]+$/.test(source) || source.endsWith('.sql'),
+  filter: (source) => !/\.[a-z]+$/.test(source) || (source.endsWith('.sql') && !source.endsWith('.test.sql')),
 });
