@@ -12,6 +12,8 @@ export interface Setting<T> {
   readonly sentence: string;
   /** Whether it takes effect while the program runs; others are read at start. */
   readonly live: boolean;
+  /** Its value opens something: it is never shown, neither by the operator plane nor in a complaint. */
+  readonly secret: boolean;
   /** Text (environment) or a TOML value (file, run time) → the value; undefined when it is not one. */
   readonly parse: (raw: unknown) => T | undefined;
   /** What `parse` accepts, for the complaint: `a whole number from 1 to 65535`. */
@@ -33,6 +35,7 @@ interface Facts<T> {
   readonly unit?: string;
   readonly sentence: string;
   readonly live?: boolean;
+  readonly secret?: boolean;
 }
 
 function declare<T>(facts: Facts<T>, expects: string, parse: Setting<T>['parse']): Setting<T> {
@@ -43,6 +46,7 @@ function declare<T>(facts: Facts<T>, expects: string, parse: Setting<T>['parse']
     unit: facts.unit ?? '',
     sentence: facts.sentence,
     live: facts.live ?? false,
+    secret: facts.secret ?? false,
     expects,
     parse,
   };

@@ -92,6 +92,7 @@ export const serverSettings = {
     key: 'auth.jwt_secret',
     env: ['MILLRACE_JWT_SECRET', 'SUPABASE_AUTH_JWT_SECRET', 'JWT_SECRET'],
     default: '',
+    secret: true,
     sentence:
       'The secret of HS256 tokens and of the legacy keys, 16 characters or more; take 32 or more. Empty: the public development secret.',
   }),
@@ -106,24 +107,28 @@ export const serverSettings = {
     key: 'auth.publishable_key',
     env: ['SUPABASE_AUTH_PUBLISHABLE_KEY', 'SUPABASE_PUBLISHABLE_KEY'],
     default: '',
+    secret: true,
     sentence: 'The key that browsers carry. Empty: the public development key.',
   }),
   secretKey: text({
     key: 'auth.secret_key',
     env: ['SUPABASE_AUTH_SECRET_KEY', 'SUPABASE_SECRET_KEY'],
     default: '',
+    secret: true,
     sentence: 'The key that makes a request service_role. Empty: the public development key.',
   }),
   anonKey: text({
     key: 'auth.anon_key',
     env: ['SUPABASE_AUTH_ANON_KEY', 'ANON_KEY'],
     default: '',
+    secret: true,
     sentence: 'The legacy anonymous key, a token. Empty: made from the JWT secret.',
   }),
   serviceRoleKey: text({
     key: 'auth.service_role_key',
     env: ['SUPABASE_AUTH_SERVICE_ROLE_KEY', 'SERVICE_ROLE_KEY'],
     default: '',
+    secret: true,
     sentence: 'The legacy service_role key, a token. Empty: made from the JWT secret.',
   }),
   databaseHost: text({
@@ -143,6 +148,7 @@ export const serverSettings = {
     key: 'db.password',
     env: ['MILLRACE_DB_PASSWORD', 'SUPABASE_DB_PASSWORD', 'POSTGRES_PASSWORD'],
     default: '',
+    secret: true,
     sentence:
       'The password of role postgres on the database port. Empty: `postgres`, the public development password.',
   }),

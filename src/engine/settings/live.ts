@@ -34,8 +34,15 @@ export interface LiveSettings {
   setInDatabase(variables: ReadonlyMap<string, string>): readonly string[];
   /** Sentences about file keys that a stronger layer hides; for the start. */
   shadowed(): readonly string[];
-  /** Where each setting's value comes from, for `/admin/v1` and the log. */
-  origins(): readonly { readonly key: string; readonly layer: Layer; readonly value: unknown }[];
+  /** Every setting with its value and where that comes from, for `/admin/v1`. The values of secret ones are in it. */
+  origins(): readonly Origin[];
+}
+
+export interface Origin {
+  readonly key: string;
+  readonly setting: Setting<unknown>;
+  readonly layer: Layer;
+  readonly value: unknown;
 }
 
 interface Resolved {
@@ -67,7 +74,7 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     const take = (raw: unknown, layer: Layer, place: string) => {
       const value = setting.parse(raw);
       if (value === undefined)
-        complain.push(`${place} is ${JSON.stringify(raw)}, but must be ${setting.expects}.`);
+        complain.push(`${place} is ${shown(setting, raw)}, but must be ${setting.expects}.`);
       else found = { value, layer };
     };
     const inFile = readKey(sources.file, setting.key);
@@ -90,7 +97,7 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     if (!setting) return `"${key}" is not a setting.`;
     if (!setting.live) return `"${key}" is read at start and cannot be set at run time.`;
     if (setting.parse(raw) !== undefined) return undefined;
-    return `"${key}" set at run time is ${JSON.stringify(raw)}, but must be ${setting.expects}.`;
+    return `"${key}" set at run time is ${shown(setting, raw)}, but must be ${setting.expects}.`;
   }
 
   function valuesOf(table: Settings): Record<string, unknown> {
@@ -150,7 +157,7 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
         if (!setting) wrong.push(`${name} in the database is no setting here.`);
         else if (!setting.live) wrong.push(`${name} is read at start and cannot be set in the database.`);
         else if (setting.parse(raw) !== undefined) accepted.set(name, raw);
-        else wrong.push(`${name} in the database is ${JSON.stringify(raw)}, but must be ${setting.expects}.`);
+        else wrong.push(`${name} in the database is ${shown(setting, raw)}, but must be ${setting.expects}.`);
       }
       inDatabase = accepted;
       refresh();
@@ -176,9 +183,16 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
       return sentences;
     },
     origins() {
-      return [...everySetting(tables)].map((setting) => ({ key: setting.key, ...resolve(setting, []) }));
+      // Two tables may name one setting; it is one for whoever looks.
+      const byKey = new Map([...everySetting(tables)].map((setting) => [setting.key, setting]));
+      return [...byKey.values()].map((setting) => ({ key: setting.key, setting, ...resolve(setting, []) }));
     },
   };
+}
+
+/** A raw value as a complaint quotes it. */
+function shown(setting: Setting<unknown>, raw: unknown): string {
+  return setting.secret ? 'something (a secret, not shown)' : JSON.stringify(raw);
 }
 
 function* everySetting(tables: readonly Settings[]): Iterable<Setting<unknown>> {

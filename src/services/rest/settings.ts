@@ -178,6 +178,8 @@ export const settings = {
       key: 'api.app_settings',
       env: ['PGRST_APP_SETTINGS'],
       default: {},
+      // Projects keep keys of other services in them.
+      secret: true,
       sentence:
         'Settings that every transaction gets: `app.settings.<name>`; in the environment one variable each, PGRST_APP_SETTINGS_<name>.',
       live: true,
