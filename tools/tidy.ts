@@ -13,6 +13,7 @@ const floors: readonly (readonly [folder: string, floor: number])[] = [
   ['src/engine/db', 1],
   ['src/engine/catalog', 2],
   ['src/engine/identity', 2],
+  ['src/engine/egress', 2],
   ['src/engine/query', 3],
   ['src/engine/service', 4],
   ['src/services', 5],
@@ -29,6 +30,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   hono: ['src/engine/service', 'src/services', 'src/server'],
   '@hono/node-server': ['src/server'],
   pino: ['src/server'],
+  undici: ['src/engine/egress'],
+  'ipaddr.js': ['src/engine/egress', 'src/engine/identity', 'src/server'],
 };
 
 const maxLines = 400;
