@@ -1,0 +1,99 @@
+// In charge of: the one client address. Who sits at the other end of the socket, or whom a proxy that we trust names.
+import { type Hop, hopsOfForwarded, hopsOfXForwarded } from './forwarded.ts';
+import { compileRanges, normalAddress } from './ranges.ts';
+import { headerOf, type RequestHeaders } from './request.ts';
+import { whenChanged } from './when-changed.ts';
+
+export interface Client {
+  /** Normalised: IPv4 in dots, IPv6 compressed. Empty when there is none: a Unix socket, or the backend used as a function. */
+  readonly address: string;
+  /** Whether the client came over https: to us, or to the outermost proxy that we trust. */
+  readonly isSecure: boolean;
+}
+
+export interface ProxySettings {
+  /** Addresses, ranges, `loopback`, `private`, and `unix` for whoever comes by the Unix socket. */
+  readonly trustedProxies: readonly string[];
+  /** Which header they write. */
+  readonly forwardedHeader: 'x-forwarded-for' | 'forwarded';
+}
+
+export interface Clients {
+  /** @param peer the socket's `remoteAddress`; @param isSecure whether the socket speaks TLS. */
+  of(peer: string | undefined, isSecure: boolean, headers: RequestHeaders): Client;
+}
+
+/**
+ * Walks from the socket outwards: as long as an address is a trusted proxy's, the address that it names comes next; the first that is
+ * not is the client. What stands left of that was written by strangers and is not read. An entry that is no address ends the walk at
+ * the proxy that passed it on. One header is read and no other takes its place: a proxy that writes `X-Forwarded-For` passes a
+ * `Forwarded` of the client's own invention through, and the other way round. Nothing is ever taken from `Host` or `X-Forwarded-Host`.
+ * Source: RFC 7239 sections 5.2, 8.1; MDN "X-Forwarded-For", "Selecting an IP address".
+ */
+export function openClients(settings: () => ProxySettings): Clients {
+  const state = whenChanged(settings, ({ trustedProxies, forwardedHeader }) => ({
+    trusted: compileRanges(trustedProxies),
+    isUnixTrusted: trustedProxies.includes('unix'),
+    forwardedHeader,
+    // By the peer's text, and whether it came by TLS: connections are few, requests are many.
+    direct: new Map<string, Client>(),
+    secure: new Map<string, Client>(),
+  }));
+  return {
+    of(peer, isSecure, headers) {
+      const { trusted, isUnixTrusted, forwardedHeader, direct, secure } = state();
+      const known = isSecure ? secure : direct;
+      const name = peer ?? '';
+      let socket = known.get(name);
+      if (socket === undefined) {
+        socket = { address: (peer && normalAddress(peer)) || '', isSecure };
+        if (known.size >= maxRemembered) known.clear();
+        known.set(name, socket);
+      }
+      if (trusted.isEmpty && !isUnixTrusted) return socket;
+      const isTrusted = socket.address === '' ? isUnixTrusted : trusted.has(socket.address);
+      if (!isTrusted) return socket;
+      const hops = hopsOf(headers, forwardedHeader);
+      return hops === undefined ? socket : walk(socket, hops, trusted.has);
+    },
+  };
+}
+
+function hopsOf(headers: RequestHeaders, name: ProxySettings['forwardedHeader']): readonly Hop[] | undefined {
+  const text = headerOf(headers, name);
+  if (name === 'forwarded') return text === undefined ? undefined : hopsOfForwarded(text);
+  const proto = headerOf(headers, 'x-forwarded-proto');
+  return text === undefined && proto === undefined ? undefined : hopsOfXForwarded(text ?? '', proto);
+}
+
+function walk(socket: Client, hops: readonly Hop[], isTrusted: (address: string) => boolean): Client {
+  let { address, isSecure } = socket;
+  for (const hop of hops) {
+    // Each hop was written by a proxy that is trusted: it says how the one before it came.
+    isSecure = hop.proto === undefined ? isSecure : hop.proto === 'https';
+    if (hop.address === undefined) break;
+    address = hop.address;
+    if (!isTrusted(address)) break;
+  }
+  return { address, isSecure };
+}
+
+/**
+ * The key that a limit by address counts under. Whoever has an IPv6 address has all of its /64, so one count stands for those.
+ * Source: RFC 6177 (a site gets a /64 or more); RFC 4291 section 2.5.4.
+ */
+export function limitKeyOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const parts = expand(address);
+  return `${parts.slice(0, 4).join(':')}::/64`;
+}
+
+function expand(address: string): readonly string[] {
+  const [left = '', right] = address.split('::');
+  const head = left === '' ? [] : left.split(':');
+  if (right === undefined) return head;
+  const tail = right === '' ? [] : right.split(':');
+  return [...head, ...Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0'), ...tail];
+}
+
+const maxRemembered = 4_096;

@@ -1,0 +1,114 @@
+// In charge of: network addresses and ranges of them, as people and headers write them, and whether one lies in the other.
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+/** A set of address ranges, compiled once. */
+export interface Ranges {
+  readonly isEmpty: boolean;
+  /** Whether a normalised address (see `normalAddress`) lies in one of them. Anything else lies in none. */
+  has(address: string): boolean;
+}
+
+/** Words that stand for ranges. Source: RFC 1918, RFC 4193 (unique local addresses), RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3. */
+const words: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1/128'],
+  private: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+};
+
+/** What `compileRanges` takes, for a complaint. */
+export const rangeExpectation = 'an address, a range such as "10.0.0.0/8", "loopback" or "private"';
+
+/**
+ * The one way to write an address here: IPv4 in dots, also where IPv6 maps it; IPv6 compressed, in lower case, without a zone.
+ * Undefined when it is none: octal and hexadecimal octets, short forms and ports are none, because parsers read them in different ways.
+ */
+export function normalAddress(text: string): string | undefined {
+  const kind = isIP(text);
+  if (kind === 4) return text;
+  if (kind === 0) return undefined;
+  const zone = text.indexOf('%');
+  return ipaddr.process(zone < 0 ? text : text.slice(0, zone)).toString();
+}
+
+/** The first text that is no range; undefined when each is one. */
+export function findWrongRange(texts: readonly string[]): string | undefined {
+  return texts.find((text) => parseRange(text) === undefined);
+}
+
+/** Compiles texts that `findWrongRange` has found right; a wrong one is left out. */
+export function compileRanges(texts: readonly string[]): Ranges {
+  const four: { readonly network: number; readonly mask: number }[] = [];
+  const six: (readonly [ipaddr.IPv6, number])[] = [];
+  for (const [address, bits] of texts.flatMap((text) => parseRange(text) ?? [])) {
+    if (address.kind() === 'ipv4') {
+      const mask = bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0;
+      four.push({ network: (numberOf(address.toString()) & mask) >>> 0, mask });
+    } else {
+      // Sound: what is not IPv4 here is IPv6.
+      six.push([address as ipaddr.IPv6, bits]);
+    }
+  }
+  const remembered = new Map<string, boolean>();
+
+  /** IPv6 is dear to parse, and the same clients come again. */
+  function hasSix(address: string): boolean {
+    const known = remembered.get(address);
+    if (known !== undefined) return known;
+    if (isIP(address) !== 6) return false;
+    const parsed = ipaddr.IPv6.parse(address);
+    const found = six.some(([network, bits]) => parsed.match(network, bits));
+    if (remembered.size >= maxRemembered) remembered.clear();
+    remembered.set(address, found);
+    return found;
+  }
+
+  return {
+    isEmpty: four.length === 0 && six.length === 0,
+    has(address) {
+      if (address.includes(':')) return six.length > 0 && hasSix(address);
+      if (four.length === 0 || isIP(address) !== 4) return false;
+      const value = numberOf(address);
+      for (const { network, mask } of four) if ((value & mask) >>> 0 === network) return true;
+      return false;
+    },
+  };
+}
+
+type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+function parseRange(text: string): readonly Range[] | undefined {
+  const word = Object.hasOwn(words, text) ? words[text] : undefined;
+  if (word) return word.flatMap((range) => parseRange(range) ?? []);
+  const slash = text.indexOf('/');
+  const written = slash < 0 ? text : text.slice(0, slash);
+  const kind = written.includes('%') ? 0 : isIP(written);
+  if (kind === 0) return undefined;
+  const most = kind === 4 ? 32 : 128;
+  const length = slash < 0 ? String(most) : text.slice(slash + 1);
+  if (!/^\d{1,3}$/.test(length) || Number(length) > most) return undefined;
+  const address = ipaddr.parse(written);
+  const bits = Number(length);
+  // Addresses are compared with the IPv4 address that IPv6 maps, so its ranges are, too.
+  if (address.kind() === 'ipv6' && (address as ipaddr.IPv6).isIPv4MappedAddress() && bits >= mappedBits)
+    return [[(address as ipaddr.IPv6).toIPv4Address(), bits - mappedBits]];
+  return [[address, bits]];
+}
+
+/** A dotted address that `isIP` has accepted, as one number. */
+function numberOf(address: string): number {
+  let value = 0;
+  let octet = 0;
+  for (let at = 0; at < address.length; at += 1) {
+    const code = address.charCodeAt(at);
+    if (code === dot) {
+      value = value * 256 + octet;
+      octet = 0;
+    } else octet = octet * 10 + code - zero;
+  }
+  return value * 256 + octet;
+}
+
+const dot = 46;
+const zero = 48;
+const mappedBits = 96;
+const maxRemembered = 4_096;
