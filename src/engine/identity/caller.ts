@@ -9,4 +9,22 @@ export interface Caller {
   readonly subject: string | undefined;
   /** Whether a user's or a legacy key's token was presented, or only a key, or nothing. */
   readonly by: 'token' | 'key' | 'nothing';
+  /** The key of our own that was presented, alone or beside a user's token. Its scope holds for both. */
+  readonly key?: CallerKey;
+}
+
+export interface CallerKey {
+  readonly id: string;
+  readonly name: string;
+  /** The services that it is for; undefined: all. */
+  readonly services: readonly string[] | undefined;
+  /** What the tables and functions that it is for begin with; undefined: all. A service that knows no tables refuses a key that has this. */
+  readonly tables: readonly TablePrefix[] | undefined;
+}
+
+export interface TablePrefix {
+  /** Undefined: in any schema. */
+  readonly schema: string | undefined;
+  /** Empty: everything in the schema. */
+  readonly prefix: string;
 }

@@ -1,17 +1,25 @@
 // In charge of: who a request's credentials make it. Keys of both kinds, tokens, or nothing.
 import type { JSONWebKeySet } from 'jose';
 import type { Clock } from '../../base/time.ts';
-import type { Caller } from './caller.ts';
-import { type ApiKeys, isOpaqueKey } from './keys.ts';
+import type { Caller, CallerKey } from './caller.ts';
+import type { IssuedKeys } from './issued-keys.ts';
+import { isIssuedKey } from './key-text.ts';
+import { type ApiKeys, isOpaqueKey, openProjectKeys } from './keys.ts';
 import { CredentialsRefused } from './refused.ts';
 import { openTokens, type TokenKeys, type TokenRules } from './tokens.ts';
 
 export interface Identity {
   /**
-   * Who the request is. `authorization` and `apikey` are the headers' values, undefined when absent.
-   * @throws CredentialsRefused
+   * Who the request is. `authorization` and `apikey` are the headers' values, undefined when absent; `service` is the name
+   * of the one that is asked, `address` the client's, for the keys that are narrowed to some. A key is known without waiting.
+   * @throws CredentialsRefused; DatabaseUnavailable for a key of our own that nobody could confirm for long
    */
-  callerOf(authorization: string | undefined, apikey: string | undefined): Promise<Caller>;
+  callerOf(
+    authorization: string | undefined,
+    apikey: string | undefined,
+    service?: string,
+    address?: string,
+  ): Caller | Promise<Caller>;
   /** The public keys, for `/.well-known/jwks.json`. */
   jwks(): JSONWebKeySet;
   /** Forgets the tokens that were verified: keys or rules have changed. */
@@ -21,6 +29,8 @@ export interface Identity {
 export interface IdentityOptions {
   /** Undefined: there are none, only tokens, and the header `apikey` means nothing. */
   readonly keys: ApiKeys | undefined;
+  /** The keys that were made here; undefined: there are none. */
+  readonly issued?: Pick<IssuedKeys, 'callerOf'> | undefined;
   /** Undefined: nothing verifies a token, so that each is refused. */
   readonly tokenKeys: () => TokenKeys | undefined;
   readonly rules: () => TokenRules;
@@ -32,16 +42,24 @@ export interface IdentityOptions {
 export function openIdentity(options: IdentityOptions): Identity {
   const tokens = openTokens(options.tokenKeys, options.rules, options.now);
   const secretCaller = keyCaller('service_role');
+  const projectKeyOf = options.keys && openProjectKeys(options.keys);
+  let publishable: Caller | undefined;
 
   function anonymous(by: 'key' | 'nothing'): Caller {
     const role = options.rules().anonymousRole;
     if (role === undefined) throw new CredentialsRefused('missing');
-    return { ...keyCaller(role), by };
+    if (by === 'nothing') return { ...keyCaller(role), by };
+    // The role is a live setting.
+    if (publishable?.role !== role) publishable = keyCaller(role);
+    return publishable;
   }
 
-  function callerOfKey(key: string): Caller {
-    if (key === options.keys?.secret) return secretCaller;
-    if (key === options.keys?.publishable) return anonymous('key');
+  function callerOfKey(key: string, service: string, address: string | undefined): Caller {
+    if (options.issued !== undefined && isIssuedKey(key))
+      return options.issued.callerOf(key, service, address);
+    const kind = projectKeyOf?.(key);
+    if (kind === 'secret') return secretCaller;
+    if (kind === 'publishable') return anonymous('key');
     throw new CredentialsRefused('unknown_key');
   }
 
@@ -50,21 +68,28 @@ export function openIdentity(options: IdentityOptions): Identity {
    * the `apikey` header decides then. A legacy key is a token, wherever it stands.
    * Source: supabase/cli apps/cli-go/internal/start/start.go `BearerToken`.
    */
-  async function callerOf(authorization: string | undefined, apikey: string | undefined): Promise<Caller> {
+  function callerOf(
+    authorization: string | undefined,
+    apikey: string | undefined,
+    service = '',
+    address?: string,
+  ): Caller | Promise<Caller> {
     const bearer = authorization === undefined ? undefined : bearerOf(authorization);
     if (options.keys === undefined)
       return bearer === undefined ? anonymous('nothing') : tokens.verify(bearer);
     if (bearer !== undefined && !isOpaqueKey(bearer)) {
+      if (apikey === undefined || !isOpaqueKey(apikey)) return tokens.verify(bearer);
       // A key of ours that is wrong is refused even beside a good token: it is a mistake that would show up later otherwise.
-      if (apikey !== undefined && isOpaqueKey(apikey)) callerOfKey(apikey);
-      return tokens.verify(bearer);
+      const { key } = callerOfKey(apikey, service, address);
+      const caller = tokens.verify(bearer);
+      return key === undefined ? caller : withKey(caller, key);
     }
     const key = apikey ?? bearer;
     if (key === undefined || key === '') {
       if (!options.anonymousWithoutKey()) throw new CredentialsRefused('missing');
       return anonymous('nothing');
     }
-    return isOpaqueKey(key) ? callerOfKey(key) : tokens.verify(key);
+    return isOpaqueKey(key) ? callerOfKey(key, service, address) : tokens.verify(key);
   }
 
   return {
@@ -72,6 +97,11 @@ export function openIdentity(options: IdentityOptions): Identity {
     jwks: () => ({ keys: (options.tokenKeys()?.jwks.keys ?? []).filter(({ kty }) => kty !== 'oct') }),
     forget: tokens.forget,
   };
+}
+
+/** What a key is narrowed to holds for whoever signs in through it. */
+async function withKey(caller: Caller | Promise<Caller>, key: CallerKey): Promise<Caller> {
+  return { ...(await caller), key };
 }
 
 function keyCaller(role: string): Caller {

@@ -43,8 +43,9 @@ const es256 = (claims: object, key = pair.privateKey, kid = 'one') =>
   new SignJWT({ ...claims }).setProtectedHeader({ alg: 'ES256', kid }).sign(key);
 
 const ask = (authorization: string | undefined, apikey?: string, options?: Partial<IdentityOptions>) =>
-  open(options)
-    .callerOf(authorization, apikey)
+  // A key is known at once and a token later: both ways of refusing are heard.
+  Promise.resolve()
+    .then(() => open(options).callerOf(authorization, apikey))
     .then(
       ({ role, claims, by }) => ({ role, claims: JSON.parse(claims), by }),
       (error: unknown) => (error instanceof CredentialsRefused ? error.reason : error),

@@ -2,7 +2,10 @@
 import { type CompactVerifyResult, compactVerify, type JSONWebKeySet, type JWK } from 'jose';
 import type { Clock } from '../../base/time.ts';
 import type { Caller } from './caller.ts';
+import type { Issuer, Issuers } from './issuers.ts';
 import { CredentialsRefused } from './refused.ts';
+import { openTokenMemory, type Remembered } from './token-memory.ts';
+import { algorithms, issuerNamedIn, parseTokenText, readClaims, type TokenText } from './token-text.ts';
 
 export type { JSONWebKeySet, JWK };
 
@@ -20,12 +23,17 @@ export interface TokenRules {
   readonly audience: string | undefined;
   /** Where the role stands in the claims. */
   readonly roleOf: (claims: Readonly<Record<string, unknown>>) => string | undefined;
-  /** How many verified tokens are remembered; 0: none. Unset: 10,000. */
+  /** How many verified tokens are remembered; 0: none. Unset: 10,000. Their bytes are bounded as well. */
   readonly maxRemembered?: number;
 }
 
 export interface Tokens {
-  /** @throws CredentialsRefused */
+  /**
+   * The caller of a token that was verified before and still counts; undefined when it has to be verified, or refused, by `verify`.
+   * No promise: this is what a request pays.
+   */
+  verifyNow(token: string): Caller | undefined;
+  /** @throws CredentialsRefused and nothing else, whatever the text is. */
   verify(token: string): Promise<Caller>;
   /** Forgets what was verified: keys or rules have changed. */
   forget(): void;
@@ -34,81 +42,113 @@ export interface Tokens {
 /** Clocks of two machines differ. Source: PostgREST 14 src/PostgREST/Auth/Jwt.hs `allowedSkewSeconds`. */
 const skewSeconds = 30;
 const maxRememberedDefault = 10_000;
-
-interface Remembered {
-  readonly caller: Caller;
-  /** Seconds since 1970; Infinity without an exp claim. */
-  readonly expiresAt: number;
-}
+const maxRememberedBytes = 32 * 1024 * 1024;
 
 /**
  * `keys` and `rules` are asked for at each fresh token, so that both may change while the program runs.
- * Without keys every token is refused: there is nothing to verify it by.
+ * Without keys every token is refused: there is nothing to verify it by. A token that names one of `issuers` is verified by that
+ * issuer's keys and no others, and theirs verify no other token.
  */
-export function openTokens(keys: () => TokenKeys | undefined, rules: () => TokenRules, now: Clock): Tokens {
-  const remembered = new Map<string, Remembered>();
+export function openTokens(
+  keys: () => TokenKeys | undefined,
+  rules: () => TokenRules,
+  now: Clock,
+  issuers?: Issuers,
+): Tokens {
+  const memory = openTokenMemory(maxRememberedBytes);
+  // Counts up when everything is forgotten: what was under way then was verified by the old keys, and is not kept.
+  let epoch = 0;
+
+  const isOver = ({ expiresAt }: Remembered) => expiresAt < Math.floor(now() / 1000) - skewSeconds;
+
+  /** What is remembered and still verified; what issuers' new keys have overtaken is dropped. */
+  function findVerified(token: string): Remembered | undefined {
+    const known = memory.find(token);
+    if (known?.stillCounts === undefined || known.stillCounts()) return known;
+    memory.drop(token);
+    return undefined;
+  }
+
+  function verifyNow(token: string): Caller | undefined {
+    const known = findVerified(token);
+    return known === undefined || isOver(known) ? undefined : known.caller;
+  }
 
   async function verify(token: string): Promise<Caller> {
-    const known = remembered.get(token);
-    const seconds = Math.floor(now() / 1000);
-    if (known) {
-      if (known.expiresAt < seconds - skewSeconds) {
-        remembered.delete(token);
-        throw new CredentialsRefused('expired');
-      }
+    const known = findVerified(token);
+    if (known !== undefined) {
+      // It stays: an application that goes on sending it pays no signature again.
+      if (isOver(known)) throw new CredentialsRefused('expired');
       return known.caller;
     }
-    const { claims, text } = await verifySignature(token, keys());
-    checkTimes(claims, seconds);
+    const verifiedIn = epoch;
+    const text = parseTokenText(token);
+    const issuer = issuers?.find(issuerNamedIn(text));
+    const trusted = issuer === undefined ? keys() : await issuer.keysFor(text.kid);
+    if (trusted === undefined) throw new CredentialsRefused('no_secret');
+    const stillCounts = issuer?.mark();
+    const { payload } = await verifyByAny(token, text, candidates(text, trusted, issuer));
+    const signed = readClaims(payload);
+    checkTimes(signed.claims, Math.floor(now() / 1000));
     const current = rules();
-    checkAudience(claims, current.audience);
-    const role = current.roleOf(claims) ?? current.anonymousRole;
-    if (role === undefined) throw new CredentialsRefused('missing');
-    const caller: Caller = {
-      role,
-      // As it was signed: reading and writing it again would round numbers. Only a missing role is put in.
-      claims: claims.role === role ? text : JSON.stringify({ ...claims, role }),
-      subject: typeof claims.sub === 'string' ? claims.sub : undefined,
-      by: 'token',
-    };
-    remember(token, caller, claims.exp, current.maxRemembered ?? maxRememberedDefault);
+    checkAudience(signed.claims, current.audience, issuer);
+    const caller = callerOf(signed, current);
+    if (epoch === verifiedIn) {
+      const { exp } = signed.claims;
+      const expiresAt = typeof exp === 'number' ? exp : Number.POSITIVE_INFINITY;
+      const max = current.maxRemembered ?? maxRememberedDefault;
+      memory.keep(token, { caller, expiresAt, stillCounts }, max);
+    }
     return caller;
   }
 
-  function remember(token: string, caller: Caller, exp: unknown, max: number): void {
-    if (max <= 0) return;
-    if (remembered.size >= max) {
-      // The oldest goes: a Map keeps its keys in order of insertion.
-      const oldest = remembered.keys().next().value;
-      if (oldest !== undefined) remembered.delete(oldest);
-    }
-    remembered.set(token, { caller, expiresAt: typeof exp === 'number' ? exp : Number.POSITIVE_INFINITY });
-  }
-
-  return { verify, forget: () => remembered.clear() };
+  return {
+    verifyNow,
+    verify,
+    forget() {
+      epoch++;
+      memory.clear();
+    },
+  };
 }
 
-async function verifySignature(token: string, keys: TokenKeys | undefined) {
-  if (keys === undefined) throw new CredentialsRefused('no_secret');
-  if (token === '') throw new CredentialsRefused('empty');
-  const parts = token.split('.');
-  if (parts.length !== 3) throw new CredentialsRefused('wrong_parts', String(parts.length));
-  const { payload } = await verifyByAny(token, candidates(token, keys));
+function callerOf({ claims, text }: ReturnType<typeof readClaims>, rules: TokenRules): Caller {
+  const role = rules.roleOf(claims) ?? rules.anonymousRole;
+  if (role === undefined) throw new CredentialsRefused('missing');
+  // Postgres holds no text with this character, so that no role is named so.
+  if (role.includes('\0')) throw new CredentialsRefused('claims_not_an_object');
+  return {
+    role,
+    claims: claims.role === role ? text : withRole(claims, text, role),
+    subject: typeof claims.sub === 'string' ? claims.sub : undefined,
+    by: 'token',
+  };
+}
+
+/** The claims as they were signed, with the role put in: reading and writing them again would round numbers. */
+function withRole(claims: Readonly<Record<string, unknown>>, text: string, role: string): string {
+  const added = `"role":${JSON.stringify(role)}}`;
+  const open = text.slice(0, text.lastIndexOf('}'));
+  if (Object.keys(claims).length === 0) return `{${added}`;
+  if (!Object.hasOwn(claims, 'role')) return `${open},${added}`;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(payload);
-    return { claims: readClaims(text), text };
+    return JSON.stringify({ ...claims, role });
   } catch (error) {
-    // What was signed is no UTF-8, no JSON, or no object.
+    // Nested deeper than the stack is high.
     throw new CredentialsRefused('claims_not_an_object', undefined, error);
   }
 }
 
 /** A set may hold several keys that fit; one that verifies is enough. */
-async function verifyByAny(token: string, keys: readonly (Uint8Array | JWK)[]): Promise<CompactVerifyResult> {
+async function verifyByAny(
+  token: string,
+  { alg }: TokenText,
+  keys: readonly (Uint8Array | JWK)[],
+): Promise<CompactVerifyResult> {
   let failure: unknown;
   for (const key of keys) {
     try {
-      return await compactVerify(token, key);
+      return await compactVerify(token, key, { algorithms: [alg] });
     } catch (error) {
       failure = error;
     }
@@ -117,59 +157,32 @@ async function verifyByAny(token: string, keys: readonly (Uint8Array | JWK)[]): 
 }
 
 /**
- * The keys that may have signed the token. The algorithm decides which kind of key is tried, never the other way round:
- * a public key is not an HS256 secret (CVE-2015-9235).
+ * The keys that may have signed the token. The algorithm decides which kind of key is tried, never the other way round: a public
+ * key is not an HS256 secret (CVE-2015-9235). A `kid` chooses among the keys of a set by comparison and does nothing else; `jku`,
+ * `jwk`, `x5u` and `x5c` are not looked at. A key without a `kid` is not the one that a `kid` names.
+ * Source: PostgREST 14 docs/references/auth.rst "kid verification"; jose-jwt 0.9.6 Jose/Jwk.hs `canDecodeJws`.
  */
-function candidates(token: string, keys: TokenKeys): readonly (Uint8Array | JWK)[] {
-  const { alg, kid } = headerOf(token);
-  const kind = typeof alg === 'string' && Object.hasOwn(kinds, alg) ? kinds[alg] : undefined;
-  if (!kind) throw new CredentialsRefused('bad_algorithm', String(alg ?? ''));
+function candidates(
+  { alg, kid }: TokenText,
+  keys: TokenKeys,
+  issuer: Issuer | undefined,
+): readonly (Uint8Array | JWK)[] {
+  // Sound: parseTokenText lets no other algorithm through.
+  const kind = algorithms[alg]!;
   const fitting = keys.jwks.keys.filter(
     (key) =>
       key.kty === kind.kty &&
       (kind.crv === undefined || key.crv === kind.crv) &&
       (key.alg === undefined || key.alg === alg) &&
-      (kid === undefined || key.kid === undefined || key.kid === kid) &&
+      (kid === undefined || key.kid === kid) &&
       key.use !== 'enc',
   );
+  // A plain secret has no name, and hosted projects sign HS256 with a kid: it is tried for any. Source: supabase/auth internal/api/auth.go `parseJWTClaims`.
   const all = alg === 'HS256' && keys.secret !== undefined ? [keys.secret, ...fitting] : fitting;
-  if (all.length === 0) throw new CredentialsRefused('no_suitable_key', String(alg));
+  // Several keys and no kid: an issuer has to say which. Source: OpenID Connect Core 1.0 section 10.1.
+  if (all.length === 0 || (issuer !== undefined && all.length > 1 && kid === undefined))
+    throw new CredentialsRefused('no_suitable_key', alg);
   return all;
-}
-
-/** Source: RFC 7518 section 3.1, RFC 8037 section 3.1; PostgREST 14 verifies the same ones. */
-const kinds: Readonly<Record<string, { readonly kty: string; readonly crv?: string }>> = {
-  HS256: { kty: 'oct' },
-  HS384: { kty: 'oct' },
-  HS512: { kty: 'oct' },
-  RS256: { kty: 'RSA' },
-  RS384: { kty: 'RSA' },
-  RS512: { kty: 'RSA' },
-  ES256: { kty: 'EC', crv: 'P-256' },
-  ES384: { kty: 'EC', crv: 'P-384' },
-  ES512: { kty: 'EC', crv: 'P-521' },
-  EdDSA: { kty: 'OKP', crv: 'Ed25519' },
-  Ed25519: { kty: 'OKP', crv: 'Ed25519' },
-};
-
-/** @throws CredentialsRefused for a header that is no JSON object in base64. */
-function headerOf(token: string): { readonly alg?: unknown; readonly kid?: unknown } {
-  let header: unknown;
-  try {
-    header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString());
-  } catch (error) {
-    throw new CredentialsRefused('bad_signature', undefined, error);
-  }
-  if (typeof header !== 'object' || header === null) throw new CredentialsRefused('bad_signature');
-  return header;
-}
-
-function readClaims(text: string): Readonly<Record<string, unknown>> {
-  const claims: unknown = JSON.parse(text);
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims))
-    throw new TypeError('the claims are no object');
-  // Sound: JSON.parse gave an object that is no array.
-  return claims as Readonly<Record<string, unknown>>;
 }
 
 /** Source: PostgREST 14 src/PostgREST/Auth/Jwt.hs `checkForErrors`; RFC 7519 section 4.1. */
@@ -177,7 +190,8 @@ function checkTimes(claims: Readonly<Record<string, unknown>>, nowSeconds: numbe
   const { exp, nbf, iat } = claims;
   if (exp !== undefined && exp !== null) {
     if (typeof exp !== 'number') throw new CredentialsRefused('exp_not_a_number');
-    if (nowSeconds - skewSeconds > exp) throw new CredentialsRefused('expired');
+    // A number that is no time (1e999) is none at which a token ends: upstream takes it for 1970.
+    if (nowSeconds - skewSeconds > exp || !isTime(exp)) throw new CredentialsRefused('expired');
   }
   if (nbf !== undefined && nbf !== null) {
     if (typeof nbf !== 'number') throw new CredentialsRefused('nbf_not_a_number');
@@ -189,13 +203,22 @@ function checkTimes(claims: Readonly<Record<string, unknown>>, nowSeconds: numbe
   }
 }
 
-function checkAudience(claims: Readonly<Record<string, unknown>>, audience: string | undefined): void {
+/** Within 64 bits. Source: PostgREST 14 src/PostgREST/Auth/Jwt.hs `sciToInt`. */
+const isTime = (seconds: number) => Math.abs(seconds) < 2 ** 63;
+
+function checkAudience(
+  claims: Readonly<Record<string, unknown>>,
+  audience: string | undefined,
+  issuer: Issuer | undefined,
+): void {
   const { aud } = claims;
-  if (aud === undefined || aud === null) return;
-  const given = Array.isArray(aud) ? aud : [aud];
+  const given = aud === undefined || aud === null ? [] : Array.isArray(aud) ? aud : [aud];
   if (!given.every((one) => typeof one === 'string')) throw new CredentialsRefused('aud_not_text');
-  if (audience === undefined || given.length === 0) return;
-  if (!given.includes(audience)) throw new CredentialsRefused('not_in_audience');
+  if (audience !== undefined && given.length > 0 && !given.includes(audience))
+    throw new CredentialsRefused('not_in_audience');
+  // An issuer that signs for many projects with one set of keys: the token has to be for this one.
+  if (issuer?.audience !== undefined && !given.includes(issuer.audience))
+    throw new CredentialsRefused('not_in_audience');
 }
 
 /** The public half of a JWK: what may be shown at `/.well-known/jwks.json`. */
