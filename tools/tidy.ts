@@ -14,6 +14,7 @@ const floors: readonly (readonly [folder: string, floor: number])[] = [
   ['src/engine/catalog', 2],
   ['src/engine/identity', 2],
   ['src/engine/egress', 2],
+  ['src/engine/limits', 2],
   ['src/engine/query', 3],
   ['src/engine/service', 4],
   ['src/services', 5],
@@ -31,7 +32,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@hono/node-server': ['src/server'],
   pino: ['src/server'],
   undici: ['src/engine/egress'],
-  'ipaddr.js': ['src/engine/egress', 'src/engine/identity', 'src/server'],
+  'ipaddr.js': ['src/engine/egress', 'src/engine/identity', 'src/engine/limits', 'src/server'],
 };
 
 const maxLines = 400;
