@@ -18,8 +18,9 @@ import type { Live, LiveSettings } from '../engine/settings/live.ts';
 import { restAt } from '../services/rest/service.ts';
 import type { RestSettings } from '../services/rest/settings.ts';
 import { type CatalogReload, openCatalogReload } from './catalog-reload.ts';
-import { buildGateway } from './gateway.ts';
+import { openGateway } from './gateway.ts';
 import { type HttpPort, openHttpPort } from './listen.ts';
+import { fetchHandler } from './outside.ts';
 import { type AdminFacts, buildPostgrestAdmin } from './postgrest-admin.ts';
 import { openPostgrestCors } from './postgrest-cors.ts';
 import { listenAddress, type PostgrestSettings } from './postgrest-settings.ts';
@@ -78,7 +79,7 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
   const values = own.now();
   const identity = openPostgrestIdentity(prepared, observe, options.now);
   const gatewayOver = (running: Running) =>
-    buildGateway({
+    openGateway({
       services: [{ service, running }],
       identity,
       settings: own,
@@ -89,7 +90,7 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
     });
 
   let retrySeconds = firstRetrySeconds;
-  let app = gatewayOver(service.waiting(() => retrySeconds));
+  let gateway = gatewayOver(service.waiting(() => retrySeconds));
   let current: Opened | undefined;
   const closing = new AbortController();
   const signal = AbortSignal.any([options.signal, closing.signal]);
@@ -97,7 +98,7 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
     for (;;) {
       try {
         current = await openDatabaseSide(prepared, identity, { ...options, observe, signal });
-        app = gatewayOver(current.running);
+        gateway = gatewayOver(current.running);
         observe({ kind: 'start.connected', version: current.server.version });
         return current.server;
       } catch (error) {
@@ -130,14 +131,17 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
       host,
       ...(values.unixSocket === '' ? {} : { socketMode: values.unixSocketMode }),
       port: values.port,
-      fetch: (request, bindings) => app.fetch(request, bindings),
+      handle: (incoming, outgoing) => gateway.handle(incoming, outgoing),
       observe,
     });
     ports.push(port);
     if (values.adminPort !== 0) {
-      const admin = buildPostgrestAdmin(() => current?.facts);
+      const handle = fetchHandler(
+        buildPostgrestAdmin(() => current?.facts),
+        observe,
+      );
       const adminHost = listenAddress(values.adminHost || values.host);
-      ports.push(await openHttpPort({ host: adminHost, port: values.adminPort, fetch: admin, observe }));
+      ports.push(await openHttpPort({ host: adminHost, port: values.adminPort, handle, observe }));
     }
     return {
       port: port.port,

@@ -6,7 +6,7 @@ import { type Database, openDatabase } from '../engine/db/database.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { type Identity, openIdentity } from '../engine/identity/identity.ts';
-import type { Ctx, Running, Service } from '../engine/service/contract.ts';
+import type { Ctx, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
@@ -17,11 +17,12 @@ import { configNotices } from './config-notices.ts';
 import { everyOrigin } from './cors.ts';
 import { isLoopbackHost, openDevelopmentDoor } from './development-door.ts';
 import { openExampleRoutes } from './example-routes.ts';
-import { buildGateway } from './gateway.ts';
+import { openGateway } from './gateway.ts';
 import { type ProjectSecrets, refuseDevelopmentSecrets } from './keys.ts';
 import { landingFacts } from './landing-facts.ts';
 import { openHttpPort } from './listen.ts';
 import { buildPages } from './pages.ts';
+import type { Mounted } from './passage.ts';
 import type { Prepared } from './prepare.ts';
 import { applyFiles, openShapedServer } from './project-database.ts';
 
@@ -52,11 +53,6 @@ export interface BootOptions {
 }
 
 const services: readonly Service[] = [rest];
-
-interface RunningService {
-  readonly service: Service;
-  readonly running: Running;
-}
 
 /** Starts the backend of a prepared project. What was opened is closed again, in reverse, when a later part fails. */
 export async function startBackend(prepared: Prepared, options: BootOptions): Promise<Backend> {
@@ -101,7 +97,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   closers.add(() => runner.close());
 
   let apiUrl = '';
-  const app = await buildApp(prepared, {
+  const gateway = await buildApp(prepared, {
     server,
     database,
     running,
@@ -110,7 +106,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     now,
     apiUrl: () => apiUrl,
   });
-  const port = await openHttpPort({ host: values.host, port: values.port, fetch: app.fetch, observe });
+  const port = await openHttpPort({ host: values.host, port: values.port, handle: gateway.handle, observe });
   closers.add(() => port.close(prepared.serverSettings.now().drainSeconds * 1000));
   apiUrl = values.externalUrl.replace(/\/+$/, '') || `http://${urlHost(values.host)}:${port.port}`;
 
@@ -123,7 +119,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     services: services.map(({ name }) => name),
     notices: [...shaped.notices, ...applied.warnings, ...configNotices(prepared)],
     lost,
-    fetch: (request) => app.fetch(request, {}),
+    fetch: (request) => gateway.fetch(request),
     stop: closers.closeAll,
   };
 }
@@ -169,8 +165,8 @@ async function openServices(
   context: Ctx,
   settings: Prepared['settings'],
   closers: Closers,
-): Promise<RunningService[]> {
-  const running: RunningService[] = [];
+): Promise<Mounted[]> {
+  const running: Mounted[] = [];
   for (const service of services) {
     // Sound: the values are those of the service's own table.
     const opened = await service.open(context, settings.of(service.settings) as never);
@@ -183,7 +179,7 @@ async function openServices(
 interface AppParts {
   readonly server: PostgresServer;
   readonly database: Database;
-  readonly running: readonly RunningService[];
+  readonly running: readonly Mounted[];
   readonly identity: Identity;
   readonly observe: Observe;
   readonly now: Clock;
@@ -214,7 +210,7 @@ async function buildApp(prepared: Prepared, parts: AppParts) {
     ready: () => readiness(server, running),
     example,
   });
-  return buildGateway({
+  return openGateway({
     services: running,
     pages,
     identity,
@@ -232,7 +228,7 @@ function exposure(production: boolean, host: string): string | undefined {
   return isLoopbackHost(host) ? undefined : `Listening on "${host}", where other machines can connect,`;
 }
 
-async function readiness(server: PostgresServer, running: readonly RunningService[]) {
+async function readiness(server: PostgresServer, running: readonly Mounted[]) {
   const database = await server.health();
   if (!database.ok) return database;
   for (const { service, running: opened } of running) {

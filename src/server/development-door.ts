@@ -8,7 +8,7 @@ export interface DevelopmentDoor {
    * This also stops DNS rebinding: a page on the internet that makes its own name point here still sends that name as Host.
    * @throws CredentialsRefused `development_secret`
    */
-  check(header: (name: string) => string | undefined): void;
+  check(headers: Readonly<Record<string, string | undefined>>): void;
 }
 
 /** @param isClosed whether the development secrets are in use and no tunnel is allowed; asked for each request. */
@@ -16,13 +16,13 @@ export function openDevelopmentDoor(isClosed: () => boolean): DevelopmentDoor {
   // The host of the request before, which nearly always is this one's, too.
   let welcome: string | undefined;
   return {
-    check(header) {
+    check(headers) {
       if (!isClosed()) return;
       for (const name of forwardingHeaders) {
-        if (header(name) !== undefined)
+        if (headers[name] !== undefined)
           throw new CredentialsRefused('development_secret', `the header ${name}`);
       }
-      const host = header('host');
+      const { host } = headers;
       if (host === welcome) return;
       if (host !== undefined && !isLoopbackHost(host))
         throw new CredentialsRefused('development_secret', `the host "${host}"`);

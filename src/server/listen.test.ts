@@ -4,6 +4,7 @@ import { exchange, openSocket } from '../../test/harness/sockets.ts';
 import type { Observation } from '../base/observe.ts';
 import { delay } from '../base/time.ts';
 import { type HttpPort, openHttpPort } from './listen.ts';
+import { fetchHandler } from './outside.ts';
 
 const stalledMs = 100;
 const request = 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n';
@@ -16,7 +17,7 @@ async function open(fetch: () => Promise<Response>) {
   port = await openHttpPort({
     host: '127.0.0.1',
     port: 0,
-    fetch,
+    handle: fetchHandler(fetch, () => {}),
     observe: (event) => seen.push(event),
     stalledMs,
   });

@@ -3,7 +3,6 @@ import { chmodSync, statSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { getRequestListener, RequestError } from '@hono/node-server';
 import { errorCode, errorMessage, OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import { delay } from '../base/time.ts';
@@ -18,7 +17,8 @@ export interface HttpPortOptions {
   /** A name, an address, or the path of a Unix socket, which takes no port. */
   readonly host: string;
   readonly port: number;
-  readonly fetch: (request: Request, bindings: object) => Response | Promise<Response>;
+  /** Answers a request; never throws. */
+  readonly handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
   readonly observe: Observe;
   /** Who may use the Unix socket: 0o660. */
   readonly socketMode?: number;
@@ -43,22 +43,12 @@ export async function openHttpPort({
   host,
   port,
   socketMode,
-  fetch,
+  handle,
   observe,
   stalledMs = stalledMsDefault,
 }: HttpPortOptions): Promise<HttpPort> {
   let draining = false;
   const inFlight = new Set<ServerResponse>();
-  const answer = getRequestListener(fetch, {
-    overrideGlobalObjects: true,
-    errorHandler(error) {
-      const malformed = error instanceof RequestError;
-      observe({ kind: 'http.error', level: malformed ? 'info' : 'error', error });
-      return malformed
-        ? Response.json(malformedRequest(errorMessage(error)), { status: 400 })
-        : Response.json(internalError, { status: 500 });
-    },
-  });
   const server = createServer(
     {
       maxHeaderSize: maxHeaderBytes,
@@ -79,8 +69,7 @@ export async function openHttpPort({
       }
       inFlight.add(response);
       response.on('close', () => inFlight.delete(response));
-      // Never rejects: the adapter answers 500 itself and Hono's onError comes before it.
-      void answer(request, response);
+      handle(request, response);
     },
   );
   // No count here: beyond it Node leaves headers out in silence, and the one that a proxy adds comes last.
@@ -171,12 +160,6 @@ const tooManyHeaders: Refusal = {
   message: `The request has more than ${maxHeaders} headers.`,
   hint: 'Send fewer.',
 };
-const internalError: Refusal = {
-  code: 'internal',
-  message: 'Something went wrong here. The log of the server says what.',
-  hint: null,
-};
-
 function malformedRequest(problem: string): Refusal {
   return { code: 'malformed_request', message: `This is not an HTTP request: ${problem}.`, hint: null };
 }

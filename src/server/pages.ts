@@ -1,6 +1,6 @@
 // In charge of: what answers outside of the services: the landing page, /health, /ready.
 import { Hono } from 'hono';
-import type { GatewayEnv } from './gateway.ts';
+import type { PageEnv } from './outside.ts';
 import { type LandingFacts, landingCsp, renderLanding } from './pages/landing.ts';
 
 export interface PagesOptions {
@@ -11,8 +11,8 @@ export interface PagesOptions {
   readonly example: Hono | undefined;
 }
 
-export function buildPages({ landing, ready, example }: PagesOptions): Hono<GatewayEnv> {
-  const pages = new Hono<GatewayEnv>();
+export function buildPages({ landing, ready, example }: PagesOptions): Hono<PageEnv> {
+  const pages = new Hono<PageEnv>();
   pages.get('/', async (c) => {
     const facts = await landing();
     if (!(c.req.header('accept') ?? '').includes('text/html'))
@@ -30,6 +30,6 @@ export function buildPages({ landing, ready, example }: PagesOptions): Hono<Gate
     if (ok) return c.json({ status: 'ready' });
     return c.json({ status: 'not ready', reason: sentence }, 503, { 'retry-after': '1' });
   });
-  if (example) pages.route('/example', example as unknown as Hono<GatewayEnv>);
+  if (example) pages.route('/example', example as unknown as Hono<PageEnv>);
   return pages;
 }

@@ -1,10 +1,10 @@
 // In charge of: the Data API alone over a test database, as the anonymous role; with an ear on its statements.
 import { readFileSync } from 'node:fs';
-import { Hono } from 'hono';
 import { openCatalog } from '../../src/engine/catalog/source.ts';
 import type { Db, Work } from '../../src/engine/db/db.ts';
 import type { Caller } from '../../src/engine/identity/caller.ts';
-import type { Ctx, Env } from '../../src/engine/service/contract.ts';
+import type { Ctx } from '../../src/engine/service/contract.ts';
+import { openGateway } from '../../src/server/gateway.ts';
 import { rest } from '../../src/services/rest/service.ts';
 import type { RestSettings } from '../../src/services/rest/settings.ts';
 import { openTestDatabase, type TestDatabase } from '../harness/database.ts';
@@ -62,15 +62,26 @@ export async function openDataApi(
   // Sound: the Data API uses nothing else of what services get.
   const ctx = { db: watched, catalog } as unknown as Ctx;
   const running = await rest.open(ctx, { now: () => values, onChange: () => () => {} });
-  const app = new Hono<Env>();
-  app.use(async (c, next) => {
-    c.set('caller', caller);
-    await next();
+  const gateway = openGateway({
+    services: [{ service: rest, running }],
+    identity: { callerOf: async () => caller, jwks: () => ({ keys: [] }), forget() {} },
+    settings: {
+      now: () => ({ maxBodyBytes: 1_000_000, requestTimeoutSeconds: 60 }),
+      onChange: () => () => {},
+    },
+    serverTiming: () => false,
+    cors: { headers: () => [], preflight: () => undefined },
+    door: { check() {} },
+    observe: () => {},
   });
-  app.route('/rest/v1', running.routes);
   return {
     test,
-    request: async (path, init) => app.request(`http://localhost/rest/v1${path}`, init),
+    async request(path, init) {
+      const response = await gateway.fetch(new Request(`http://localhost/rest/v1${path}`, init));
+      // Another one each time.
+      response.headers.delete('x-request-id');
+      return response;
+    },
     reload: () => catalog.reload(),
     async [Symbol.asyncDispose]() {
       await database.close();

@@ -1,5 +1,6 @@
 // In charge of: the database as the rest of the program sees it. One round trip under a caller's rights, or a session of a named owner.
 import type { PoolClient } from 'pg';
+import type { Cancellation } from '../../base/cancellation.ts';
 import type { Caller } from '../identity/caller.ts';
 
 /** One SQL statement. The text holds structure and quoted names only; every value is a parameter. */
@@ -31,8 +32,8 @@ export interface Work {
   readonly end?: 'commit' | 'rollback';
   /** Looks at the rows before the transaction ends, at the price of a second round trip. A throw undoes the transaction and is rethrown. */
   readonly verdict?: (rows: Rows) => 'commit' | 'rollback';
-  /** When aborted, the query is cancelled in Postgres. */
-  readonly signal?: AbortSignal;
+  /** When it says so, the query is cancelled in Postgres. */
+  readonly cancellation?: Cancellation;
 }
 
 /** Why the database did not answer at all. Each service gives it its protocol's status and code. */
@@ -75,7 +76,7 @@ export interface Db {
   transaction<T>(
     caller: Caller,
     run: (step: (work: Work) => Promise<Rows>) => Promise<T>,
-    options?: Pick<Work, 'signal' | 'isolation' | 'readOnly' | 'end'>,
+    options?: Pick<Work, 'cancellation' | 'isolation' | 'readOnly' | 'end'>,
   ): Promise<T>;
   /** A plain session of a named owner, for a service's own tables. Said out loud where row-level security is not meant to hold. */
   asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T>;

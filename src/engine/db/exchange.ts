@@ -22,31 +22,33 @@ interface WireConnection {
 }
 
 /**
- * Runs `steps` in one implicit transaction (or in the one that is open) and resolves with the rows of the last step that keeps its rows.
- * The error of the first failing step rejects it; Postgres skips the rest up to the Sync.
+ * Runs `steps` in one implicit transaction (or in the one that is open); `resolve` gets the rows of the last step that keeps its rows.
+ * `reject` gets the error of the first failing step; Postgres skips the rest up to the Sync.
  * Source: PostgreSQL manual, "Extended Query" and "Pipelining" of the frontend/backend protocol.
  */
 export class Exchange implements Submittable {
-  readonly done: Promise<Rows>;
   readonly #steps: readonly Step[];
   readonly #names: StatementNames | undefined;
   readonly #parsing: string[] = [];
   readonly #parsedBefore: number;
-  #resolve!: (rows: Rows) => void;
-  #reject!: (error: unknown) => void;
+  readonly #resolve: (rows: Rows) => void;
+  readonly #reject: (error: unknown) => void;
   #rows: (string | null)[][] = [];
   #affected = 0;
   #step = 0;
 
   /** `names` undefined: nothing is prepared by name (behind a transaction pooler). */
-  constructor(steps: readonly Step[], names: StatementNames | undefined) {
+  constructor(
+    steps: readonly Step[],
+    names: StatementNames | undefined,
+    resolve: (rows: Rows) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#steps = steps;
     this.#names = names;
     this.#parsedBefore = names?.parsed ?? 0;
-    this.done = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    this.#resolve = resolve;
+    this.#reject = reject;
   }
 
   submit(connection: Connection): void {

@@ -54,10 +54,14 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
 const sayAgainAfterMs = 5_000;
 const reporters = new WeakMap<Pool, (error: unknown) => void>();
 
-/** Somebody who waits for a connection. */
-interface Waiter {
+/** Who wants a connection. */
+export interface Taker {
   readonly give: (client: PoolClient) => void;
   readonly refuse: (error: DatabaseUnavailable) => void;
+}
+
+interface Waiter {
+  readonly taker: Taker;
   readonly untilMs: number;
 }
 
@@ -66,22 +70,25 @@ interface Waiter {
 const queues = new WeakMap<Pool, Waiter[]>();
 const sweepEveryMs = 50;
 
-/** @throws DatabaseUnavailable when none comes free in time, too many wait already, or the server does not answer. */
-export function acquire(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
-  return new Promise((give, refuse) => {
-    const queue = queueOf(pool);
-    if (queue.length === 0 && hasRoom(pool, limits)) {
-      connect(pool, limits, { give, refuse, untilMs: 0 });
-      return;
-    }
-    if (queue.length >= limits.maxWaiting) {
-      const problem = `${queue.length} requests wait for a database connection already`;
-      refuse(new DatabaseUnavailable('overloaded', problem, 1));
-      return;
-    }
-    if (queue.length === 0) setTimeout(sweep, sweepEveryMs, queue).unref();
-    queue.push({ give, refuse, untilMs: performance.now() + limits.acquireTimeoutMs });
-  });
+/** A connection for `taker`, or the DatabaseUnavailable that says why not: none comes free in time, too many wait already, or the server does not answer. */
+export function acquire(pool: Pool, limits: PoolLimits, taker: Taker): void {
+  const queue = queueOf(pool);
+  if (queue.length === 0 && hasRoom(pool, limits)) {
+    connect(pool, limits, taker);
+    return;
+  }
+  if (queue.length >= limits.maxWaiting) {
+    const problem = `${queue.length} requests wait for a database connection already`;
+    taker.refuse(new DatabaseUnavailable('overloaded', problem, 1));
+    return;
+  }
+  if (queue.length === 0) setTimeout(sweep, sweepEveryMs, queue).unref();
+  queue.push({ taker, untilMs: performance.now() + limits.acquireTimeoutMs });
+}
+
+/** @throws DatabaseUnavailable as `acquire` tells it. */
+export function acquired(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
+  return new Promise((give, refuse) => acquire(pool, limits, { give, refuse }));
 }
 
 /** Gives a connection to whoever waits first, or back to the pool. `broken`: it is not to be used again. */
@@ -90,7 +97,7 @@ export function giveBack(pool: Pool, limits: PoolLimits, client: PoolClient, bro
   // A connection with a lifetime has to pass through the pool, which ends it when its time is over.
   const next = broken || pool.ending || limits.maxLifetimeSeconds ? undefined : queue.shift();
   if (next) {
-    next.give(client);
+    next.taker.give(client);
     return;
   }
   client.release(broken);
@@ -122,20 +129,21 @@ function hasRoom(pool: Pool, limits: PoolLimits): boolean {
 /** A connection has gone, or an attempt at one has failed: there is room for those who wait. */
 function connectWaiting(pool: Pool, limits: PoolLimits): void {
   const queue = queueOf(pool);
-  while (queue.length > 0 && (pool.ending || hasRoom(pool, limits))) connect(pool, limits, queue.shift()!);
+  while (queue.length > 0 && (pool.ending || hasRoom(pool, limits)))
+    connect(pool, limits, queue.shift()!.taker);
 }
 
-function connect(pool: Pool, limits: PoolLimits, waiter: Waiter): void {
+function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
   // With a callback: the pool's own promise is two more, and a stack trace for each error.
   pool.connect((error, client) => {
     if (client) {
-      waiter.give(client);
+      taker.give(client);
       return;
     }
     // Whatever a server answers to a login, there is no session: a wrong password or a dropped database too.
     const lost = unavailable(error) ?? unreachable(error);
     if (lost.reason === 'unreachable') reporters.get(pool)?.(error);
-    waiter.refuse(lost);
+    taker.refuse(lost);
     connectWaiting(pool, limits);
   });
 }
@@ -143,7 +151,7 @@ function connect(pool: Pool, limits: PoolLimits, waiter: Waiter): void {
 /** Refuses who has waited too long; the queue is in the order of their times. */
 function sweep(queue: Waiter[]): void {
   const now = performance.now();
-  while (queue.length > 0 && queue[0]!.untilMs <= now) queue.shift()!.refuse(timedOut());
+  while (queue.length > 0 && queue[0]!.untilMs <= now) queue.shift()!.taker.refuse(timedOut());
   if (queue.length > 0) setTimeout(sweep, sweepEveryMs, queue).unref();
 }
 

@@ -1,6 +1,8 @@
 // In charge of: what one round trip under a caller's rights promises.
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
+import { Cancellation } from '../../base/cancellation.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Database } from './database.ts';
 import { DatabaseUnavailable, type Work } from './db.ts';
@@ -138,8 +140,8 @@ describe('as(caller, work)', () => {
   });
 
   it('cancels the query of a caller who has gone, and uses the connection again', async () => {
-    const gone = new AbortController();
-    const running = code(database.db.as(anon, { ...select('select pg_sleep(30)'), signal: gone.signal }));
+    const cancellation = new Cancellation();
+    const running = code(database.db.as(anon, { ...select('select pg_sleep(30)'), cancellation }));
     const isRunning = async () =>
       (
         await test.run(
@@ -148,7 +150,7 @@ describe('as(caller, work)', () => {
         )
       ).length > 0;
     while (!(await isRunning()));
-    gone.abort();
+    cancellation.cancel(new Error('gone'));
     expect(await running).toBe('57014');
     expect(await isRunning()).toBe(false);
     expect((await database.db.as(anon, select('select 1::text'))).rows).toEqual([['1']]);

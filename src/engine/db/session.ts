@@ -1,12 +1,13 @@
 // In charge of: one request's round trip. Context (role, claims, settings) and statement go out together and come back as rows.
 import type { Pool, PoolClient } from 'pg';
+import type { Cancellation } from '../../base/cancellation.ts';
 import { errorCode, errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import type { Caller } from '../identity/caller.ts';
 import { cancelQuery } from './cancel.ts';
 import type { Db, LoginRole, Rows, Work } from './db.ts';
 import { Exchange, type Step } from './exchange.ts';
-import { acquire, giveBack, type PoolLimits, unavailable } from './pool.ts';
+import { acquire, acquired, giveBack, type PoolLimits, unavailable } from './pool.ts';
 import { type StatementNames, statementNamesOf } from './statement-names.ts';
 
 export interface DbOptions {
@@ -26,49 +27,71 @@ export function openDb(options: DbOptions): Db {
 
   /** Runs one exchange; the names of prepared statements are those of this connection. */
   function exchange(client: PoolClient, steps: readonly Step[]): Promise<Rows> {
+    return new Promise((resolve, reject) => submit(client, steps, resolve, reject));
+  }
+
+  function submit(
+    client: PoolClient,
+    steps: readonly Step[],
+    resolve: (rows: Rows) => void,
+    reject: (error: unknown) => void,
+  ): void {
     const names: StatementNames | undefined = prepared ? statementNamesOf(client, schemaChanges) : undefined;
-    const submitted = new Exchange(steps, names);
-    client.query(submitted);
-    return submitted.done;
+    client.query(new Exchange(steps, names, resolve, reject));
   }
 
   /**
    * Runs `run` on a connection and gives it back. A session whose transaction may be open, or whose query was
-   * cancelled without certainty, is closed instead.
+   * cancelled without certainty, is closed instead. By callbacks: a request passes here, and each promise that it waits for costs it.
    */
-  async function onConnection<T>(
-    { signal }: Pick<Work, 'signal'>,
+  function onConnection<T>(
+    cancellation: Cancellation | undefined,
     run: (client: PoolClient) => Promise<T>,
   ): Promise<T> {
-    signal?.throwIfAborted();
-    const client = await acquire(options.requests, options.limits);
-    // Nobody waits for it any more: a query that is sent now may come after its cancel, and run to its end.
-    if (signal?.aborted) {
-      giveBack(options.requests, options.limits, client, false);
-      throw signal.reason;
-    }
-    let cancelled: Promise<boolean> | undefined;
-    const onAbort = () => {
-      cancelled = cancelQuery(client);
-    };
-    signal?.addEventListener('abort', onAbort, { once: true });
-    let broken = false;
-    try {
-      return await run(client);
-    } catch (error) {
-      const lost = unavailable(error);
-      broken = lost !== undefined;
-      throw lost ?? error;
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      if (cancelled && !(await cancelled)) broken = true;
-      giveBack(options.requests, options.limits, client, broken);
-    }
+    return new Promise((resolve, reject) => {
+      if (cancellation?.reason) {
+        reject(cancellation.reason);
+        return;
+      }
+      acquire(options.requests, options.limits, {
+        refuse: reject,
+        give(client) {
+          // Nobody waits for it any more: a query that is sent now may come after its cancel, and run to its end.
+          if (cancellation?.reason) {
+            giveBack(options.requests, options.limits, client, false);
+            reject(cancellation.reason);
+            return;
+          }
+          let cancelled: Promise<boolean> | undefined;
+          cancellation?.listen(() => {
+            cancelled = cancelQuery(client);
+          });
+          const end = (broken: boolean, settle: () => void) => {
+            cancellation?.listen(undefined);
+            const settled = (sure: boolean) => {
+              giveBack(options.requests, options.limits, client, broken || !sure);
+              settle();
+            };
+            if (cancelled === undefined) settled(true);
+            else cancelled.then(settled, () => settled(false));
+          };
+          run(client).then(
+            (result) => end(false, () => resolve(result)),
+            (error: unknown) => {
+              const lost = unavailable(error);
+              end(lost !== undefined, () => reject(lost ?? error));
+            },
+          );
+        },
+      });
+    });
   }
 
   /** One exchange, and once more where the first has done nothing. */
   function withRetry(client: PoolClient, steps: readonly Step[], undo: boolean): Promise<Rows> {
-    return exchange(client, steps).catch((error: unknown) => retry(client, steps, undo, error));
+    return new Promise((resolve, reject) =>
+      submit(client, steps, resolve, (error) => retry(client, steps, undo, error).then(resolve, reject)),
+    );
   }
 
   /** Once more without names when a pooler lost them, or with a fresh plan when DDL changed a result: neither attempt has done anything. */
@@ -96,7 +119,10 @@ export function openDb(options: DbOptions): Db {
   function as(caller: Caller, work: Work): Promise<Rows> {
     const explicit = work.isolation !== undefined || work.end === 'rollback' || work.verdict !== undefined;
     const steps = stepsOf(caller, work);
-    return onConnection(work, explicit ? inTransaction : (client) => withRetry(client, steps, false));
+    return onConnection(
+      work.cancellation,
+      explicit ? inTransaction : (client) => withRetry(client, steps, false),
+    );
 
     async function inTransaction(client: PoolClient): Promise<Rows> {
       const begun = [plain(begin(work)), ...steps];
@@ -122,14 +148,14 @@ export function openDb(options: DbOptions): Db {
   async function transaction<T>(
     caller: Caller,
     run: (step: (work: Work) => Promise<Rows>) => Promise<T>,
-    options: Pick<Work, 'signal' | 'isolation' | 'readOnly' | 'end'> = {},
+    options: Pick<Work, 'cancellation' | 'isolation' | 'readOnly' | 'end'> = {},
   ): Promise<T> {
-    return onConnection(options, async (client) => {
+    return onConnection(options.cancellation, async (client) => {
       await exchange(client, [plain(begin(options))]);
       try {
         const result = await run((work) => {
           // A cancel that came between two steps has hit nothing.
-          options.signal?.throwIfAborted();
+          options.cancellation?.throwIfCancelled();
           return exchange(client, stepsOf(caller, work));
         });
         await exchange(client, [plain(options.end === 'rollback' ? 'rollback' : 'commit')]);
@@ -144,7 +170,7 @@ export function openDb(options: DbOptions): Db {
   async function asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T> {
     const pool = options.ownerPool(owner);
     const limits = { ...options.limits, maxConnections: pool.options.max };
-    const client = await acquire(pool, limits);
+    const client = await acquired(pool, limits);
     let broken = true;
     try {
       const result = await run(client);

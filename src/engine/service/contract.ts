@@ -1,5 +1,4 @@
-// In charge of: what a service is to the rest of the program. Before it runs everything about it can be read; after `open` it is routes, tasks, health, close.
-import type { Hono } from 'hono';
+// In charge of: what a service is to the rest of the program. Before it runs everything about it can be read; after `open` it is answers, tasks, health, close.
 import type { Observe } from '../../base/observe.ts';
 import type { Settings, ValuesOf } from '../../base/settings.ts';
 import type { Clock } from '../../base/time.ts';
@@ -7,9 +6,9 @@ import type { CatalogSource } from '../catalog/source.ts';
 import type { Db } from '../db/db.ts';
 import type { Fanout } from '../db/fanout.ts';
 import type { Leases } from '../db/leases.ts';
-import type { Caller } from '../identity/caller.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Live } from '../settings/live.ts';
+import type { Answer, ServiceRequest } from './http.ts';
 
 export interface Service<S extends Settings = Settings> {
   /** `rest` */
@@ -20,9 +19,9 @@ export interface Service<S extends Settings = Settings> {
   readonly settings: S;
   /**
    * Any error in the protocol's own shape: a Fault, CredentialsRefused, DatabaseUnavailable, a DatabaseError of `pg`, or a
-   * bug of ours. The gateway uses it for what it refuses itself and for paths that no route knows; the routes' `onError` is the same function.
+   * bug of ours. The gateway uses it for what it refuses itself.
    */
-  readonly renderError: (error: unknown) => Response;
+  readonly renderError: (error: unknown) => Answer;
   open(ctx: Ctx, config: Live<ValuesOf<S>>): Promise<Running>;
 }
 
@@ -40,8 +39,8 @@ export interface Ctx {
 }
 
 export interface Running {
-  /** Relative to the mount; its own `onError` gives the protocol's wire shape. */
-  readonly routes: Hono<Env>;
+  /** Answers every request below the mount. What it throws is a bug of its own; what a client did wrong it answers in its protocol's shape. */
+  readonly answer: (request: ServiceRequest) => Promise<Answer>;
   /** Work that is done again and again. */
   readonly tasks?: readonly Task[];
   health?(): Promise<Health>;
@@ -60,16 +59,4 @@ export interface Task {
 export interface Health {
   readonly ok: boolean;
   readonly sentence: string;
-}
-
-/** The Hono environment of a request behind the gateway. */
-export interface Env {
-  Variables: {
-    caller: Caller;
-    requestId: string;
-    /** Aborted when the client goes away or the request's time is over. */
-    signal: AbortSignal;
-    /** Milliseconds per phase, for `Server-Timing`; undefined when it is off. */
-    timings: Map<string, number> | undefined;
-  };
 }

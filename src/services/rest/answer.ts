@@ -1,10 +1,12 @@
 // In charge of: the whole line of one request: shape → (parse → plan → compile, when the shape is new) → bind → database → answer.
+import type { Cancellation } from '../../base/cancellation.ts';
 import type { Catalog } from '../../engine/catalog/catalog.ts';
 import type { CatalogSource } from '../../engine/catalog/source.ts';
 import type { Db, Rows, Work } from '../../engine/db/db.ts';
 import type { Caller } from '../../engine/identity/caller.ts';
 import { bind, type Values } from '../../engine/query/compile/bind.ts';
 import type { Compiled } from '../../engine/query/compile/statement.ts';
+import type { Answer } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import { contextSettings, isolationOf, preRequest } from './context.ts';
 import { describe } from './describe.ts';
@@ -16,7 +18,7 @@ import { type RowRange, rootRange } from './parse/range.ts';
 import { type ApiRequest, parseRequest } from './parse/request.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { type Description, type Info, type Prepared, prepareInfo, prepareStatement } from './prepare.ts';
-import { type Answer, type Result, respond, respondDescription, respondInfo, resultOf } from './respond.ts';
+import { type Result, respond, respondDescription, respondInfo, resultOf } from './respond.ts';
 import type { RestSettings } from './settings.ts';
 import { limitPlace, offsetPlace, type Shape, shapeOf } from './shape.ts';
 import type { WireRequest } from './wire.ts';
@@ -32,7 +34,7 @@ export interface Rest {
 
 export interface RequestContext {
   readonly caller: Caller;
-  readonly signal: AbortSignal | undefined;
+  readonly cancellation: Cancellation;
   /** Milliseconds per phase, when they are wanted. */
   readonly timings: Map<string, number> | undefined;
 }
@@ -89,7 +91,7 @@ function workOf(
   shape: Shape,
   range: RowRange,
   prepared: Prepared,
-  { caller, signal }: RequestContext,
+  { caller, cancellation }: RequestContext,
   catalog: Catalog,
   settings: RestSettings,
 ): Work & { readonly estimate: Work['statement'] | undefined } {
@@ -107,7 +109,7 @@ function workOf(
     ...(before === undefined ? {} : { before }),
     ...(isolation === undefined ? {} : { isolation }),
     ...(prepared.rollback ? { end: 'rollback' } : {}),
-    ...(signal === undefined ? {} : { signal }),
+    cancellation,
   };
 }
 
@@ -154,7 +156,7 @@ async function runUndone(
   work: ReturnType<typeof workOf>,
   prepared: Prepared,
 ): Promise<Result> {
-  const { signal, isolation, end: _, estimate: __, ...step } = work;
+  const { cancellation, isolation, end: _, estimate: __, ...step } = work;
   return db.transaction(
     caller,
     async (next) => {
@@ -164,7 +166,7 @@ async function runUndone(
       return result;
     },
     {
-      ...(signal === undefined ? {} : { signal }),
+      ...(cancellation === undefined ? {} : { cancellation }),
       ...(isolation === undefined ? {} : { isolation }),
       end: 'rollback',
     },
@@ -201,9 +203,9 @@ async function runWithEstimate(
   prepared: Prepared,
   settings: RestSettings,
 ): Promise<Result> {
-  const { signal, isolation, readOnly, end, estimate: _, ...step } = work;
+  const { cancellation, isolation, readOnly, end, estimate: _, ...step } = work;
   const options = {
-    ...(signal === undefined ? {} : { signal }),
+    ...(cancellation === undefined ? {} : { cancellation }),
     ...(isolation === undefined ? {} : { isolation }),
     ...(end === undefined ? {} : { end }),
     readOnly: readOnly ?? false,

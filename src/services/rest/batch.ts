@@ -2,10 +2,11 @@
 // line as if it had come alone and sees what the earlier ones wrote; when one is refused nothing is applied and its answer is the batch's.
 import { Fault } from '../../base/errors.ts';
 import type { Db, Work } from '../../engine/db/db.ts';
+import type { Answer } from '../../engine/service/http.ts';
 import { answer, type RequestContext, type Rest } from './answer.ts';
 import { parsePreferences } from './parse/prefer.ts';
 import { faultOf } from './render-error.ts';
-import { type Answer, respondFault } from './respond.ts';
+import { respondFault } from './respond.ts';
 import type { WireRequest } from './wire.ts';
 
 /** More than this in one transaction would hold its locks for too long. */
@@ -33,7 +34,7 @@ export async function answerBatch(rest: Rest, wire: WireRequest, context: Reques
   );
   const rollback =
     preferences.tx === 'rollback' || (settings.txEnd.startsWith('rollback') && preferences.tx !== 'commit');
-  const { caller, signal } = context;
+  const { caller, cancellation } = context;
   let index = 0;
   try {
     const answers = await rest.db.transaction(
@@ -41,7 +42,10 @@ export async function answerBatch(rest: Rest, wire: WireRequest, context: Reques
       async (step) => {
         // Each request's work becomes a step of the one transaction.
         const db: Pick<Db, 'as' | 'transaction'> = {
-          as: async (_, { verdict, end: _end, signal: _signal, isolation: _isolation, ...work }) => {
+          as: async (
+            _,
+            { verdict, end: _end, cancellation: _cancellation, isolation: _isolation, ...work },
+          ) => {
             // A read may not write, but what comes after it may: the end of a savepoint gives that right back.
             if (work.readOnly) await step(plain('savepoint batch_read'));
             const rows = await step(work);
@@ -58,7 +62,7 @@ export async function answerBatch(rest: Rest, wire: WireRequest, context: Reques
         }
         return done;
       },
-      { ...(rollback ? { end: 'rollback' } : {}), ...(signal === undefined ? {} : { signal }) },
+      { ...(rollback ? { end: 'rollback' } : {}), cancellation },
     );
     const body = answers.map(({ status, headers, body }) => ({
       status,

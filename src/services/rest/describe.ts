@@ -25,7 +25,7 @@ where n.nspname = $1`;
 export async function describe(
   rest: Rest,
   wire: WireRequest,
-  { caller, signal }: RequestContext,
+  { caller, cancellation }: RequestContext,
   { schema }: Description,
 ): Promise<string> {
   const settings = rest.config.now();
@@ -37,7 +37,7 @@ export async function describe(
     settings: contextSettings(wire, caller.role, facts, catalog, settings),
     readOnly: true,
     ...(before === undefined ? {} : { before }),
-    ...(signal === undefined ? {} : { signal }),
+    cancellation,
   });
   const [relations, routines, description] = rows[0] ?? [];
   const allowed = (list: string | null | undefined) => new Set<string>(list ? JSON.parse(list) : []);

@@ -2,13 +2,13 @@
 import { Fault } from '../../base/errors.ts';
 import { DatabaseUnavailable } from '../../engine/db/db.ts';
 import { CredentialsRefused, type RefusalReason } from '../../engine/identity/refused.ts';
+import type { Answer } from '../../engine/service/http.ts';
 import { faultOfPostgres, isPostgresError } from './postgres-errors.ts';
-import { render } from './render.ts';
 import { respondFault } from './respond.ts';
 
 /** `authenticated`: whether the caller has another role than the anonymous one. */
-export function renderError(error: unknown, authenticated = false): Response {
-  return render(respondFault(faultOf(error, authenticated)));
+export function renderError(error: unknown, authenticated = false): Answer {
+  return respondFault(faultOf(error, authenticated));
 }
 
 export function faultOf(error: unknown, authenticated: boolean): Fault {

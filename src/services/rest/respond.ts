@@ -2,19 +2,11 @@
 // Source: PostgREST 14.12, src/PostgREST/Response.hs.
 import type { Fault } from '../../base/errors.ts';
 import type { Rows } from '../../engine/db/db.ts';
+import type { Answer, Headers } from '../../engine/service/http.ts';
 import { badResponseHeaders, badResponseStatus, offsetBeyondRows } from './errors.ts';
 import { canonicalQuery, escapeComponent } from './parse/query-string.ts';
 import { type RowRange, renderContentRange } from './parse/range.ts';
 import type { AnswerKind, Description, Info, Prepared } from './prepare.ts';
-
-/** A header may be given several times, so they are pairs. */
-export type Headers = readonly (readonly [name: string, value: string])[];
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: string | Buffer | null;
-}
 
 /** The columns of a statement's row. */
 export interface Result {

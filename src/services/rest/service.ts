@@ -1,5 +1,4 @@
 // In charge of: the Data API as a service. Tables, views and functions of the exposed schemas over HTTP, as PostgREST 14.12 speaks it.
-import { Hono } from 'hono';
 import type { CatalogScope } from '../../engine/catalog/load.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Live } from '../../engine/settings/live.ts';
@@ -7,7 +6,7 @@ import type { AnyPrepared, Rest } from './answer.ts';
 import { noCatalog } from './errors.ts';
 import { openPlanCache } from './plan-cache.ts';
 import { renderError } from './render-error.ts';
-import { restRoutes } from './routes.ts';
+import { serveRest } from './serve.ts';
 import { type RestSettings, settings } from './settings.ts';
 
 /** What part of the database the catalog has to know for these settings. */
@@ -27,7 +26,7 @@ export function restAt(mount: `/${string}`) {
     settings,
     catalogScope,
     renderError: (error) => renderError(error),
-    open: (ctx, config) => open(ctx, config, mount),
+    open,
     waiting,
   } satisfies Service<typeof settings> & {
     readonly catalogScope: typeof catalogScope;
@@ -37,7 +36,7 @@ export function restAt(mount: `/${string}`) {
 
 export const rest = restAt('/rest/v1');
 
-async function open(ctx: Ctx, config: Live<RestSettings>, mount: `/${string}`): Promise<Running> {
+async function open(ctx: Ctx, config: Live<RestSettings>): Promise<Running> {
   const opened: Rest = { db: ctx.db, catalog: ctx.catalog, config, cache: openPlanCache<AnyPrepared>() };
   // What was prepared holds for the catalog and the settings that it was made from.
   const stops = [
@@ -48,8 +47,7 @@ async function open(ctx: Ctx, config: Live<RestSettings>, mount: `/${string}`): 
     config.onChange(() => opened.cache.clear()),
   ];
   return {
-    // Sound: the Node request is only used when it is there.
-    routes: restRoutes(opened, mount, ctx.observe) as unknown as Running['routes'],
+    answer: serveRest(opened, ctx.observe),
     async close() {
       for (const stop of stops) stop();
     },
@@ -58,6 +56,5 @@ async function open(ctx: Ctx, config: Live<RestSettings>, mount: `/${string}`): 
 
 /** What answers until there is a catalog: PGRST002, and when to ask again. */
 function waiting(retryAfterSeconds: () => number): Running {
-  const routes: Running['routes'] = new Hono();
-  return { routes: routes.all('*', () => renderError(noCatalog(retryAfterSeconds()))) };
+  return { answer: async () => renderError(noCatalog(retryAfterSeconds())) };
 }

@@ -1,0 +1,46 @@
+// In charge of: a `fetch` Request as plain values, and a plain answer as a Response: the backend without its port.
+import { type Answer, type Headers as HeaderPairs, toResponse } from '../engine/service/http.ts';
+import type { Line, RequestHead } from './passage.ts';
+
+export function headOfRequest(request: Request): RequestHead {
+  const url = new URL(request.url);
+  return {
+    method: request.method,
+    path: url.pathname,
+    query: url.search.slice(1),
+    headers: Object.fromEntries(request.headers),
+    hasBody: request.body !== null,
+  };
+}
+
+export class FetchLine implements Line {
+  readonly #request: Request;
+  readonly #resolve: (response: Response) => void;
+
+  constructor(request: Request, resolve: (response: Response) => void) {
+    this.#request = request;
+    this.#resolve = resolve;
+  }
+
+  async readBody(maxBytes: number): Promise<Buffer | undefined> {
+    const chunks: Uint8Array[] = [];
+    let sizeBytes = 0;
+    const reader = this.#request.body?.getReader();
+    while (reader) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      sizeBytes += value.length;
+      if (sizeBytes > maxBytes) return undefined;
+      chunks.push(value);
+    }
+    return Buffer.concat(chunks);
+  }
+
+  bodyIsMissing(): boolean {
+    return false;
+  }
+
+  reply(answer: Answer, own: HeaderPairs): void {
+    this.#resolve(toResponse(answer, own));
+  }
+}

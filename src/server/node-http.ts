@@ -1,0 +1,163 @@
+// In charge of: a request of Node's as plain values, and a plain answer on Node's response.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Answer, Headers } from '../engine/service/http.ts';
+import type { Line, RequestHead } from './passage.ts';
+
+/** The head; a sentence's end when it is none: what is wrong with it (RFC 9112 sections 3.2 and 3.2.2). */
+export function headOf(incoming: IncomingMessage): RequestHead | string {
+  const target = originForm(incoming.url ?? '');
+  if (target === undefined) return `its target is "${incoming.url ?? ''}"`;
+  const { headers } = incoming;
+  if (!isHost(headers.host)) return `its host is "${headers.host ?? ''}"`;
+  const queryStart = target.indexOf('?');
+  return {
+    method: incoming.method ?? 'GET',
+    path: withoutDots(queryStart < 0 ? target : target.slice(0, queryStart)),
+    query: queryStart < 0 ? '' : target.slice(queryStart + 1),
+    headers: singleValued(incoming),
+    hasBody: headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined,
+  };
+}
+
+/** `/path?query`, also from the absolute form that a client sends to a proxy. */
+function originForm(target: string): string | undefined {
+  if (target.startsWith('/')) return target;
+  const scheme = /^https?:\/\/[^/?]+/i.exec(target)?.[0];
+  if (scheme === undefined) return undefined;
+  const rest = target.slice(scheme.length);
+  return rest.startsWith('/') ? rest : `/${rest}`;
+}
+
+const hostShape = /^(?:[\w.~-]|%[0-9a-f]{2}|[!$&'()*+,;=])*(?::\d{1,5})?$|^\[[0-9a-f:.]+\](?::\d{1,5})?$/i;
+/** The host of the request before, which nearly always is this one's, too. */
+let knownHost: string | undefined;
+
+function isHost(host: string | undefined): boolean {
+  // HTTP/1.0 knows none; without one in HTTP/1.1 Node has refused already.
+  if (host === undefined || host === knownHost) return true;
+  if (!hostShape.test(host)) return false;
+  knownHost = host;
+  return true;
+}
+
+/** `/rest/v1/../x` is `/rest/x`, as a browser would have asked: whoever stands before us may have read it so. Source: WHATWG URL, "path state". */
+function withoutDots(path: string): string {
+  if (!path.includes('/.') && !/%2e/i.test(path)) return path;
+  return new URL(`http://localhost${path}`).pathname;
+}
+
+/**
+ * Node's own object of headers wherever it can be: a copy for each request costs more than routing it. Node joins what came several
+ * times, but for two: of `set-cookie` it makes a list, and of `authorization` it keeps the first, where a request that carries two must not be
+ * taken for the one that some proxy has checked. Source: Node's documentation, http "message.headers".
+ */
+function singleValued(incoming: IncomingMessage): Readonly<Record<string, string>> {
+  const { headers } = incoming;
+  const hasList = headers['set-cookie'] !== undefined;
+  const repeated =
+    headers.authorization === undefined ? undefined : joinedIfRepeated(incoming.rawHeaders, 'authorization');
+  // Sound: without `set-cookie` every value is a text.
+  if (!hasList && repeated === undefined) return headers as Readonly<Record<string, string>>;
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) flat[name] = typeof value === 'string' ? value : value.join(', ');
+  }
+  if (repeated !== undefined) flat.authorization = repeated;
+  return flat;
+}
+
+function joinedIfRepeated(rawHeaders: readonly string[], name: string): string | undefined {
+  let first: string | undefined;
+  let joined: string | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const candidate = rawHeaders[at]!;
+    if (candidate.length !== name.length || candidate.toLowerCase() !== name) continue;
+    const value = rawHeaders[at + 1]!;
+    if (first === undefined) first = value;
+    else joined = `${joined ?? first}, ${value}`;
+  }
+  return joined;
+}
+
+export class NodeLine implements Line {
+  readonly #incoming: IncomingMessage;
+  readonly #outgoing: ServerResponse;
+  readonly #hasBody: boolean;
+
+  constructor(incoming: IncomingMessage, outgoing: ServerResponse, hasBody: boolean) {
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+    this.#hasBody = hasBody;
+  }
+
+  readBody(maxBytes: number): Promise<Buffer | undefined> {
+    const incoming = this.#incoming;
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let sizeBytes = 0;
+      incoming.on('data', (chunk: Buffer) => {
+        sizeBytes += chunk.length;
+        if (sizeBytes > maxBytes) {
+          // The rest is read past and not kept, so that the client gets to read the refusal.
+          chunks.length = 0;
+          resolve(undefined);
+          return;
+        }
+        chunks.push(chunk);
+      });
+      incoming.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+      incoming.on('error', reject);
+      incoming.on('close', () => {
+        if (!incoming.complete) reject(new Error('the client went away before its body was here'));
+      });
+    });
+  }
+
+  bodyIsMissing(): boolean {
+    return this.#hasBody && !this.#incoming.complete;
+  }
+
+  reply(answer: Answer, own: Headers): void {
+    const outgoing = this.#outgoing;
+    if (outgoing.destroyed) return;
+    const { status, body } = answer;
+    // One flat list straight into the head: setHeader() first, and Node merges header by header.
+    const flat: string[] = [];
+    let hasLength = false;
+    for (const [name, value] of own) flat.push(name, value);
+    for (const [name, value] of answer.headers) {
+      if (name.length === lengthHeader.length && name.toLowerCase() === lengthHeader) hasLength = true;
+      flat.push(name, value);
+    }
+    if (!hasLength && carriesBody(this.#incoming.method, status)) {
+      flat.push(lengthHeader, body === null ? '0' : String(Buffer.byteLength(body)));
+    }
+    outgoing.writeHead(status, flat);
+    if (body === null) outgoing.end();
+    else outgoing.end(body);
+    if (this.#hasBody && !this.#incoming.complete) drain(this.#incoming);
+  }
+}
+
+const lengthHeader = 'content-length';
+
+function carriesBody(method: string | undefined, status: number): boolean {
+  return method !== 'HEAD' && status !== 204 && status !== 304;
+}
+
+/** How much of a body that nobody wants is read past so that its sender gets to read the answer, and for how long. */
+const drainedBytes = 64 * 1024 * 1024;
+const drainMs = 1_000;
+
+/** A client that is still sending when its answer is there would get a reset in its place. One that goes on for too long is cut off. */
+function drain(incoming: IncomingMessage): void {
+  let left = drainedBytes;
+  const timer = setTimeout(() => incoming.destroy(), drainMs);
+  incoming.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) incoming.destroy();
+  });
+  incoming.on('close', () => clearTimeout(timer));
+  incoming.on('end', () => clearTimeout(timer));
+  incoming.resume();
+}

@@ -1,0 +1,88 @@
+// In charge of: what belongs to no service: our own pages and probes, and the answer to a path where there is nothing.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { getRequestListener, RequestError } from '@hono/node-server';
+import { Hono } from 'hono';
+import { errorMessage, Fault } from '../base/errors.ts';
+import type { Observe } from '../base/observe.ts';
+import type { Service } from '../engine/service/contract.ts';
+import { requestIdOf } from './request-id.ts';
+
+/** The Hono environment of a page: the Node objects behind a request; absent when the backend is used as a plain `fetch`. */
+export interface PageEnv {
+  Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
+}
+
+export interface OutsideOptions {
+  /** `/`, `/health`, `/ready`, `/example/`. */
+  readonly pages?: Hono<PageEnv> | undefined;
+  /** Their mounts are named to whoever asks for nothing that is there. */
+  readonly services: readonly Service[];
+  readonly observe: Observe;
+}
+
+/** Everything outside of the services as one Hono app. */
+export function buildOutside({ pages, services, observe }: OutsideOptions): Hono<PageEnv> {
+  const app = new Hono<PageEnv>();
+  app.use('*', async (c, next) => {
+    const startedMs = performance.now();
+    const requestId = requestIdOf(c.req.header('x-request-id'));
+    c.header('x-request-id', requestId);
+    await next();
+    const { method, path } = c.req;
+    const level = path === '/health' || path === '/ready' ? 'debug' : 'info';
+    const durationMs = Math.round((performance.now() - startedMs) * 100) / 100;
+    observe({ kind: 'http.request', level, method, path, status: c.res.status, durationMs, requestId });
+  });
+  if (pages) app.route('/', pages);
+  app.notFound((c) =>
+    renderPlain(
+      new Fault({
+        status: 404,
+        code: 'not_found',
+        message: `There is nothing at "${c.req.path}" for ${c.req.method}.`,
+        hint: `Services here: ${services.map(({ mount }) => mount).join(', ')}.`,
+      }),
+    ),
+  );
+  app.onError((error, c) => {
+    observe({ kind: 'http.error', level: 'error', path: c.req.path, error });
+    return renderPlain(new Fault(internal, error));
+  });
+  return app;
+}
+
+const internal = {
+  status: 500,
+  code: 'internal',
+  message: 'Something went wrong here. The log of the server says what.',
+};
+
+/** A `fetch` function as a handler for Node's server, by Hono's adapter. */
+export function fetchHandler(
+  fetch: (request: Request, bindings: object) => Response | Promise<Response>,
+  observe: Observe,
+): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+  const answer = getRequestListener(fetch, {
+    overrideGlobalObjects: true,
+    errorHandler(error) {
+      const malformed = error instanceof RequestError;
+      observe({ kind: 'http.error', level: malformed ? 'info' : 'error', error });
+      return renderPlain(malformed ? malformedRequest(errorMessage(error)) : new Fault(internal));
+    },
+  });
+  // Never rejects: the adapter answers 500 itself.
+  return (incoming, outgoing) => void answer(incoming, outgoing);
+}
+
+export function malformedRequest(problem: string): Fault {
+  return new Fault({
+    status: 400,
+    code: 'malformed_request',
+    message: `This is not an HTTP request: ${problem}.`,
+  });
+}
+
+/** Outside of every service there is no protocol; this is the gateway's own shape. */
+export function renderPlain({ status, code, message, hint, headers }: Fault): Response {
+  return Response.json({ code, message, hint }, { status, headers });
+}

@@ -1,0 +1,113 @@
+// In charge of: one request on its way through the gateway: who it is from, how long it may take, and that it is answered once.
+import { Cancellation } from '../base/cancellation.ts';
+import type { Caller } from '../engine/identity/caller.ts';
+import type { Running, Service } from '../engine/service/contract.ts';
+import type { Answer, Headers, ServiceRequest } from '../engine/service/http.ts';
+
+/** A service behind the gateway. */
+export interface Mounted {
+  readonly service: Service;
+  readonly running: Running;
+}
+
+/** What a request says of itself before anything is read of its body. */
+export interface RequestHead {
+  readonly method: string;
+  /** Whole, still escaped. */
+  readonly path: string;
+  /** Without the question mark. */
+  readonly query: string;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly hasBody: boolean;
+}
+
+/** Where the request came from, and where its answer goes. */
+export interface Line {
+  /** The whole body; undefined when it is longer than `maxBytes`, of which no more is kept then. */
+  readBody(maxBytes: number): Promise<Buffer | undefined>;
+  /** Whether the client still owes a part of the body. */
+  bodyIsMissing(): boolean;
+  /** Called once. `own` are the gateway's headers, which go before the answer's. */
+  reply(answer: Answer, own: Headers): void;
+}
+
+export class Passage implements ServiceRequest {
+  readonly mounted: Mounted;
+  readonly head: RequestHead;
+  readonly line: Line;
+  readonly requestId: string;
+  readonly timings: Map<string, number> | undefined;
+  readonly cancellation = new Cancellation();
+  readonly startedMs = performance.now();
+  readonly path: string;
+  readonly headersOut: (readonly [string, string])[];
+  /** How long it may take. */
+  timeoutSeconds = Number.POSITIVE_INFINITY;
+  maxBodyBytes = 0;
+  timedOut = false;
+  isAnswered = false;
+  #caller: Caller | undefined;
+  readonly #tooLong: (maxBytes: number) => Error;
+
+  constructor(
+    mounted: Mounted,
+    head: RequestHead,
+    line: Line,
+    facts: {
+      readonly requestId: string;
+      readonly timings: Map<string, number> | undefined;
+      readonly tooLong: (maxBytes: number) => Error;
+    },
+  ) {
+    this.mounted = mounted;
+    this.head = head;
+    this.line = line;
+    this.requestId = facts.requestId;
+    this.timings = facts.timings;
+    this.#tooLong = facts.tooLong;
+    this.headersOut = [['x-request-id', facts.requestId]];
+    const { mount } = mounted.service;
+    this.path = mount === '/' ? head.path : head.path.slice(mount.length) || '/';
+  }
+
+  get method(): string {
+    return this.head.method;
+  }
+
+  get query(): string {
+    return this.head.query;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return this.head.headers;
+  }
+
+  header(name: string): string | undefined {
+    return this.head.headers[name];
+  }
+
+  get hasBody(): boolean {
+    return this.head.hasBody;
+  }
+
+  /** Known from the moment that a service gets the request. */
+  get caller(): Caller {
+    return this.#caller!;
+  }
+
+  /** The caller's role for the log; empty for a request that was refused before it was known. */
+  get role(): string {
+    return this.#caller?.role ?? '';
+  }
+
+  identified(caller: Caller): void {
+    this.#caller = caller;
+  }
+
+  async readBody(): Promise<Buffer> {
+    const body = await this.line.readBody(this.maxBodyBytes);
+    if (body === undefined) throw this.#tooLong(this.maxBodyBytes);
+    return body;
+  }
+}
