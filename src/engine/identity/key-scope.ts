@@ -35,7 +35,7 @@ const maxExpirySeconds = 10 * 366 * 86_400;
 
 /**
  * The wish as it is kept.
- * @throws Fault 400 `invalid_key` for what is none, with the offending value.
+ * @throws Fault 422 `invalid_key` for what is none, with the offending value.
  */
 export function checkWish(wish: KeyWish): KeyWish {
   if (!nameShape.test(wish.name))
@@ -115,5 +115,5 @@ export function servicesInForce(
 }
 
 export function invalidKey(message: string, hint: string | null = null): Fault {
-  return new Fault({ status: 400, code: 'invalid_key', message, hint });
+  return new Fault({ status: 422, code: 'invalid_key', message, hint });
 }

@@ -122,14 +122,20 @@ export async function rotateKey(
   return { ...made, old: rows[0]! };
 }
 
-/** Ends a key at once. One that was revoked before stays as it is. @throws Fault `no_such_key` */
-export async function revokeKey(client: PoolClient, id: string, nowMs: number): Promise<IssuedKey> {
+/** Ends a key at once. `changed` is false when it was revoked before. @throws Fault `no_such_key` */
+export async function revokeKey(
+  client: PoolClient,
+  id: string,
+  nowMs: number,
+): Promise<{ readonly key: IssuedKey; readonly changed: boolean }> {
   await lock(client);
+  const before = await findKey(client, id);
+  if (before.revokedAt !== null) return { key: before, changed: false };
   const { rows } = await client.query<IssuedKey>(
-    `update _millrace.api_keys set revoked_at = coalesce(revoked_at, $2) where id = $1 returning ${columns}`,
+    `update _millrace.api_keys set revoked_at = $2 where id = $1 returning ${columns}`,
     [id, new Date(nowMs)],
   );
-  return rows[0] ?? noSuchKey(id);
+  return { key: rows[0]!, changed: true };
 }
 
 /** All that are kept, by name, the newest of a name first. */
