@@ -50,7 +50,10 @@ export function openTokenMemory(maxBytes: number): TokenMemory {
     let spared = 0;
     // A Map gives its entries in the order in which they were put in, and those put in meanwhile as well.
     for (const [token, entry] of entries) {
-      if (!entry.used || spared === maxSpared) return drop(token);
+      if (!entry.used || spared === maxSpared) {
+        drop(token);
+        return;
+      }
       entry.used = false;
       entries.delete(token);
       entries.set(token, entry);

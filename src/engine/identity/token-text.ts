@@ -20,10 +20,9 @@ const maxTokenCharacters = 32 * 1024;
 export function parseTokenText(token: string): TokenText {
   if (token === '') throw new CredentialsRefused('empty');
   if (token.length > maxTokenCharacters) throw new CredentialsRefused('malformed');
-  const [header = '', payload = '', signature = '', ...more] = token.split('.');
-  const parts = 3 + more.length;
-  if (parts !== 3 || token.indexOf('.') === token.lastIndexOf('.'))
-    throw new CredentialsRefused('wrong_parts', String(more.length > 0 ? parts : token.split('.').length));
+  const parts = token.split('.');
+  if (parts.length !== 3) throw new CredentialsRefused('wrong_parts', String(parts.length));
+  const [header = '', payload = '', signature = ''] = parts;
   const { alg, kid, typ, cty, crit, b64, enc } = readHeader(header);
   if (alg === 'none') throw new CredentialsRefused('bad_algorithm', 'none');
   const isRefused =

@@ -82,11 +82,13 @@ export function openTokens(
       return known.caller;
     }
     const verifiedIn = epoch;
+    // Before anything is read of the token. Source: PostgREST 14 src/PostgREST/Auth/JwtCache.hs `decode`.
+    if (issuers === undefined && keys() === undefined) throw new CredentialsRefused('no_secret');
     const text = parseTokenText(token);
     const issuer = issuers?.find(issuerNamedIn(text));
-    const trusted = issuer === undefined ? keys() : await issuer.keysFor(text.kid);
+    const ofIssuer = await issuer?.keysFor(text.kid);
+    const trusted = ofIssuer ?? keys();
     if (trusted === undefined) throw new CredentialsRefused('no_secret');
-    const stillCounts = issuer?.mark();
     const { payload } = await verifyByAny(token, text, candidates(text, trusted, issuer));
     const signed = readClaims(payload);
     checkTimes(signed.claims, Math.floor(now() / 1000));
@@ -97,7 +99,7 @@ export function openTokens(
       const { exp } = signed.claims;
       const expiresAt = typeof exp === 'number' ? exp : Number.POSITIVE_INFINITY;
       const max = current.maxRemembered ?? maxRememberedDefault;
-      memory.keep(token, { caller, expiresAt, stillCounts }, max);
+      memory.keep(token, { caller, expiresAt, stillCounts: ofIssuer?.stillCount }, max);
     }
     return caller;
   }
@@ -113,30 +115,27 @@ export function openTokens(
 }
 
 function callerOf({ claims, text }: ReturnType<typeof readClaims>, rules: TokenRules): Caller {
-  const role = rules.roleOf(claims) ?? rules.anonymousRole;
+  let role: string | undefined;
+  let withRole: string;
+  try {
+    role = rules.roleOf(claims) ?? rules.anonymousRole;
+    withRole = claims.role === role ? text : putRole(claims, text, role ?? '');
+  } catch (error) {
+    // Nested deeper than the stack is high: JSON.parse has no such bound, JSON.stringify has.
+    throw new CredentialsRefused('claims_not_an_object', undefined, error);
+  }
   if (role === undefined) throw new CredentialsRefused('missing');
   // Postgres holds no text with this character, so that no role is named so.
   if (role.includes('\0')) throw new CredentialsRefused('claims_not_an_object');
-  return {
-    role,
-    claims: claims.role === role ? text : withRole(claims, text, role),
-    subject: typeof claims.sub === 'string' ? claims.sub : undefined,
-    by: 'token',
-  };
+  const subject = typeof claims.sub === 'string' ? claims.sub : undefined;
+  return { role, claims: withRole, subject, by: 'token' };
 }
 
-/** The claims as they were signed, with the role put in: reading and writing them again would round numbers. */
-function withRole(claims: Readonly<Record<string, unknown>>, text: string, role: string): string {
-  const added = `"role":${JSON.stringify(role)}}`;
-  const open = text.slice(0, text.lastIndexOf('}'));
-  if (Object.keys(claims).length === 0) return `{${added}`;
-  if (!Object.hasOwn(claims, 'role')) return `${open},${added}`;
-  try {
-    return JSON.stringify({ ...claims, role });
-  } catch (error) {
-    // Nested deeper than the stack is high.
-    throw new CredentialsRefused('claims_not_an_object', undefined, error);
-  }
+/** The claims as they were signed, with the role put in. Reading and writing them again would round numbers; only another value of `role` makes that necessary. */
+function putRole(claims: Readonly<Record<string, unknown>>, text: string, role: string): string {
+  if (Object.hasOwn(claims, 'role')) return JSON.stringify({ ...claims, role });
+  const comma = Object.keys(claims).length === 0 ? '' : ',';
+  return `${text.slice(0, text.lastIndexOf('}'))}${comma}"role":${JSON.stringify(role)}}`;
 }
 
 /** A set may hold several keys that fit; one that verifies is enough. */
