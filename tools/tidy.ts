@@ -32,6 +32,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@hono/node-server': ['src/server'],
   pino: ['src/server'],
   undici: ['src/engine/egress'],
+  'acme-client': ['src/server/tls'],
+  '@peculiar/x509': ['src/server/tls'],
   'ipaddr.js': ['src/engine/egress', 'src/engine/identity', 'src/engine/limits', 'src/server'],
 };
 

@@ -2,15 +2,16 @@
 import { X509Certificate } from 'node:crypto';
 import { errorMessage } from '../../base/errors.ts';
 import { delay } from '../../base/time.ts';
+import type { Egress } from '../../engine/egress/egress.ts';
 import type { AcmeStore } from './acme-store.ts';
-import { type Exchange, type Fetch, installTransport, withExchange } from './acme-transport.ts';
+import { type Exchange, installTransport, withExchange } from './acme-transport.ts';
 
 export interface OrderOptions {
   readonly directoryUrl: string;
   readonly email: string;
   readonly domains: readonly string[];
   readonly store: AcmeStore;
-  readonly fetch: Fetch;
+  readonly egress: Pick<Egress, 'fetch'>;
   readonly signal: AbortSignal;
   /** Between two looks at the order; it grows. */
   readonly pollMs: number;
@@ -39,7 +40,7 @@ const maxMessageCharacters = 500;
 
 /** @throws OrderFailed */
 export async function orderCertificate(options: OrderOptions): Promise<Ordered> {
-  const exchange: Exchange = { fetch: options.fetch, signal: options.signal, retryAfterSeconds: undefined };
+  const exchange: Exchange = { egress: options.egress, signal: options.signal, retryAfterSeconds: undefined };
   try {
     return await withExchange(exchange, () => order(options));
   } catch (error) {
@@ -133,7 +134,7 @@ function problemText(problem: unknown): string {
   return [type, detail].filter((part) => typeof part === 'string').join(': ');
 }
 
-/** fetch says "fetch failed", and why in its cause. */
+/** An EgressError says that a host cannot be reached, and its cause why. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? `: ${errorMessage(error.cause)}` : '';
   return `${errorMessage(error)}${cause}`.slice(0, maxMessageCharacters);

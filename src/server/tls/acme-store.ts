@@ -1,7 +1,7 @@
 // In charge of: what ACME keeps in the state folder: the account's key, the certificate, challenges under way, and how often it failed.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../base/errors.ts';
 import { type Certificate, readCertificate } from './certificate.ts';
@@ -40,7 +40,6 @@ export async function openAcmeStore(folder: string, directoryUrl: string): Promi
   const digest = createHash('sha256').update(directoryUrl).digest('hex').slice(0, 8);
   const own = join(folder, `acme-${new URL(directoryUrl).hostname.replace(/[^a-z0-9.-]/gi, '_')}-${digest}`);
   const challenges = join(own, 'challenges');
-  // What a killed process has left is nobody's any more; what another process on this machine has under way is asked for again.
   await mkdir(challenges, { recursive: true, mode: 0o700 });
   const certificatePath = join(own, 'certificate.pem');
   const accountPath = join(own, 'account.pem');
@@ -69,8 +68,8 @@ export async function openAcmeStore(folder: string, directoryUrl: string): Promi
       attempts === undefined
         ? rm(attemptsPath, { force: true })
         : writePrivately(attemptsPath, JSON.stringify(attempts)),
-    putChallenge: (token, answer) => writePrivately(join(challenges, safeToken(token)), answer),
-    removeChallenge: (token) => rm(join(challenges, safeToken(token)), { force: true }),
+    putChallenge: async (token, answer) => writePrivately(join(challenges, safeToken(token)), answer),
+    removeChallenge: async (token) => rm(join(challenges, safeToken(token)), { force: true }),
     challengeResponse(path) {
       // From the file, not from memory: of several processes on a machine one orders, and another may have port 80.
       const token = challengePath.exec(path)?.[1];
@@ -93,7 +92,6 @@ function safeToken(token: string): string {
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    await stat(path);
     return await readFile(path, 'utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;

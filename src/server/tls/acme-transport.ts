@@ -1,19 +1,9 @@
-// In charge of: how acme-client's requests leave: bounded in time and size, ended with the program, and trusting what the settings say.
+// In charge of: how acme-client's requests leave: through the program's one way out, bounded in time and size, and ended with the program.
 import { AsyncLocalStorage } from 'node:async_hooks';
-
-/** The part of the standard `fetch` that is used. */
-export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
-
-export interface FetchInit {
-  readonly method: string;
-  readonly headers: Record<string, string>;
-  readonly body?: string;
-  readonly redirect: 'follow' | 'error';
-  readonly signal: AbortSignal;
-}
+import type { Egress, EgressRequest } from '../../engine/egress/egress.ts';
 
 export interface Exchange {
-  readonly fetch: Fetch;
+  readonly egress: Pick<Egress, 'fetch'>;
   readonly signal: AbortSignal;
   /** What the authority said last about when to come back. */
   retryAfterSeconds: number | undefined;
@@ -32,8 +22,6 @@ interface AxiosRequest {
 }
 
 const requestTimeoutMs = 30_000;
-/** Orders and chains have a few kilobytes. */
-const maxAnswerBytes = 1024 * 1024;
 
 // acme-client has one axios instance for the whole process; each order brings its own way out.
 const exchanges = new AsyncLocalStorage<Exchange>();
@@ -56,60 +44,34 @@ export function installTransport(axios: AxiosLike): void {
 async function send(config: AxiosRequest): Promise<object> {
   const exchange = exchanges.getStore();
   if (exchange === undefined) throw new Error('an ACME request outside of an order');
-  const method = (config.method ?? 'get').toUpperCase();
-  const headers = config.headers?.toJSON?.() ?? {};
-  const response = await exchange.fetch(config.url ?? '', {
+  // Sound: ACME has no other methods, and acme-client uses these in lower case.
+  const method = (config.method ?? 'get').toUpperCase() as NonNullable<EgressRequest['method']>;
+  const { status, headers, body } = await exchange.egress.fetch(config.url ?? '', {
     method,
-    headers: Object.fromEntries(
-      Object.entries(headers).flatMap(([name, value]) => (value == null ? [] : [[name, String(value)]])),
-    ),
+    headers: lowerCase(config.headers?.toJSON?.() ?? {}),
     ...(typeof config.data === 'string' ? { body: config.data } : {}),
     // A signed request names its URL: it would be refused at another.
-    redirect: method === 'POST' ? 'error' : 'follow',
-    signal: AbortSignal.any([exchange.signal, AbortSignal.timeout(requestTimeoutMs)]),
+    ...(method === 'POST' ? { maxRedirects: 0 } : {}),
+    timeoutMs: requestTimeoutMs,
+    signal: exchange.signal,
   });
-  if (response.status === 429 || response.status === 503)
-    exchange.retryAfterSeconds = retryAfterSeconds(response.headers.get('retry-after'));
-  return {
-    data: await boundedText(response),
-    status: response.status,
-    statusText: response.statusText,
-    headers: Object.fromEntries(response.headers),
-    config,
-  };
+  if (status === 429 || status === 503)
+    exchange.retryAfterSeconds = retryAfterSeconds(headers['retry-after']);
+  return { data: body.toString('utf8'), status, statusText: '', headers, config };
+}
+
+function lowerCase(headers: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value == null ? [] : [[name.toLowerCase(), String(value)]],
+    ),
+  );
 }
 
 /** Seconds, or a date. Source: RFC 9110, 10.2.3. */
-function retryAfterSeconds(value: string | null): number | undefined {
-  if (value === null) return undefined;
+function retryAfterSeconds(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
   if (/^\d+$/.test(value)) return Number(value);
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : Math.max(0, (date - Date.now()) / 1000);
-}
-
-async function boundedText(response: Response): Promise<string> {
-  let bytes = 0;
-  const parts: Uint8Array[] = [];
-  for await (const part of response.body ?? []) {
-    bytes += part.byteLength;
-    if (bytes > maxAnswerBytes) throw new Error(`the answer of ${response.url} is too long`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-/**
- * A way out that trusts the authorities that Node trusts (NODE_EXTRA_CA_CERTS among them), or `ca` alone, PEM text.
- */
-export async function openFetch(ca: string | undefined): Promise<{ fetch: Fetch; close(): Promise<void> }> {
-  const { Agent, fetch } = await import('undici');
-  const dispatcher = new Agent({
-    connections: 2,
-    connect: { timeout: requestTimeoutMs, ...(ca === undefined ? {} : { ca }) },
-  });
-  return {
-    // Sound: undici's Response is the standard's, of which Node's global one is another build.
-    fetch: async (url, init) => (await fetch(url, { ...init, dispatcher })) as unknown as Response,
-    close: () => dispatcher.destroy(),
-  };
 }

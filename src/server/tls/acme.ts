@@ -2,9 +2,9 @@
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
+import type { Egress } from '../../engine/egress/egress.ts';
 import { OrderFailed, orderCertificate } from './acme-order.ts';
 import type { AcmeStore } from './acme-store.ts';
-import { openFetch } from './acme-transport.ts';
 import { type Certificate, parseCertificate, validityOf } from './certificate.ts';
 import type { AcmeFacts } from './source.ts';
 
@@ -14,6 +14,7 @@ export type WhenLeader = (work: (signal: AbortSignal) => Promise<void>) => Promi
 export interface AcmeOptions extends AcmeFacts {
   readonly store: AcmeStore;
   readonly whenLeader: WhenLeader;
+  readonly egress: Pick<Egress, 'fetch'>;
   readonly onIssued: () => Promise<void>;
   readonly observe: Observe;
   readonly now: Clock;
@@ -67,12 +68,10 @@ export function openAcme(options: AcmeOptions): Acme {
     // Written before it is tried: a program that dies of the attempt must not try again at once.
     await store.keepAttempts({ of, failures, nextAtMs: planned });
     const outer = AbortSignal.any([signal, leading, AbortSignal.timeout(orderTimeoutMs)]);
-    const { fetch, close } = await openFetch(options.ca);
     try {
       observe({ kind: 'tls.acme_ordering', domains, directory: options.directoryUrl, attempt: failures });
       const { certPem, keyPem } = await orderCertificate({
         ...options,
-        fetch,
         signal: outer,
         pollMs: options.orderPollMs,
       });
@@ -92,8 +91,6 @@ export function openAcme(options: AcmeOptions): Acme {
       await store.keepAttempts({ of, failures: stopping ? failures - 1 : failures, nextAtMs });
       if (!stopping) await reportFailure(error, failures, nextAtMs);
       return;
-    } finally {
-      await close();
     }
     await options.onIssued();
   }

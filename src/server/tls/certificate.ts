@@ -72,7 +72,8 @@ export function parseCertificate(certText: string, keyText: string, paths: Certi
     notBeforeMs: Date.parse(certificate.validFrom),
     notAfterMs: Date.parse(certificate.validTo),
     names: certificate.subjectAltName ?? '',
-    isSelfSigned: certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey),
+    // Not checkIssued(): that wants the right to sign others, which a certificate of one server has not.
+    isSelfSigned: certificate.issuer === certificate.subject && certificate.verify(certificate.publicKey),
     covers: (host) =>
       (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined,
   };

@@ -71,13 +71,6 @@ export const tlsSettings = {
     default: 'https://acme-v02.api.letsencrypt.org/directory',
     sentence: "The certificate authority's ACME directory. Let's Encrypt, unless set.",
   }),
-  acmeCaPath: text({
-    key: 'api.tls.acme.ca_path',
-    env: ['MILLRACE_ACME_CA_PATH'],
-    default: '',
-    sentence:
-      'A PEM file with the certificate that the ACME directory itself is trusted by, relative to the supabase folder. For an authority of your own; empty: the public ones.',
-  }),
   acmeEmail: text({
     key: 'api.tls.acme.email',
     env: ['MILLRACE_ACME_EMAIL'],

@@ -1,8 +1,7 @@
 // In charge of: where the certificate comes from, by the settings: the owner's files, a certificate authority, or ourselves.
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { errorMessage, OperatorError } from '../../base/errors.ts';
+import { OperatorError } from '../../base/errors.ts';
 import type { ValuesOf } from '../../base/settings.ts';
 import { isLoopbackHost } from '../development-door.ts';
 import type { CertificatePaths } from './certificate.ts';
@@ -17,8 +16,6 @@ export type CertificateSource =
 
 export interface AcmeFacts {
   readonly directoryUrl: string;
-  /** The PEM text of a private authority's own certificate. */
-  readonly ca: string | undefined;
   readonly email: string;
   readonly domains: readonly string[];
 }
@@ -40,7 +37,7 @@ const maxDomains = 100;
  * Decides for one source.
  * @throws OperatorError when the settings name two, or half of one, or none in production.
  */
-export async function chooseSource(facts: SourceFacts): Promise<CertificateSource> {
+export function chooseSource(facts: SourceFacts): CertificateSource {
   const { settings, supabaseFolder } = facts;
   const { certPath, keyPath, acmeEnabled } = settings;
   // Source of the two refusals: supabase/cli apps/cli-go/pkg/config/config.go, "Validate api config".
@@ -59,7 +56,7 @@ export async function chooseSource(facts: SourceFacts): Promise<CertificateSourc
       'Both "api.tls.cert_path" and "api.tls.acme.enabled" are set, and there is one certificate.',
       'Take one of them out of config.toml.',
     );
-  if (acmeEnabled) return { kind: 'acme', orders: await acmeFacts(facts) };
+  if (acmeEnabled) return { kind: 'acme', orders: acmeFacts(facts) };
   if (certPath !== '') {
     const paths = { cert: resolve(supabaseFolder, certPath), key: resolve(supabaseFolder, keyPath) };
     return { kind: 'files', paths };
@@ -93,7 +90,7 @@ export function hostOf(url: string): string | undefined {
   return new URL(url).hostname.replace(/^\[|\]$/g, '') || undefined;
 }
 
-async function acmeFacts({ settings, externalUrl, supabaseFolder }: SourceFacts): Promise<AcmeFacts> {
+function acmeFacts({ settings, externalUrl }: SourceFacts): AcmeFacts {
   const { acmeDirectoryUrl: directoryUrl, acmeEmail: email } = settings;
   if (!settings.acmeAcceptTerms)
     throw new OperatorError(
@@ -117,7 +114,7 @@ async function acmeFacts({ settings, externalUrl, supabaseFolder }: SourceFacts)
       `"api.tls.acme.domains" has ${domains.length} names, and a certificate is for ${maxDomains} at most.`,
     );
   for (const domain of domains) refuseUnordered(domain);
-  return { directoryUrl, email, domains, ca: await readCa(settings.acmeCaPath, supabaseFolder) };
+  return { directoryUrl, email, domains };
 }
 
 /** RFC 8555, 6.1: HTTPS; what does not leave this machine needs none. */
@@ -140,18 +137,4 @@ function refuseUnordered(domain: string): void {
     `ACME cannot order a certificate for "${domain}": ${why}.`,
     'Set [api.tls.acme].domains to names that lead to this machine, or use a certificate of your own.',
   );
-}
-
-async function readCa(path: string, supabaseFolder: string): Promise<string | undefined> {
-  if (path === '') return undefined;
-  const absolute = resolve(supabaseFolder, path);
-  try {
-    return await readFile(absolute, 'utf8');
-  } catch (error) {
-    throw new OperatorError(
-      `"api.tls.acme.ca_path" names "${absolute}", which cannot be read: ${errorMessage(error)}.`,
-      undefined,
-      error,
-    );
-  }
 }

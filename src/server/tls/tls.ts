@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { errorMessage, OperatorError } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import { type Clock, delay } from '../../base/time.ts';
+import type { Egress } from '../../engine/egress/egress.ts';
 import { openAcme, type WhenLeader } from './acme.ts';
 import { openAcmeStore } from './acme-store.ts';
 import {
@@ -23,6 +24,8 @@ export interface TlsOptions extends SourceFacts {
   /** Keys and certificates of our own making go to `tls/` in it. */
   readonly stateFolder: string;
   readonly whenLeader: WhenLeader;
+  /** The way to the certificate authority. */
+  readonly egress: Pick<Egress, 'fetch'>;
   readonly observe: Observe;
   readonly now: Clock;
   readonly timing?: Partial<TlsTiming>;
@@ -72,7 +75,7 @@ const looksWhileSettling = 8;
 export async function openTls(options: TlsOptions): Promise<Tls> {
   const { settings, observe, now } = options;
   const timing = { ...timingDefault, ...options.timing };
-  const source = await chooseSource(options);
+  const source = chooseSource(options);
   const ownFolder = await openOwnFolder(options.stateFolder);
   const orders = source.kind === 'acme' ? source.orders : undefined;
   const store = orders && (await openAcmeStore(ownFolder, orders.directoryUrl));
