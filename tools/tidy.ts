@@ -31,6 +31,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   hono: ['src/engine/service', 'src/services', 'src/server'],
   '@hono/node-server': ['src/server'],
   pino: ['src/server'],
+  'prom-client': ['src/server/admin'],
   undici: ['src/engine/egress'],
   'acme-client': ['src/server/tls'],
   '@peculiar/x509': ['src/server/tls'],

@@ -1,9 +1,12 @@
 // In charge of: the command `millrace`. Finds the command, runs it, and turns what it throws into a sentence and an exit code.
 import { errorCode, OperatorError } from '../../base/errors.ts';
 import { packageVersion } from '../version.ts';
+import { changes } from './commands/changes.ts';
 import { keys } from './commands/keys.ts';
 import { migrate } from './commands/migrate.ts';
+import { operators } from './commands/operators.ts';
 import { reset } from './commands/reset.ts';
+import { settings } from './commands/settings.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
 import { stop } from './commands/stop.ts';
@@ -49,6 +52,32 @@ const commands: Readonly<Record<string, Command>> = {
     examples: ['millrace keys', 'millrace keys new > .env.production'],
     run: keys,
   },
+  settings: {
+    sentence: 'List, read, set and reset the settings of the running backend.',
+    examples: [
+      'millrace settings',
+      'millrace settings get api.max_rows',
+      'millrace settings set api.max_rows 500',
+      'millrace settings reset api.max_rows',
+      'MILLRACE_OPERATOR_TOKEN=mro_… millrace settings --url https://api.example.com',
+    ],
+    run: settings,
+  },
+  operators: {
+    sentence: 'Make, list and revoke tokens that operate the backend from afar.',
+    examples: [
+      'millrace operators',
+      'millrace operators create prometheus --scopes metrics --expires never',
+      'millrace operators create ada@laptop --scopes read,settings --expires 30d',
+      'millrace operators revoke 7',
+    ],
+    run: operators,
+  },
+  changes: {
+    sentence: 'Show what operators changed, who and when.',
+    examples: ['millrace changes', 'millrace changes --limit 200 --json'],
+    run: changes,
+  },
   migrate: {
     sentence: 'Apply the migrations that the database does not have yet.',
     examples: ['millrace migrate', 'DATABASE_URL=postgres://… millrace migrate'],
@@ -75,6 +104,10 @@ const flags = `Flags
   --json            print one line for programs; logs go to standard error
   --yes, -y         do not ask
   --no-seed         reset: leave the seed files out
+  --url URL         settings, operators, changes: a backend elsewhere, with MILLRACE_OPERATOR_TOKEN
+  --scopes LIST     operators create: some of read, settings, keys, metrics, operators
+  --expires WORD    operators create: 90d (the default), another number of days, or never
+  --limit N         changes: how many (default: 50)
   --help, -h        this text, or a command's
   --version, -v     the version`;
 
@@ -110,10 +143,13 @@ async function main(): Promise<number> {
   );
 }
 
-/** How many words may follow a command: `keys new`, and PostgREST's configuration file. */
+/** How many words may follow a command: `settings set KEY VALUE`, and PostgREST's configuration file. */
 function mostWords({ command, only }: Options): number {
-  return command === 'keys' || (command === 'start' && only !== undefined) ? 1 : 0;
+  if (command === 'start') return only === undefined ? 0 : 1;
+  return Object.hasOwn(wordsAfter, command) ? wordsAfter[command]! : 0;
 }
+
+const wordsAfter: Readonly<Record<string, number>> = { keys: 2, settings: 3, operators: 2 };
 
 function help(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));

@@ -16,6 +16,13 @@ export interface Options {
   readonly help: boolean;
   readonly version: boolean;
   readonly seed: boolean;
+  /** A backend elsewhere, for the commands that go over the operator plane. */
+  readonly url: string | undefined;
+  /** What an operator token may do, separated by commas. */
+  readonly scopes: string | undefined;
+  /** `90d`, or `never`. */
+  readonly expires: string | undefined;
+  readonly limit: string | undefined;
   /** Flags that are settings, under their setting's key. */
   readonly settings: ReadonlyMap<string, string>;
 }
@@ -53,6 +60,10 @@ export function parseOptions(args: readonly string[]): Options {
     help: values.help ?? false,
     version: values.version ?? false,
     seed: !(values['no-seed'] ?? false),
+    url: values.url,
+    scopes: values.scopes,
+    expires: values.expires,
+    limit: values.limit,
   };
 }
 
@@ -75,6 +86,10 @@ function parse(args: readonly string[]) {
         json: { type: 'boolean' },
         yes: { type: 'boolean', short: 'y' },
         'no-seed': { type: 'boolean' },
+        url: { type: 'string' },
+        scopes: { type: 'string' },
+        expires: { type: 'string' },
+        limit: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
       },

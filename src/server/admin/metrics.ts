@@ -1,0 +1,287 @@
+// In charge of: the figures of this process in the form that Prometheus reads. The hot path counts into arrays; everything else is looked at when somebody asks.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Observe } from '../../base/observe.ts';
+import type { Db } from '../../engine/db/db.ts';
+import { type DatabaseFacts, openDatabaseFacts } from './database-facts.ts';
+import type { WatchedLeases } from './lease-watch.ts';
+import { durationBounds, openRequestFigures, type RequestFigures } from './request-figures.ts';
+
+export interface Metrics {
+  /** One request that was answered. `service` is its name (`rest`); `method` and `status` are grouped. Costs well below a microsecond. */
+  observeRequest(service: string, method: string, status: number, durationMs: number): void;
+  /** One request that a limit or a rule refused: `rate_limit`, `rule`, … */
+  refused(reason: string): void;
+  /** One request that was turned away because too much was going on. */
+  shed(): void;
+  /** The text of a scrape. Never rejects because of the database. */
+  render(): Promise<string>;
+  readonly contentType: string;
+  close(): void;
+}
+
+export interface MetricsOptions {
+  readonly db: Pick<Db, 'asOwner'>;
+  /** The connections of requests at this moment, and the most that there may be. */
+  readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
+  readonly poolSize: number;
+  /** Requests that are being answered. */
+  readonly inFlight: () => number;
+  readonly leases: Pick<WatchedLeases, 'held'>;
+  readonly build: { readonly version: string; readonly engine: string; readonly postgres: string };
+  readonly observe: Observe;
+}
+
+const delayResolutionMs = 10;
+/** Reasons are the program's own words; one beyond these is counted as `other`. */
+const maxReasons = 64;
+
+export function openMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const requests = openRequestFigures();
+  const refusals = new Map<string, number>();
+  let sheds = 0;
+  const loop = monitorEventLoopDelay({ resolution: delayResolutionMs });
+  loop.enable();
+  requestMetrics(registry, requests);
+  counter(
+    registry,
+    'millrace_requests_refused_total',
+    'Requests that a limit or a rule refused.',
+    ['reason'],
+    () => [...refusals].map(([reason, count]) => [{ reason }, count]),
+  );
+  counter(
+    registry,
+    'millrace_requests_shed_total',
+    'Requests that were turned away because too much was going on.',
+    [],
+    () => [[{}, sheds]],
+  );
+  gauge(registry, 'millrace_requests_in_flight', 'Requests that are being answered.', [], () => [
+    [{}, options.inFlight()],
+  ]);
+  poolMetrics(registry, options);
+  processMetrics(registry, loop);
+  const { version, engine, postgres } = options.build;
+  gauge(
+    registry,
+    'millrace_build_info',
+    'What runs; the value is always 1.',
+    ['version', 'node', 'engine', 'postgres'],
+    () => [[{ version, node: process.versions.node, engine, postgres }, 1]],
+  );
+  let facts: DatabaseFacts = { up: false, sizeBytes: undefined, slots: [], leases: [] };
+  databaseMetrics(registry, () => facts, options.leases);
+  const askDatabase = openDatabaseFacts(options.db, options.observe);
+
+  async function renderOnce(): Promise<string> {
+    facts = await askDatabase();
+    return registry.metrics();
+  }
+  let rendering: Promise<string> | undefined;
+
+  return {
+    observeRequest: requests.observe,
+    refused(reason) {
+      const name = refusals.has(reason) || refusals.size < maxReasons ? reason : 'other';
+      refusals.set(name, (refusals.get(name) ?? 0) + 1);
+    },
+    shed() {
+      sheds += 1;
+    },
+    render() {
+      // Scrapers that come at once read one text.
+      rendering ??= renderOnce().finally(() => {
+        rendering = undefined;
+      });
+      return rendering;
+    },
+    contentType: registry.contentType,
+    close() {
+      loop.disable();
+    },
+  };
+}
+
+type Samples = () => readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
+
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  samples: Samples,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [labels, value] of samples()) this.set({ ...labels }, value);
+    },
+  });
+}
+
+function counter(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  samples: Samples,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [labels, value] of samples()) this.inc({ ...labels }, value);
+    },
+  });
+}
+
+function requestMetrics(registry: Registry, figures: RequestFigures): void {
+  counter(
+    registry,
+    'millrace_requests_total',
+    'Requests that were answered.',
+    ['service', 'method', 'status'],
+    () => figures.counts().map(({ count, ...labels }) => [labels, count]),
+  );
+  const name = 'millrace_request_duration_seconds';
+  const histogram = new Histogram({
+    name,
+    help: 'How long answering took.',
+    labelNames: ['service'],
+    buckets: [...durationBounds],
+    registers: [registry],
+  });
+  // prom-client keeps a histogram's counts in objects that it finds by a text made anew for each observation; ours are arrays.
+  const values = () =>
+    figures.durations().flatMap(({ service, counts, sumSeconds }) => {
+      let total = 0;
+      const buckets = [...counts].map((count, at) => {
+        total += count;
+        return {
+          metricName: `${name}_bucket`,
+          labels: { service, le: durationBounds[at] ?? '+Inf' },
+          value: total,
+        };
+      });
+      return [
+        ...buckets,
+        { metricName: `${name}_sum`, labels: { service }, value: sumSeconds },
+        { metricName: `${name}_count`, labels: { service }, value: total },
+      ];
+    });
+  const shape = histogram.get.bind(histogram);
+  histogram.get = async () => ({ ...(await shape()), values: values() });
+}
+
+function poolMetrics(registry: Registry, { pool, poolSize }: MetricsOptions): void {
+  gauge(registry, 'millrace_db_pool_connections', 'Database connections of requests.', ['state'], () => {
+    const { total, idle } = pool();
+    return [
+      [{ state: 'used' }, total - idle],
+      [{ state: 'idle' }, idle],
+    ];
+  });
+  gauge(
+    registry,
+    'millrace_db_pool_max_connections',
+    'The most database connections that requests use at once.',
+    [],
+    () => [[{}, poolSize]],
+  );
+  gauge(registry, 'millrace_db_pool_waiting', 'Requests that wait for a database connection.', [], () => [
+    [{}, pool().waiting],
+  ]);
+}
+
+function processMetrics(registry: Registry, loop: ReturnType<typeof monitorEventLoopDelay>): void {
+  const sentence = 'How much later than asked for the event loop came to a timer, since the scrape before.';
+  gauge(registry, 'millrace_event_loop_delay_seconds', sentence, ['statistic'], () => {
+    // What is measured are intervals: the one that was asked for is no delay. Source: Node's documentation, perf_hooks.monitorEventLoopDelay.
+    const delay = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - delayResolutionMs / 1000);
+    const found = [
+      [{ statistic: 'p50' }, delay(loop.percentile(50))],
+      [{ statistic: 'p99' }, delay(loop.percentile(99))],
+      [{ statistic: 'max' }, loop.count === 0 ? 0 : delay(loop.max)],
+    ] as const;
+    loop.reset();
+    return found;
+  });
+  counter(
+    registry,
+    'process_cpu_seconds_total',
+    'CPU time of this process, PostgreSQL not included.',
+    ['mode'],
+    () => {
+      const { user, system } = process.cpuUsage();
+      return [
+        [{ mode: 'user' }, user / 1e6],
+        [{ mode: 'system' }, system / 1e6],
+      ];
+    },
+  );
+  gauge(
+    registry,
+    'process_resident_memory_bytes',
+    'Memory of this process, PostgreSQL not included.',
+    [],
+    () => [[{}, process.memoryUsage.rss()]],
+  );
+  gauge(registry, 'millrace_memory_bytes', 'Memory by what it is for.', ['kind'], () => {
+    const { heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
+    return [
+      [{ kind: 'heap_used' }, heapUsed],
+      [{ kind: 'heap_total' }, heapTotal],
+      [{ kind: 'external' }, external],
+      [{ kind: 'array_buffers' }, arrayBuffers],
+    ];
+  });
+  gauge(
+    registry,
+    'process_start_time_seconds',
+    'When this process started, in seconds since 1970.',
+    [],
+    () => [[{}, Math.round(performance.timeOrigin) / 1000]],
+  );
+}
+
+function databaseMetrics(
+  registry: Registry,
+  facts: () => DatabaseFacts,
+  leases: MetricsOptions['leases'],
+): void {
+  gauge(registry, 'millrace_postgres_up', 'Whether the database answered this scrape in time.', [], () => [
+    [{}, facts().up ? 1 : 0],
+  ]);
+  gauge(registry, 'millrace_database_size_bytes', 'The size of the database on disk.', [], () => {
+    const { sizeBytes } = facts();
+    return sizeBytes === undefined ? [] : [[{}, sizeBytes]];
+  });
+  gauge(
+    registry,
+    'millrace_replication_slot_wal_bytes',
+    'WAL that the server keeps for a replication slot.',
+    ['slot'],
+    () => facts().slots.map(({ name: slot, walBytes }) => [{ slot }, walBytes]),
+  );
+  gauge(
+    registry,
+    'millrace_replication_slot_active',
+    'Whether somebody reads from a replication slot.',
+    ['slot'],
+    () => facts().slots.map(({ name: slot, active }) => [{ slot }, active ? 1 : 0]),
+  );
+  gauge(registry, 'millrace_lease_held', 'Whether this process holds a lease.', ['lease'], () => {
+    const held = leases.held();
+    const names = new Set([...facts().leases, ...held.keys()]);
+    return [...names].map((lease) => [{ lease }, held.get(lease) === true ? 1 : 0]);
+  });
+}
