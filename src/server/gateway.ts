@@ -14,7 +14,7 @@ import { openDeadlines } from './deadlines.ts';
 import type { DevelopmentDoor } from './development-door.ts';
 import { FetchLine, headOfRequest } from './fetch-http.ts';
 import { headOf, NodeLine } from './node-http.ts';
-import { buildOutside, fetchHandler, malformedRequest, type PageEnv } from './outside.ts';
+import { buildOutside, fetchHandler, internalFault, malformedRequest, type PageEnv } from './outside.ts';
 import { type Line, type Mounted, Passage, type RequestHead } from './passage.ts';
 import { requestIdOf } from './request-id.ts';
 import type { serverSettings } from './settings.ts';
@@ -110,12 +110,22 @@ export function openGateway(options: GatewayOptions): Gateway {
   }
 
   function refusal(passage: Passage, error: unknown): Answer {
-    const answer = passage.mounted.service.renderError(error);
+    const answer = rendered(passage, error);
     if (answer.status >= 500 && !(error instanceof Fault)) {
       const { requestId, head } = passage;
       observe({ kind: 'http.error', level: 'error', path: head.path, requestId, error });
     }
     return answer;
+  }
+
+  /** In the service's shape. A mistake in that must not end the program. */
+  function rendered({ mounted }: Passage, error: unknown): Answer {
+    try {
+      return mounted.service.renderError(error);
+    } catch (second) {
+      observe({ kind: 'http.error', level: 'error', error: second });
+      return plainAnswer(new Fault(internalFault));
+    }
   }
 
   /** The answer goes out, once. */
@@ -128,7 +138,12 @@ export function openGateway(options: GatewayOptions): Gateway {
     const { timings, head } = passage;
     const tookMs = performance.now() - passage.startedMs;
     if (timings) passage.headersOut.push(['server-timing', renderTimings(timings, tookMs)]);
-    passage.line.reply(answer, passage.headersOut);
+    try {
+      passage.line.reply(answer, passage.headersOut);
+    } catch (error) {
+      // A header that HTTP cannot carry: nothing of it has gone out yet.
+      passage.line.reply(refusal(passage, error), passage.headersOut.slice(0, 1));
+    }
     observe({
       kind: 'http.request',
       service: passage.mounted.service.name,
@@ -163,7 +178,8 @@ export function openGateway(options: GatewayOptions): Gateway {
     handle(incoming, outgoing) {
       const head = headOf(incoming);
       if (typeof head === 'string') {
-        refuseHead(head, outgoing);
+        outgoing.shouldKeepAlive = false;
+        new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(head)), []);
         return;
       }
       const mounted = mountedAt(head.path);
@@ -200,11 +216,12 @@ function abortReason({ signal }: Request): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('the client went away');
 }
 
-function refuseHead(problem: string, outgoing: ServerResponse): void {
-  const { status, code, message, hint } = malformedRequest(problem);
-  const body = JSON.stringify({ code, message, hint });
-  outgoing.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-  outgoing.end(body);
+function plainAnswer({ status, code, message, hint }: Fault): Answer {
+  return {
+    status,
+    headers: [['content-type', 'application/json']],
+    body: JSON.stringify({ code, message, hint }),
+  };
 }
 
 function tooLarge(maxBytes: number): Fault {

@@ -46,12 +46,12 @@ export function buildOutside({ pages, services, observe }: OutsideOptions): Hono
   );
   app.onError((error, c) => {
     observe({ kind: 'http.error', level: 'error', path: c.req.path, error });
-    return renderPlain(new Fault(internal, error));
+    return renderPlain(new Fault(internalFault, error));
   });
   return app;
 }
 
-const internal = {
+export const internalFault = {
   status: 500,
   code: 'internal',
   message: 'Something went wrong here. The log of the server says what.',
@@ -67,7 +67,7 @@ export function fetchHandler(
     errorHandler(error) {
       const malformed = error instanceof RequestError;
       observe({ kind: 'http.error', level: malformed ? 'info' : 'error', error });
-      return renderPlain(malformed ? malformedRequest(errorMessage(error)) : new Fault(internal));
+      return renderPlain(malformed ? malformedRequest(errorMessage(error)) : new Fault(internalFault));
     },
   });
   // Never rejects: the adapter answers 500 itself.
