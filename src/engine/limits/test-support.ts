@@ -24,3 +24,9 @@ export function requestOf(facts: Partial<LimitedRequest> = {}): LimitedRequest {
     ...facts,
   };
 }
+
+/** A long window that does not end while a test runs; windows begin at multiples of their length. */
+export function steadyWindow(): '1d' | '23h' {
+  const nowSeconds = Date.now() / 1000;
+  return 86_400 - (nowSeconds % 86_400) > 300 ? '1d' : '23h';
+}
