@@ -21,6 +21,12 @@ create function public.books_by(writer text) returns setof public.books stable l
 create function public.add(a int, b int default 1) returns int immutable language sql as $$ select a + b $$;
 create function public.title_length(public.books) returns int stable language sql as $$ select length($1.title) $$;
 create function public.rename_books() returns void language sql as $$ update public.books set title = 'x' $$;
+create domain public."application/vnd.titles+json" as json;
+create domain public."application/vnd.titles-binary+json" as jsonb;
+create function public.titles() returns public."application/vnd.titles+json" stable language sql
+  as $$ select json_agg(title order by id) from public.books $$;
+create function public.titles_binary() returns public."application/vnd.titles-binary+json" stable language sql
+  as $$ select jsonb_agg(title order by id) from public.books $$;
 insert into public.authors values (1, 'Ursula', '1929-10-21'), (2, 'Stanisław', '1921-09-12'), (3, 'Nobody', null);
 insert into public.books values
   (1, 'The Dispossessed', 1, 1974, '{anarchy,physics}', '{"pages": 387, "prize": {"name": "Nebula"}}'),

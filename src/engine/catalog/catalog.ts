@@ -120,6 +120,8 @@ export interface MediaHandler {
   readonly contentType: string;
   /** The domain is over bytea: what it gives are bytes, not text. */
   readonly isBytes: boolean;
+  /** The domain is over jsonb: what it gives is what Postgres sends of one in binary. */
+  readonly isBinaryJson: boolean;
 }
 
 export interface RoleSettings {

@@ -235,6 +235,7 @@ function toMediaHandler(row: Row): MediaHandler {
     mediaType: row.media_type,
     contentType: row.content_type,
     isBytes: row.is_bytes,
+    isBinaryJson: row.is_binary_json,
   };
 }
 

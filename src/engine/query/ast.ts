@@ -101,6 +101,8 @@ export interface ReadNode {
   /** As in the request. */
   readonly name: string;
   readonly alias: string | undefined;
+  /** A filter, order or range named it by its relation though it has an alias. */
+  readonly namedByRelation: boolean;
   /** The alias of this node's subquery in its parent's. */
   readonly embedAlias: string;
   readonly inner: boolean;

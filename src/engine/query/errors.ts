@@ -21,12 +21,23 @@ export function putFilters(): Fault {
   });
 }
 
-export function notEmbedded(name: string): Fault {
-  return new Fault({
+/** `alias` is what it has to be called, when it is embedded under that. */
+export function notEmbedded(name: string, alias?: string): Fault {
+  const facts = {
     status: 400,
     code: 'PGRST108',
     message: `'${name}' is not an embedded resource in this request`,
-    hint: `Verify that '${name}' is included in the 'select' query parameter.`,
+  };
+  if (alias === undefined) {
+    return new Fault({
+      ...facts,
+      hint: `Verify that '${name}' is included in the 'select' query parameter.`,
+    });
+  }
+  return new Fault({
+    ...facts,
+    details: 'Target names are not allowed in filters if they have an alias',
+    hint: `Change '${name}' to '${alias}' in filters, orders or limits.`,
   });
 }
 

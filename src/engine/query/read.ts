@@ -20,13 +20,15 @@ import {
   planCondition,
   unknownField,
 } from './fields.ts';
-import type { At, Condition, OrderTerm, Range, SelectItem, Selection } from './query.ts';
+import type { Condition, OrderTerm, Range, SelectItem, Selection } from './query.ts';
 import { finishSpreads } from './spread.ts';
 
 export interface ReadOptions {
   readonly aggregates: boolean;
   /** No node gives more rows than this. */
   readonly maxRows: number | undefined;
+  /** Filters, orders and ranges may name an embed by its relation even when it has an alias. */
+  readonly legacyTargetNames: boolean;
 }
 
 /** What the root reads from: a relation itself, or the CTE that holds the rows of a write or a call on it. */
@@ -43,6 +45,7 @@ interface Draft {
   readonly conditions: Condition[];
   order: readonly OrderTerm[] | undefined;
   range: Range | undefined;
+  namedByRelation: boolean;
 }
 
 /**
@@ -58,23 +61,15 @@ export function planRead(
   options: ReadOptions,
 ): ReadNode {
   const draft = toDraft(undefined, selection.select);
-  for (const { path, item } of selection.filters) {
-    draftAt(draft, path).conditions.push({ kind: 'filter', filter: item });
-  }
-  for (const { path, item } of selection.conditions) draftAt(draft, path).conditions.push(item);
-  hang(draft, selection.orders, (node, order) => {
-    node.order ??= order;
-  });
-  hang(draft, selection.ranges, (node, range) => {
-    node.range = range;
-  });
+  const { legacyTargetNames } = options;
+  const at = (path: readonly string[]) => draftAt(draft, path, legacyTargetNames);
+  for (const { path, item } of selection.filters) at(path).conditions.push({ kind: 'filter', filter: item });
+  for (const { path, item } of selection.conditions) at(path).conditions.push(item);
+  for (const { path, item } of selection.orders) at(path).order ??= item;
+  for (const { path, item } of selection.ranges) at(path).range = item;
   if (!options.aggregates && hasAggregate(draft, true)) throw aggregatesNotAllowed();
   const context: Context = { catalog, schema: relation.schema, options };
   return finishSpreads(planNode(context, draft, { relation, source }, 0, false));
-}
-
-function hang<T>(draft: Draft, items: readonly At<T>[], put: (node: Draft, item: T) => void): void {
-  for (const { path, item } of items) put(draftAt(draft, path), item);
 }
 
 function toDraft(item: EmbedItem | undefined, select: readonly SelectItem[]): Draft {
@@ -87,14 +82,21 @@ function toDraft(item: EmbedItem | undefined, select: readonly SelectItem[]): Dr
     conditions: [],
     order: undefined,
     range: undefined,
+    namedByRelation: false,
   };
 }
 
-function draftAt(root: Draft, path: readonly string[]): Draft {
+/** Source of the name that an alias hides: PostgREST 16, src/library/PostgREST/Plan.hs `updateNode`. */
+function draftAt(root: Draft, path: readonly string[], legacyTargetNames: boolean): Draft {
   let node = root;
   for (const name of path) {
-    const next = node.embeds.find(({ item }) => item!.relation === name || item!.alias === name);
-    if (!next) throw notEmbedded(name);
+    const byEither = node.embeds.find(({ item }) => item!.relation === name || item!.alias === name);
+    const next = legacyTargetNames
+      ? byEither
+      : node.embeds.find(({ item }) => (item!.alias ?? item!.relation) === name);
+    if (!next) throw notEmbedded(name, byEither?.item?.alias);
+    const { relation, alias } = next.item!;
+    if (relation === name && alias !== undefined && alias !== name) next.namedByRelation = true;
     node = next;
   }
   return node;
@@ -156,6 +158,7 @@ function planNode(
     parent: 'parent' in place ? place.parent : undefined,
     name,
     alias: item?.alias,
+    namedByRelation: draft.namedByRelation,
     embedAlias:
       relationship === undefined ? '' : `${relationship.table.name}_${item?.alias ?? name}_${depth}`,
     inner: item?.join === 'inner',

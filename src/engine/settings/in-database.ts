@@ -8,6 +8,7 @@ import type { LiveSettings } from './live.ts';
 
 /** `pgrst.<name>`; the environment variable of the same setting is `PGRST_<NAME>`. */
 const names = [
+  'client_error_verbosity',
   'db_aggregates_enabled',
   'db_anon_role',
   'db_extra_search_path',
@@ -30,6 +31,7 @@ const names = [
   'server_cors_allowed_origins',
   'server_timing_enabled',
   'server_trace_header',
+  'url_use_legacy_target_names',
 ];
 
 export interface InDatabaseOptions {

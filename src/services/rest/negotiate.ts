@@ -60,6 +60,7 @@ function render(
         function: custom.function,
         target: custom.target,
         isBytes: custom.isBytes,
+        isBinaryJson: custom.isBinaryJson,
       },
       mediaType: parseMediaType(custom.contentType),
     };

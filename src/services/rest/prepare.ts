@@ -30,6 +30,7 @@ import { type Preferences, renderPreferences } from './parse/prefer.ts';
 import type { ApiRequest } from './parse/request.ts';
 import type { RestSettings } from './settings.ts';
 import { bodyPlace } from './shape.ts';
+import { renderWarning } from './warning.ts';
 
 /** What kind of answer: how status, headers and body follow from the rows. */
 export type AnswerKind = 'read' | 'insert' | 'upsert-one' | 'update' | 'delete' | 'call' | 'plan';
@@ -60,6 +61,8 @@ export interface Prepared {
   readonly isBytes: boolean;
   /** The answer of a function without a result. */
   readonly isVoid: boolean;
+  /** `Warning` */
+  readonly warning: string | undefined;
   readonly rollback: boolean;
 }
 
@@ -139,6 +142,7 @@ export function prepareStatement(request: ApiRequest, catalog: Catalog, settings
     profile: request.namesSchema ? request.schema : undefined,
     isBytes: options.output.kind === 'custom' && options.output.isBytes && answer !== 'plan',
     isVoid: routine !== undefined && returnsVoid(routine),
+    warning: renderWarning(plan.read),
     rollback:
       preferences.tx === 'rollback' || (settings.txEnd.startsWith('rollback') && preferences.tx !== 'commit'),
   };
@@ -174,7 +178,8 @@ function planRequest(
   catalog: Catalog,
   settings: RestSettings,
 ): { readonly plan: Plan; readonly routine: Routine | undefined } {
-  const options: ReadOptions = { aggregates: settings.aggregates, maxRows: settings.maxRows || undefined };
+  const { aggregates, legacyTargetNames } = settings;
+  const options: ReadOptions = { aggregates, legacyTargetNames, maxRows: settings.maxRows || undefined };
   const { action, schema } = request;
   switch (action.kind) {
     case 'call': {

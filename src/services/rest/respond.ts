@@ -44,13 +44,18 @@ function count(text: string | null | undefined): number | undefined {
 export function respond(prepared: Prepared, query: string, range: RowRange, result: Result): Answer {
   const { status, headers, body: text } = plainAnswer(prepared, query, range, result);
   const body = prepared.isBytes && text === result.body ? bytesOf(result.body) : text;
-  if (result.headers === null && result.status === null) return { status, headers, body };
+  const { warning } = prepared;
+  const all: Headers = warning === undefined ? [...headers, vary] : [...headers, ['Warning', warning], vary];
+  if (result.headers === null && result.status === null) return { status, headers: all, body };
   return {
     status: overrideStatus(status, result.status),
-    headers: overrideHeaders(headers, result.headers),
+    headers: overrideHeaders(all, result.headers),
     body,
   };
 }
+
+/** What a cache has to know an answer by. Source: PostgREST 16, src/library/PostgREST/App.hs; docs/references/api/vary_header.rst. */
+const vary = ['Vary', 'Accept, Prefer, Range'] as const;
 
 /** Bytes as Postgres writes them. */
 function bytesOf(text: string): Buffer {
@@ -216,17 +221,13 @@ function parseHeaderSetting(setting: string): Headers {
 export function respondInfo({ allow }: Info): Answer {
   return {
     status: 200,
-    headers: [
-      ['Content-Length', '0'],
-      ['Access-Control-Allow-Origin', '*'],
-      ['Allow', allow],
-    ],
+    headers: [['Content-Length', '0'], ['Access-Control-Allow-Origin', '*'], ['Allow', allow], vary],
     body: null,
   };
 }
 
 export function respondDescription(prepared: Description, body: string): Answer {
-  const headers: Headers = [['Content-Type', 'application/openapi+json; charset=utf-8']];
+  const headers: Headers = [['Content-Type', 'application/openapi+json; charset=utf-8'], vary];
   return {
     status: 200,
     headers: prepared.profile === undefined ? headers : [...headers, ['Content-Profile', prepared.profile]],

@@ -4,6 +4,7 @@ import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { answer, type Rest } from './answer.ts';
 import { answerBatch, isBatch } from './batch.ts';
 import { isBug, renderError } from './render-error.ts';
+import { withoutDetails } from './verbosity.ts';
 import type { WireRequest } from './wire.ts';
 
 export function serveRest(rest: Rest, observe: Observe): (request: ServiceRequest) => Promise<Answer> {
@@ -11,13 +12,13 @@ export function serveRest(rest: Rest, observe: Observe): (request: ServiceReques
     try {
       const wire = await readRequest(request);
       const answered = await (isBatch(wire) ? answerBatch : answer)(rest, wire, request);
-      return traced(rest, wire, answered);
+      return traced(rest, wire, worded(rest, answered));
     } catch (error) {
       // Whoever went away is why: the request ended where it was.
       const isGone = request.cancellation.reason !== undefined;
       if (isBug(error) && !isGone)
         observe({ kind: 'rest.error', level: 'error', requestId: request.requestId, error });
-      return renderError(error, request.caller.role !== rest.config.now().anonRole);
+      return worded(rest, renderError(error, request.caller.role !== rest.config.now().anonRole));
     }
   };
 }
@@ -29,6 +30,10 @@ function readRequest(request: ServiceRequest): WireRequest | Promise<WireRequest
   if (!request.hasBody || method === 'GET' || method === 'HEAD')
     return { method, path, query, headers, body: noBody };
   return request.readBody().then((body) => ({ method, path, query, headers, body }));
+}
+
+function worded(rest: Rest, answered: Answer): Answer {
+  return rest.config.now().errorVerbosity === 'minimal' ? withoutDetails(answered) : answered;
 }
 
 /** Gives the trace header back. */

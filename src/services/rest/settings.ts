@@ -130,6 +130,24 @@ export const settings = {
     sentence: 'The settings of a called function that hold for its whole transaction.',
     live: true,
   }),
+  legacyTargetNames: flag({
+    key: 'api.url_use_legacy_target_names',
+    env: ['PGRST_URL_USE_LEGACY_TARGET_NAMES'],
+    default: true,
+    sentence:
+      'Let filters, orders and limits name an embed by its relation although it has an alias; the answer then carries a `Warning`.',
+    live: true,
+  }),
+  errorVerbosity: oneOf(
+    {
+      key: 'api.client_error_verbosity',
+      env: ['PGRST_CLIENT_ERROR_VERBOSITY'],
+      default: 'verbose',
+      sentence: 'Whether errors say details and a hint, or only code and message.',
+      live: true,
+    },
+    ['verbose', 'minimal'],
+  ),
   openApiMode: oneOf(
     {
       key: 'api.openapi_mode',

@@ -6,7 +6,8 @@ with media_types as (
     t.typname,
     pg_catalog.lower(t.typname) as media_type,
     case t.typname when '*/*' then 'application/octet-stream' else t.typname end as content_type,
-    t.typbasetype = 'pg_catalog.bytea'::regtype as is_bytes
+    t.typbasetype = 'pg_catalog.bytea'::regtype as is_bytes,
+    t.typbasetype = 'pg_catalog.jsonb'::regtype as is_binary_json
   from pg_catalog.pg_type t
   join pg_catalog.pg_namespace n on n.oid = t.typnamespace
   where t.typtype = 'd'
@@ -20,6 +21,7 @@ select
   m.media_type,
   m.content_type,
   m.is_bytes,
+  m.is_binary_json,
   a.oid = 'pg_catalog.anyelement'::regtype as for_any
 from media_types m
 join pg_catalog.pg_proc f on f.prorettype = m.oid and f.prokind = 'a' and f.pronargs = 1
@@ -39,6 +41,7 @@ select
   m.media_type,
   m.content_type,
   m.is_bytes,
+  m.is_binary_json,
   false
 from media_types m
 join pg_catalog.pg_proc f on f.prorettype = m.oid and f.prokind = 'f' and not f.proretset

@@ -17,6 +17,7 @@ export type Output =
       readonly target: Name | undefined;
       /** What it gives are bytes, which come as `\\x` and hexadecimal digits. */
       readonly isBytes: boolean;
+      readonly isBinaryJson: boolean;
     }
   | { readonly kind: 'none' };
 
@@ -43,7 +44,10 @@ export function compileOutput(output: Output, routine: Routine | undefined): str
       return `json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(${rowName})::json), '[]'))`;
     case 'custom': {
       const cast = output.target === undefined || isScalar ? '' : `::${qualified(output.target)}`;
-      return `${qualified(output.function)}(${isScalar ? `${rowName}.${scalarName}` : rowName + cast})`;
+      const call = `${qualified(output.function)}(${isScalar ? `${rowName}.${scalarName}` : rowName + cast})`;
+      // PostgREST passes on the bytes that Postgres sends, and jsonb is sent with the number of its format before it: people who want
+      // plain JSON take a domain over json. Source: PostgREST 14.12, test/spec/Feature/Query/CustomMediaSpec.hs; jsonb_send().
+      return output.isBinaryJson ? `E'\\x01' || (${call})::text` : call;
     }
   }
 }

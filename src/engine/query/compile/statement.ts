@@ -72,7 +72,7 @@ function compilePlan(writer: Writer, plan: Plan, options: CompileOptions): strin
 const response = `nullif(current_setting('response.headers', true), '') as headers, nullif(current_setting('response.status', true), '') as status`;
 
 function compileReading(writer: Writer, plan: ReadPlan, options: CompileOptions): string {
-  const total = compileTotal(writer, plan, options);
+  const total = compileTotal(writer, plan, 'count(*)', options);
   const body = compileOutput(options.output, undefined);
   const rows = compileRead(writer, plan.read);
   return `select ${total} as total, count(*) as page, ${body} as body, ${response} from (${rows}) ${rowName}`;
@@ -80,17 +80,32 @@ function compileReading(writer: Writer, plan: ReadPlan, options: CompileOptions)
 
 function compileCalling(writer: Writer, plan: CallPlan, options: CompileOptions): string {
   const call = compileCall(writer, plan);
-  const total = compileTotal(writer, plan, options);
   const page = plan.routine.returns.set ? 'count(*)' : '1';
+  const total = compileTotal(writer, plan, page, options);
   const body = compileOutput(options.output, plan.routine);
   const rows = compileRead(writer, plan.read);
   return `with ${sourceName} as (${call}) select ${total} as total, ${page} as page, ${body} as body, ${response} from (${rows}) ${rowName}`;
 }
 
-function compileTotal(writer: Writer, plan: ReadPlan | CallPlan, { count }: CompileOptions): string {
+function compileTotal(
+  writer: Writer,
+  plan: ReadPlan | CallPlan,
+  page: string,
+  { count }: CompileOptions,
+): string {
   if (count === false) return 'null::bigint';
+  if (count === true && givesAllRows(plan.read)) return page;
   const atMost = count === true ? undefined : count.atMost;
   return `(select count(*) from (${compileCount(writer, plan.read, atMost)}) _)`;
+}
+
+/**
+ * Nothing cuts the rows off, so those of the answer are all there are. Source: PostgREST 16, src/library/PostgREST/Query/SqlFragment.hs `countF`,
+ * which also takes the rows that aggregates left for those they were made of: 14.12 counts these, and so do we.
+ */
+function givesAllRows(read: ReadPlan['read']): boolean {
+  const { limit, offset, cap } = read.range;
+  return limit === undefined && offset === undefined && cap === undefined && !isAggregated(read);
 }
 
 function compileWriting(writer: Writer, plan: WritePlan, options: CompileOptions): string {
