@@ -24,6 +24,16 @@ export function openAddressReader(): (address: string | undefined) => string | u
   };
 }
 
+/** Whether an address that was read is one of a private network, as that of a proxy is that nobody named. */
+export function isPrivateAddress(subject: string): boolean {
+  const address = subject.replace(/\/64$/, '');
+  if (!ipaddr.isValid(address)) return false;
+  const range = ipaddr.parse(address).range();
+  return (
+    range === 'private' || range === 'uniqueLocal' || range === 'linkLocal' || range === 'carrierGradeNat'
+  );
+}
+
 function subjectOf(address: string): string | undefined {
   if (!ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);

@@ -2,6 +2,7 @@
 import { parseList } from 'structured-headers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
+import type { Observation } from '../../base/observe.ts';
 import type { Database } from '../db/database.ts';
 import {
   type LimitedRequest,
@@ -302,9 +303,13 @@ describe('what it costs', () => {
     expect(statements - before).toBe(1);
   });
 
-  it('is nothing in the database when there is one process, but for quotas', async () => {
+  it('is nothing in the database for a process that has nothing of its own there', async () => {
     const db = { asOwner: () => Promise.reject(new Error('asked the database')) };
-    await using limits = await open(withRule({ by: 'caller', rate: `5/${window}` }), { db, alone: true });
+    const quotas = { [newName()]: { by: 'caller', per: 'day', amount: 6 } };
+    await using limits = await open(
+      { ...withRule({ by: 'key', rate: `5/${window}` }), quotas },
+      { db, alone: true },
+    );
     const verdicts = Array.from({ length: 7 }, () => limits.check(requestOf()));
     expect(
       verdicts.filter((verdict) => !(verdict instanceof Promise) && verdict.kind === 'allowed'),
@@ -330,6 +335,23 @@ describe('what it costs', () => {
     const others = await test.run(count, 'millrace_admin');
     expect(await deleteOldCounters(database.db)).toBe(6_001);
     expect(await test.run(count, 'millrace_admin')).toEqual(others);
+  });
+});
+
+describe('the log', () => {
+  it('hears once in a while that somebody reached a limit, and of what may be a proxy', async () => {
+    const name = newName();
+    const observed: Observation[] = [];
+    await using limits = await open(
+      { limits: { rules: { [name]: { by: 'address', rate: '1/1h' } } } },
+      { alone: true, observe: (observation) => observed.push(observation) },
+    );
+    for (const address of ['203.0.113.5', '10.1.2.3', 'fd00::1']) await allowedOf(limits, 2, { address });
+    const facts = { kind: 'limits.reached', level: 'info', rule: name, by: 'address', limit: 1 };
+    const hint = expect.stringContaining('gateway.trusted_proxies') as string;
+    expect(observed).toEqual([facts, { ...facts, hint }, { ...facts, hint }]);
+    await allowedOf(limits, 20);
+    expect(observed).toHaveLength(5);
   });
 });
 

@@ -5,7 +5,7 @@ import type { ValuesOf } from '../../base/settings.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../db/db.ts';
 import type { Live } from '../settings/live.ts';
-import { openAddressReader } from './address.ts';
+import { isPrivateAddress, openAddressReader } from './address.ts';
 import { type Counter, lend, openCounter, pointsLeft } from './counter.ts';
 import { type Desk, openDesk } from './desk.ts';
 import { compileRules, type Rule } from './rules.ts';
@@ -70,7 +70,7 @@ export interface LimitFigures {
 export interface LimitsOptions {
   readonly settings: Live<ValuesOf<typeof limitSettings>>;
   readonly db: Pick<Db, 'asOwner'>;
-  /** No other process works on this database: rates are counted here alone, and only quotas are kept in it. */
+  /** This process has nothing of its own in the database: it counts by itself, and forgets quotas when it ends. */
   readonly alone: boolean;
   readonly observe: Observe;
   readonly now: Clock;
@@ -211,7 +211,9 @@ export async function openLimits(options: LimitsOptions): Promise<Limits> {
     const { rule } = counter;
     if (because !== 'store' && rule.said < maxSaid) {
       rule.said += 1;
-      observe({ kind: 'limits.reached', level: 'info', rule: rule.name, by: rule.by, limit: rule.limit });
+      const facts = { rule: rule.name, by: rule.by, limit: rule.limit };
+      const isProxy = rule.by === 'address' && isPrivateAddress(counter.subject);
+      observe({ kind: 'limits.reached', level: 'info', ...facts, ...(isProxy ? { hint: proxyHint } : {}) });
     }
     return {
       kind: 'refused',
@@ -277,7 +279,7 @@ export async function openLimits(options: LimitsOptions): Promise<Limits> {
 
   compile();
   const stop = settings.onChange(compile);
-  await Promise.all([rates.greet(), quotas.greet()]);
+  if (!alone) await Promise.all([rates.greet(), quotas.greet()]);
 
   return {
     check,
@@ -298,6 +300,9 @@ export async function openLimits(options: LimitsOptions): Promise<Limits> {
     },
   };
 }
+
+const proxyHint =
+  'The address is one of a private network. When it is a proxy of yours, name it in gateway.trusted_proxies, so that its clients are counted each by itself.';
 
 const unlimited: Allowed = { kind: 'allowed', policy: '', rateLimit: '' };
 

@@ -24,7 +24,7 @@ export interface Rule {
   readonly chunk: number;
   /** Points of each window that are spent here before the shared counter hears of it. */
   readonly free: number;
-  /** No other process counts: the points of the window are all here. */
+  /** There is no shared counter: the points of the window are all here. */
   readonly alone: boolean;
   /** Its item of RateLimit-Policy: `"address";q=10000;w=10`. */
   readonly policyText: string;
@@ -47,7 +47,7 @@ const tolerance = 0.01;
 /** A process holds at most one chunk and the half of the last, since it asks for the next when half is spent. */
 const chunksHeld = 1.5;
 
-/** @param alone there is one process only, so that rates need no shared counter. */
+/** @param alone there are no shared counters. */
 export function compileRules(values: ValuesOf<typeof limitSettings>, alone: boolean): readonly Rule[] {
   if (!values.enabled) return [];
   const { perAddress, perCaller, perKey, exemptRoles } = values;
@@ -65,7 +65,7 @@ export function compileRules(values: ValuesOf<typeof limitSettings>, alone: bool
     ...Object.entries(values.rules).map(([name, rule]) =>
       compileRate(name, rule, { exempt: [], alone, processes }),
     ),
-    ...Object.entries(values.quotas).map(([name, quota]) => compileQuota(name, quota, processes)),
+    ...Object.entries(values.quotas).map(([name, quota]) => compileQuota(name, quota, alone, processes)),
   ];
 }
 
@@ -97,7 +97,7 @@ function compileRate(name: string, rule: NamedRule, { exempt, alone, processes }
   };
 }
 
-function compileQuota(name: string, quota: NamedQuota, processes: number): Rule {
+function compileQuota(name: string, quota: NamedQuota, alone: boolean, processes: number): Rule {
   const { amount: limit, per } = quota;
   const window: Window = per === 'month' ? { kind: 'month' } : { kind: 'seconds', seconds: 86_400 };
   return {
@@ -110,10 +110,10 @@ function compileQuota(name: string, quota: NamedQuota, processes: number): Rule 
     chunk: chunkOf(limit, processes),
     // What was spent unasked would be forgotten by a restart.
     free: 0,
-    alone: false,
+    alone,
     // Months differ, so that `w` is left out. Source: draft-ietf-httpapi-ratelimit-headers "w: OPTIONAL".
     policyText: per === 'month' ? `"${name}";q=${limit}` : `"${name}";q=${limit};w=86400`,
-    fingerprint: JSON.stringify(['quota', name, quota, processes]),
+    fingerprint: JSON.stringify(['quota', name, quota, alone, processes]),
   };
 }
 

@@ -57,17 +57,30 @@ export function openLimitStore(db: Pick<Db, 'asOwner'>, table: CounterTable): Li
   };
 }
 
-/** Deletes the counters whose window is over, and gives how many: for a task of the scope `one`. Bounded, so that its locks are short. */
-export async function deleteOldCounters(db: Pick<Db, 'asOwner'>): Promise<number> {
-  let deleted = 0;
+/** What has to be done again and again: the counters whose window is over go. */
+export function limitTasks(db: Pick<Db, 'asOwner'>) {
+  return [
+    {
+      name: 'limit counters',
+      everySeconds: 60,
+      scope: 'one',
+      async run(signal: AbortSignal): Promise<void> {
+        await deleteOldCounters(db, signal);
+      },
+    },
+  ] as const;
+}
+
+/** Deletes the counters whose window is over, some at a time, so that their locks are short. Gives how many. */
+export async function deleteOldCounters(db: Pick<Db, 'asOwner'>, signal?: AbortSignal): Promise<number> {
+  let total = 0;
   for (const table of ['limit_counters', 'quota_counters'] as const) {
-    for (;;) {
+    for (let deleted = maxDeleted; deleted === maxDeleted && !signal?.aborted; total += deleted) {
       const { rowCount } = await db.asOwner('millrace_admin', (client) => client.query(deleteOldFrom(table)));
-      deleted += rowCount ?? 0;
-      if ((rowCount ?? 0) < maxDeleted) break;
+      deleted = rowCount ?? 0;
     }
   }
-  return deleted;
+  return total;
 }
 
 interface Row {
