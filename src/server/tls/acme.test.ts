@@ -12,7 +12,7 @@ import type { Observation } from '../../base/observe.ts';
 import { type Leases, openLocalLeases } from '../../engine/db/leases.ts';
 import { openEgress } from '../../engine/egress/egress.ts';
 import { openSettings } from '../../engine/settings/live.ts';
-import { needsOrder, retryMs } from './acme.ts';
+import { needsOrder, retryMs, type WhenLeader } from './acme.ts';
 import { openAcmeStore } from './acme-store.ts';
 import { leaderByLease } from './leader.ts';
 import { openRedirect } from './redirect.ts';
@@ -54,22 +54,18 @@ interface Running {
   readonly tls: Tls;
   /** The fingerprint and the issuer that a new connection is shown. */
   shown(): Promise<{ readonly fingerprint: string; readonly issuer: unknown }>;
-  readonly hasPort80: boolean;
 }
 
 interface RunOptions {
   readonly toml?: Record<string, unknown>;
   readonly leases?: Leases;
+  readonly whenLeader?: WhenLeader;
   /** Only one process of a machine has it. */
   readonly withoutRedirect?: boolean;
 }
 
 /** What the program does with these parts, without the program: the port, the redirect, and then the orders begin. */
-async function run({
-  toml = {},
-  leases = openLocalLeases(),
-  withoutRedirect,
-}: RunOptions = {}): Promise<Running> {
+async function run({ toml = {}, withoutRedirect, ...leading }: RunOptions = {}): Promise<Running> {
   const order = {
     enabled: true,
     accept_terms: true,
@@ -88,7 +84,7 @@ async function run({
     host: '127.0.0.1',
     externalUrl: 'https://api.example',
     production: true,
-    whenLeader: leaderByLease(leases, 'tls.acme'),
+    whenLeader: leading.whenLeader ?? leaderByLease(leading.leases ?? openLocalLeases(), 'tls.acme'),
     egress,
     observe,
     now,
@@ -111,7 +107,7 @@ async function run({
   closers.push(() => new Promise((resolve) => server.close(resolve)));
   tls.attach(server);
   const { port } = server.address() as AddressInfo;
-  return { tls, hasPort80: !withoutRedirect, shown: () => show(port) };
+  return { tls, shown: () => show(port) };
 }
 
 function show(port: number) {
@@ -285,6 +281,38 @@ describe('the renewal', () => {
   });
 });
 
+it('a process that waited to lead orders none when the one before it has', async () => {
+  const one = await run({ whenLeader: async () => false });
+  const { tls } = await run({
+    withoutRedirect: true,
+    async whenLeader(work) {
+      // While this one waits for its turn, another orders.
+      const other = await run();
+      await other.tls.check();
+      await work(new AbortController().signal);
+      return true;
+    },
+  });
+  await tls.check();
+  expect(newOrders()).toBe(1);
+  await expect.poll(one.shown, { timeout: 20_000 }).toMatchObject(theirs);
+});
+
+it('a process that stops leading gives the order up', async () => {
+  acme.faults.push({ kind: 'silence' });
+  const leading = new AbortController();
+  const { tls } = await run({
+    async whenLeader(work) {
+      await work(leading.signal);
+      return true;
+    },
+  });
+  await expect.poll(() => acme.asked).toEqual(['/directory']);
+  leading.abort();
+  await tls.check();
+  expect(failures()).toEqual([]);
+});
+
 describe('an authority that fails', () => {
   it('is asked again later and later, and what is there stays', async () => {
     const { tls, shown } = await run();
@@ -348,6 +376,8 @@ describe('an authority that fails', () => {
     acme.faults.push({ kind: 'silence' });
     const { tls } = await run();
     await expect.poll(() => acme.asked).toEqual(['/directory']);
+    // Were it killed now, the next start would not try again at once.
+    expect(await (await storeOf()).attempts()).toMatchObject({ failures: 1 });
     await tls.close();
     expect(failures()).toEqual([]);
     // A stop is no failure; it is tried again soon.
