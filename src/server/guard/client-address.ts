@@ -78,22 +78,4 @@ function walk(socket: Client, hops: readonly Hop[], isTrusted: (address: string)
   return { address, isSecure };
 }
 
-/**
- * The key that a limit by address counts under. Whoever has an IPv6 address has all of its /64, so one count stands for those.
- * Source: RFC 6177 (a site gets a /64 or more); RFC 4291 section 2.5.4.
- */
-export function limitKeyOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const parts = expand(address);
-  return `${parts.slice(0, 4).join(':')}::/64`;
-}
-
-function expand(address: string): readonly string[] {
-  const [left = '', right] = address.split('::');
-  const head = left === '' ? [] : left.split(':');
-  if (right === undefined) return head;
-  const tail = right === '' ? [] : right.split(':');
-  return [...head, ...Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0'), ...tail];
-}
-
 const maxRemembered = 4_096;
