@@ -17,6 +17,9 @@ const files = [
   '0010-webhooks.sql',
   '0011-pgbouncer.sql',
   '0012-graphql.sql',
+  '0013-api-keys.sql',
+  '0014-operators.sql',
+  '0015-limits.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -115,6 +118,9 @@ describe('a server of our own', () => {
       '0002-schemas.sql',
       '0008-millrace.sql',
       '0009-partitions.sql',
+      '0013-api-keys.sql',
+      '0014-operators.sql',
+      '0015-limits.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);
