@@ -1,4 +1,5 @@
 // In charge of: which addresses may be connected to, in every disguise that they come in.
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mayConnect, parseNetwork } from './addresses.ts';
 import { egressSettings } from './settings.ts';
@@ -65,6 +66,45 @@ describe('an address', () => {
     ['nothing', ''],
     ['an address with a line behind it', '8.8.8.8\n'],
   ])('that is %s (%s) is refused', (_, address) => expect(mayConnect(address, [])).toBe(false));
+
+  it('is refused in every spelling in which a URL may hold it', () => {
+    const insides = [
+      '10.0.0.0/8',
+      '127.0.0.0/8',
+      '169.254.0.0/16',
+      '172.16.0.0/12',
+      '192.168.0.0/16',
+      '100.64.0.0/10',
+    ];
+    const inside = fc.tuple(fc.constantFrom(...insides), fc.nat(2 ** 24 - 1)).map(([cidr, host]) => {
+      const [network, bits] = parseNetwork(cidr)!;
+      const base = Buffer.from(network.toByteArray()).readUInt32BE();
+      return (base | (host & (2 ** (32 - bits) - 1))) >>> 0;
+    });
+    const spellings: readonly ((address: number, parts: readonly number[]) => string)[] = [
+      (_, parts) => parts.join('.'),
+      (address) => String(address),
+      (address) => `0x${address.toString(16)}`,
+      (address) => `0${address.toString(8)}`,
+      (_, parts) => parts.map((part) => `0${part.toString(8)}`).join('.'),
+      (_, parts) => parts.map((part) => `0x${part.toString(16)}`).join('.'),
+      (address, [first]) => `${first}.${address & 0xffffff}`,
+      (_, parts) => `[::ffff:${parts.join('.')}]`,
+      (_, parts) => `[::${parts.join('.')}]`,
+      (_, parts) => `[64:ff9b::${parts.join('.')}]`,
+      (_, parts) => `[::ffff:0:${parts.join('.')}]`,
+      (address) => `[2002:${(address >>> 16).toString(16)}:${(address & 0xffff).toString(16)}::1]`,
+    ];
+    const seed = process.env.SEED === undefined ? {} : { seed: Number(process.env.SEED) };
+    fc.assert(
+      fc.property(inside, fc.constantFrom(...spellings), (address, spell) => {
+        const parts = [24, 16, 8, 0].map((shift) => (address >>> shift) & 255);
+        const { hostname } = new URL(`http://${spell(address, parts)}/`);
+        expect(mayConnect(hostname.replace(/^\[|\]$/g, ''), [])).toBe(false);
+      }),
+      { numRuns: 2000, ...seed },
+    );
+  });
 
   it('may be allowed by its network, in any disguise, and its neighbours are not', () => {
     const allow = networks('10.0.0.0/8', '::1');

@@ -231,6 +231,37 @@ describe('a redirect', () => {
   });
 });
 
+describe('a plain connection', () => {
+  it('is judged as a request is', async () => {
+    const server = createPlainServer((socket) => socket.end('220 ready'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => {
+      server.close();
+    });
+    // Sound: a TCP server has an address of this form.
+    const { port } = server.address() as AddressInfo;
+    const socket = await open({ lookup: names(['127.0.0.1']) }).connect('mail.example', port);
+    expect(String(await once(socket, 'data'))).toBe('220 ready');
+    const { connect, seen } = open({ allow: () => [], lookup: names(['127.0.0.1']) });
+    for (const host of ['mail.example', '127.0.0.1', '[::1]', '::ffff:127.0.0.1'])
+      expect(await reasonOf(connect(host, port))).toBe('address');
+    expect(seen).toHaveLength(4);
+    expect(seen[0]).toMatchObject({ kind: 'egress.connect', level: 'warn', address: '127.0.0.1' });
+  });
+});
+
+describe('the close', () => {
+  it('ends what is under way', async () => {
+    const { url, requests } = await serve(() => {});
+    const egress = open();
+    const outcome = reasonOf(egress.fetch(url));
+    await expect.poll(() => requests.length).toBe(1);
+    await egress.close();
+    expect(await outcome).toBe('network');
+  });
+});
+
 describe('the bounds', () => {
   it('cut an answer that is too long, with or without a length', async () => {
     const long = Buffer.alloc(2048);

@@ -1,6 +1,7 @@
 // In charge of: every request that the program sends to somebody else. Bounded in address, redirects, bytes, time and number.
 // No proxy is read from the environment, no cookie is kept, no compressed answer is asked for.
 
+import type { Socket } from 'node:net';
 import { Agent, type Dispatcher, errors } from 'undici';
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
@@ -33,6 +34,12 @@ export interface EgressResponse {
 export interface Egress {
   /** @throws EgressError; a status of 400 or more is an answer and no error. */
   fetch(url: string | URL, request?: EgressRequest): Promise<EgressResponse>;
+  /**
+   * A plain TCP connection, for protocols other than HTTP. TLS goes on top of it: `tls.connect({ socket, servername })`.
+   * @throws EgressError
+   */
+  connect(host: string, port: number): Promise<Socket>;
+  /** Ends what is under way. */
   close(): Promise<void>;
 }
 
@@ -69,8 +76,9 @@ export function openEgress(options: EgressOptions): Egress {
     }
     return allowed.networks;
   };
+  const connector = guardedConnector(allow, options.lookup, connectTimeoutMs);
   const dispatcher = new Agent({
-    connect: guardedConnector(allow, options.lookup, connectTimeoutMs),
+    connect: connector,
     connections: maxConnectionsPerOrigin,
     maxOrigins,
     maxHeaderSize: maxResponseHeaderBytes,
@@ -90,7 +98,7 @@ export function openEgress(options: EgressOptions): Egress {
       response = await follow(dispatcher, first, request);
       return response;
     } catch (error) {
-      failure = ownError(error, first);
+      failure = ownError(error, first.host);
       throw failure;
     } finally {
       underWay--;
@@ -107,7 +115,20 @@ export function openEgress(options: EgressOptions): Egress {
     }
   }
 
-  return { fetch, close: () => dispatcher.close() };
+  function connect(host: string, port: number): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      connector({ hostname: host, host, protocol: 'http:', port: String(port) }, (error, socket) => {
+        if (error === null) return resolve(socket);
+        const failure = ownError(error, host);
+        const { reason: refused, address, message } = failure;
+        const level = refused === 'address' ? 'warn' : 'debug';
+        options.observe({ kind: 'egress.connect', level, host, port, refused, address, message });
+        reject(failure);
+      });
+    });
+  }
+
+  return { fetch, connect, close: () => dispatcher.destroy() };
 }
 
 /** Each hop is a request of its own: its URL is looked at and its connection judged like the first one's. */
@@ -217,14 +238,14 @@ function parseUrl(given: string | URL): URL {
   return url;
 }
 
-function ownError(error: unknown, url: URL): EgressError {
+function ownError(error: unknown, host: string): EgressError {
   const own = egressErrorIn(error);
   if (own) return own;
   const isTime =
     (error instanceof Error && error.name === 'TimeoutError') || error instanceof errors.ConnectTimeoutError;
   return isTime
-    ? new EgressError('time', `"${url.host}" did not answer in time.`, { cause: error })
-    : new EgressError('network', `"${url.host}" cannot be reached or does not answer as it should.`, {
+    ? new EgressError('time', `"${host}" did not answer in time.`, { cause: error })
+    : new EgressError('network', `"${host}" cannot be reached or does not answer as it should.`, {
         cause: error,
       });
 }

@@ -220,8 +220,23 @@ function checkAudience(
     throw new CredentialsRefused('not_in_audience');
 }
 
-/** The public half of a JWK: what may be shown at `/.well-known/jwks.json`. */
+/** The public half of a JWK: what may be shown at `/.well-known/jwks.json`. What is not known to be public stays behind. */
 export function publicJwk(jwk: JWK): JWK {
-  const { d: _d, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, k: _k, ...rest } = jwk;
-  return { ...rest, key_ops: ['verify'] };
+  const shown = Object.entries(jwk).filter(([name]) => publicMembers.has(name));
+  // Sound: a part of a JWK.
+  return { ...(Object.fromEntries(shown) as JWK), key_ops: ['verify'] };
 }
+
+/** Source: RFC 7517 section 4; RFC 7518 sections 6.2.1 and 6.3.1; RFC 8037 section 2. */
+const publicMembers: ReadonlySet<string> = new Set([
+  'kty',
+  'use',
+  'alg',
+  'kid',
+  'crv',
+  'x',
+  'y',
+  'n',
+  'e',
+  'ext',
+]);
