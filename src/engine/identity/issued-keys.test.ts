@@ -438,19 +438,21 @@ describe('in a request', () => {
 
   it('stands in the header apikey, in Authorization, or in both as supabase-js sends it; it is known at once', async () => {
     const { text, key } = await create({ role: 'service_role', services: ['rest'] });
-    for (const headers of [
+    for (const [authorization, apikey] of [
       [undefined, text],
       [`Bearer ${text}`, undefined],
       [`Bearer ${text}`, text],
     ] as const) {
-      expect(open().callerOf(...headers, 'rest', '192.0.2.1')).toMatchObject({
+      expect(open().callerOf(authorization, apikey, 'rest', '192.0.2.1')).toMatchObject({
         role: 'service_role',
         by: 'key',
         key: { id: key.id },
       });
-      expect(() => open().callerOf(...headers, 'auth', '192.0.2.1')).toThrow('key_not_for_service');
+      expect(() => open().callerOf(authorization, apikey, 'auth', '192.0.2.1')).toThrow(
+        'key_not_for_service',
+      );
       // Whoever does not say which service it is gets nothing out of a key that is for some.
-      expect(() => open().callerOf(...headers)).toThrow('key_not_for_service');
+      expect(() => open().callerOf(authorization, apikey)).toThrow('key_not_for_service');
     }
   });
 

@@ -3,6 +3,7 @@ import type { RequestContext, Rest } from './answer.ts';
 import { contextSettings, preRequest } from './context.ts';
 import { renderOpenApi } from './openapi.ts';
 import { type Description, searchPath } from './prepare.ts';
+import { narrowed } from './scope.ts';
 import type { WireRequest } from './wire.ts';
 
 /** The relations and functions of the schema that the role has any right on, and the schema's comment. */
@@ -29,7 +30,7 @@ export async function describe(
   { schema }: Description,
 ): Promise<string> {
   const settings = rest.config.now();
-  const catalog = rest.catalog.now();
+  const catalog = narrowed(caller, rest.catalog.now());
   const before = preRequest(settings);
   const facts = { settings: [['search_path', searchPath(schema, settings)]] as const, timezone: undefined };
   const { rows } = await rest.db.as(caller, {

@@ -150,3 +150,21 @@ export function maxAffectedNeedsSet(): Fault {
     'Function must return SETOF or TABLE when max-affected preference is used with handling=strict',
   );
 }
+
+/** A key of our own that is narrowed to names. Upstream has no such keys, so the code is ours. */
+export function keyNotForName(
+  key: string,
+  prefixes: readonly string[],
+  { kind, schema, name }: { readonly kind: string; readonly schema: string; readonly name: string },
+): Fault {
+  const what = kind === 'field' ? 'computed field' : kind === 'function' ? 'function' : 'table';
+  return fault(
+    403,
+    'key_not_for_table',
+    `The API key is not for the ${what} "${schema === '' ? name : `${schema}.${name}`}"`,
+    `The key "${key}" is for names that begin with: ${prefixes.join(', ')}`,
+    kind === 'field'
+      ? 'What is no column of a table may be a function, also among the columns of a function’s result: select all of them.'
+      : 'Every table and function that a request names has to be one of them, embedded ones included.',
+  );
+}

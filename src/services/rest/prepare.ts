@@ -30,6 +30,7 @@ import { type Preferences, renderPreferences } from './parse/prefer.ts';
 import type { ApiRequest } from './parse/request.ts';
 import type { RestSettings } from './settings.ts';
 import { bodyPlace } from './shape.ts';
+import { type Touched, touchesOf } from './touches.ts';
 import { renderWarning } from './warning.ts';
 
 /** What kind of answer: how status, headers and body follow from the rows. */
@@ -38,6 +39,8 @@ export type AnswerKind = 'read' | 'insert' | 'upsert-one' | 'update' | 'delete' 
 export interface Prepared {
   readonly answer: AnswerKind;
   readonly statement: Compiled;
+  /** Every relation and function that the request names, for keys that are not for all of them. */
+  readonly touches: readonly Touched[];
   /** EXPLAIN of the count, for `count=planned` and `count=estimated`. */
   readonly estimate: Compiled | undefined;
   readonly schema: string;
@@ -70,6 +73,7 @@ export interface Prepared {
 export interface Info {
   readonly answer: 'info';
   readonly allow: string;
+  readonly touches: readonly Touched[];
 }
 
 /** The description at the root. */
@@ -123,6 +127,8 @@ export function prepareStatement(request: ApiRequest, catalog: Catalog, settings
   return {
     answer,
     statement: compileStatement(plan, options),
+    // Of the handler also where the answer has no body: whether there is one is no matter of names.
+    touches: touchesOf(plan, rendering.output, catalog),
     estimate:
       plan.kind === 'read' && (count === 'planned' || count === 'estimated') && answer !== 'plan'
         ? compileEstimate(plan)
@@ -151,12 +157,13 @@ export function prepareStatement(request: ApiRequest, catalog: Catalog, settings
 /** The answer to OPTIONS. Source: PostgREST 14.12, src/PostgREST/Response.hs; docs/references/api/options.rst. */
 export function prepareInfo(request: ApiRequest, catalog: Catalog): Info {
   const { action } = request;
-  if (action.kind !== 'info' || action.of === 'root') return { answer: 'info', allow: 'OPTIONS,GET,HEAD' };
+  if (action.kind !== 'info' || action.of === 'root')
+    return { answer: 'info', allow: 'OPTIONS,GET,HEAD', touches: [] };
   const name: Name = { schema: request.schema, name: action.name };
   if (action.of === 'function') {
     const routine = findFunction(catalog, callFacts(request, action.name, false));
     const reads = routine.volatility === 'volatile' ? 'OPTIONS,POST' : 'OPTIONS,GET,HEAD,POST';
-    return { answer: 'info', allow: reads };
+    return { answer: 'info', allow: reads, touches: [{ kind: 'function', ...name }] };
   }
   const relation = findRelation(catalog, name);
   const methods = ['OPTIONS', 'GET', 'HEAD'];
@@ -164,7 +171,7 @@ export function prepareInfo(request: ApiRequest, catalog: Catalog): Info {
   if (relation.insertable && relation.updatable && relation.primaryKey.length > 0) methods.push('PUT');
   if (relation.updatable) methods.push('PATCH');
   if (relation.deletable) methods.push('DELETE');
-  return { answer: 'info', allow: methods.join(',') };
+  return { answer: 'info', allow: methods.join(','), touches: [{ kind: 'relation', ...name }] };
 }
 
 function refuseInvalid(preferences: Preferences): void {

@@ -54,14 +54,24 @@ function unavailableFault(error: DatabaseUnavailable): Fault {
   );
 }
 
+/** An issuer that failed is asked again within half a minute at the latest. */
+const issuerRetrySeconds = 30;
+
 type Refusal = readonly [code: string, message: string, details?: string];
 
 const refusals: Readonly<Record<RefusalReason, Refusal>> = {
   missing: ['PGRST302', 'Anonymous access is disabled'],
   no_secret: ['PGRST300', 'Server lacks JWT secret'],
   unknown_key: ['PGRST301', 'Unknown API key'],
+  // Upstream has no such keys; of the codes its own are for credentials that do not hold, ours for those that do, elsewhere.
+  expired_key: ['PGRST301', 'API key expired'],
+  revoked_key: ['PGRST301', 'API key revoked'],
+  key_not_for_service: ['key_not_for_service', 'The API key is not for this service'],
+  key_not_for_address: ['key_not_for_address', 'The API key is not for this address'],
   empty: ['PGRST301', 'Empty JWT is sent in Authorization header'],
   wrong_parts: ['PGRST301', 'Expected 3 parts in JWT; got '],
+  // Source: PostgREST 14 test/io/test_auth.py "complete token but random characters".
+  malformed: ['PGRST301', 'JWT cryptographic operation failed'],
   bad_algorithm: [
     'PGRST301',
     'Wrong or unsupported encoding algorithm',
@@ -78,6 +88,8 @@ const refusals: Readonly<Record<RefusalReason, Refusal>> = {
     'No suitable key or wrong key type',
     'None of the keys was able to decode the JWT',
   ],
+  // Upstream fetches no keys. A code of ours, and no 401: the token may be good, and a client that signs its user out would be wrong.
+  issuer_unavailable: ['issuer_unavailable', "The keys of the token's issuer cannot be fetched"],
   claims_not_an_object: ['PGRST303', 'Parsing claims failed'],
   expired: ['PGRST303', 'JWT expired'],
   not_yet_valid: ['PGRST303', 'JWT not yet valid'],
@@ -90,23 +102,44 @@ const refusals: Readonly<Record<RefusalReason, Refusal>> = {
   development_secret: ['PGRST301', 'A development key is only accepted from this machine'],
 };
 
+/** What a good key is used for where it may not be. Source: RFC 6750 section 3.1 `insufficient_scope`. */
+const forbidden: ReadonlySet<RefusalReason> = new Set(['key_not_for_service', 'key_not_for_address']);
+
+const hints: Partial<Readonly<Record<RefusalReason, string>>> = {
+  expired_key: 'Make another with `millrace keys create`.',
+  revoked_key: 'Make another with `millrace keys create`.',
+  key_not_for_service: '`millrace keys list` shows what a key is for.',
+  key_not_for_address: '`millrace keys list` shows what a key is for.',
+  development_secret:
+    'Make keys of your own with `millrace keys new`; for a tunnel set gateway.development_tunnel.',
+};
+
+/** Those whose value says what it was about. */
+const named: ReadonlySet<RefusalReason> = new Set([
+  'development_secret',
+  'expired_key',
+  'revoked_key',
+  ...forbidden,
+]);
+
 function refusedFault({ reason, value }: CredentialsRefused): Fault {
   const [code, words, details = null] = refusals[reason];
   if (reason === 'no_secret') return new Fault({ status: 500, code, message: words });
+  if (reason === 'issuer_unavailable') {
+    const headers = { 'Retry-After': String(issuerRetrySeconds) };
+    return new Fault({ status: 503, code, message: words, details: value ?? null, headers });
+  }
   const message = reason === 'wrong_parts' ? words + (value ?? '') : words;
+  const isForbidden = forbidden.has(reason);
+  const error = isForbidden ? 'insufficient_scope' : 'invalid_token';
   const challenge =
-    reason === 'missing'
-      ? 'Bearer'
-      : `Bearer error="invalid_token", error_description=${JSON.stringify(message)}`;
-  const isDevelopment = reason === 'development_secret';
+    reason === 'missing' ? 'Bearer' : `Bearer error="${error}", error_description=${JSON.stringify(message)}`;
   return new Fault({
-    status: 401,
+    status: isForbidden ? 403 : 401,
     code,
     message,
-    details: isDevelopment ? (value ?? null) : details,
-    hint: isDevelopment
-      ? 'Make keys of your own with `millrace keys new`; for a tunnel set gateway.development_tunnel.'
-      : null,
+    details: named.has(reason) ? (value ?? null) : details,
+    hint: hints[reason] ?? null,
     headers: { 'WWW-Authenticate': challenge },
   });
 }

@@ -2,6 +2,7 @@
 // run the same statement with other parameters, so a plan is made once per shape. Each part is written with its length before it: no value that
 // a client sends can make the shape of one request look like another's, which would run someone else's plan.
 import type { Fault } from '../../base/errors.ts';
+import { isIssuedKey } from '../../engine/identity/key-text.ts';
 import { operatorPrefix } from './parse/filter.ts';
 import { parseMediaType } from './parse/media-type.ts';
 import { parseColumns } from './parse/order.ts';
@@ -96,7 +97,7 @@ export function shapeOf(wire: WireRequest): Shape {
 
 /** The gateway hears a key in the query of a link or a socket; it is no filter. */
 function isKey(value: string): boolean {
-  return value.startsWith('sb_') || value.startsWith('eyJ');
+  return isIssuedKey(value) || value.startsWith('sb_') || value.startsWith('eyJ');
 }
 
 function part(text: string): string {
