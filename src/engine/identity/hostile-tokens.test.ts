@@ -148,6 +148,17 @@ describe('algorithm confusion', async () => {
     }
   });
 
+  it('is refused before a key is tried, also when the set says of no key what it is for', async () => {
+    const jwks = { keys: Object.values(own).map(({ alg: _alg, kid: _kid, ...key }) => key) };
+    for (const [, key] of publicTexts) {
+      const token = compact({ alg: 'HS256' }, claims, hmac(key));
+      expect(await outcome(token, { secret: undefined, jwks })).toBe('no_suitable_key');
+    }
+    expect(await outcome(compact({ alg: 'ES384' }, claims, by(nodeKeys.rsa)), { jwks })).toBe(
+      'no_suitable_key',
+    );
+  });
+
   it.each([
     'none',
     'None',
