@@ -273,6 +273,57 @@ describe('a window', () => {
   });
 });
 
+describe('a request that waits for the database', () => {
+  /** Opens a limiter that tells whether its statements failed. */
+  async function openWatched(gateway: Gateway, options: Partial<LimitsOptions> = {}) {
+    const observed: Observation[] = [];
+    const limits = await open(gateway, { ...options, observe: (observation) => observed.push(observation) });
+    return Object.assign(limits, { observed });
+  }
+
+  it('is decided in the next window when its own ends meanwhile', async () => {
+    let nowMs = 1_000;
+    await using limits = await openWatched(withRule({ by: 'caller', rate: '1/1h' }), {
+      monotonicMs: () => nowMs,
+    });
+    const first = limits.check(requestOf());
+    nowMs += 3_600_000;
+    const second = limits.check(requestOf());
+    expect([(await first).kind, (await second).kind].sort()).toEqual(['allowed', 'refused']);
+    expect(limits.observed.map(({ kind }) => kind)).toEqual(['limits.reached']);
+  });
+
+  it('is decided by the rule that holds then', async () => {
+    const name = newName();
+    const rules = (amount: number) => ({ [name]: { by: 'caller', rate: `${amount}/${window}` } });
+    await using limits = await openWatched({ limits: { rules: rules(1) } });
+    const verdicts = [limits.check(requestOf()), limits.check(requestOf())];
+    limits.settings.setStored(new Map([['gateway.limits.rules', rules(3)]]));
+    verdicts.push(limits.check(requestOf()));
+    const kinds = (await Promise.all(verdicts)).map(({ kind }) => kind);
+    // The two points that were asked for under the old rule are gone, or one of them.
+    expect(kinds).toContain('allowed');
+    expect(limits.observed.filter(({ kind }) => kind === 'limits.store_down')).toEqual([]);
+  });
+
+  it('joins the window that the others are in already', async () => {
+    const gateway = withRule({ by: 'caller', rate: `3/${window}` });
+    const seconds = window === '1d' ? 86_400 : 82_800;
+    await using limits = await openWatched(gateway);
+    await test.run(
+      `insert into _millrace.limit_counters
+       select '${Object.keys(gateway.limits?.rules ?? {})[0]}/${seconds}s', 'ada', to_timestamp(starts),
+         to_timestamp(starts + ${seconds}), 3, 1
+       from (select (floor(extract(epoch from now()) / ${seconds}) + 1) * ${seconds} as starts) as next`,
+      'millrace_admin',
+    );
+    const allowed = await allowedOf(limits, 5);
+    // One point was asked for on behalf of the window before.
+    expect(allowed).toBe(1);
+    expect((await limits.check(requestOf())).rateLimit).toMatch(/;r=0;/);
+  });
+});
+
 describe('what it costs', () => {
   it('is no promise and no row for a caller who comes a few times', async () => {
     const gateway = withRule({ by: 'caller', rate: `5000/${window}` });
