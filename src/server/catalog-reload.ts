@@ -63,7 +63,8 @@ export async function openCatalogReload(options: CatalogReloadOptions): Promise<
   const ask = async () => {
     const found = await version();
     if (found === known) return;
-    // In this order: what changes between the two is another version the next time.
+    // In this order: what changes between the two is another version the next time. Settings of roles are part of it.
+    await reloadSettings?.();
     await catalog.reload();
     known = found;
   };

@@ -129,6 +129,11 @@ class Run {
   async all(): Promise<ApplyReport> {
     try {
       await this.#all();
+      await this.#tell();
+    } catch (error) {
+      // What went in before the refusal stays; a session that is gone cannot say so any more.
+      await this.#tell().catch(() => {});
+      throw error;
     } finally {
       await this.#session.unregister();
     }
@@ -150,8 +155,14 @@ class Run {
     else await this.#sayChangedRoles(steps, project.roles);
     for (const [at, file] of wanted.entries()) await this.#migration(progress, file, at + 1, wanted.length);
     if (!steps.has('seed') || includeSeed === true) await this.#seed(progress, project.seeds);
-    // Statements that ran as supabase_admin fire no event trigger, so nobody has heard of them.
-    await client.query("notify pgrst, 'reload schema'");
+  }
+
+  /**
+   * Statements that ran as supabase_admin fire no event trigger, and a setting of a role (`alter role authenticator set pgrst.db_schemas`)
+   * fires none in any case, so nobody has heard of them.
+   */
+  async #tell(): Promise<void> {
+    await this.#session.client.query("notify pgrst, 'reload schema'; notify pgrst, 'reload config'");
   }
 
   /** A database that was filled by others has had its roles and seeds. */

@@ -20,6 +20,7 @@ const files = [
   '0013-api-keys.sql',
   '0014-operators.sql',
   '0015-limits.sql',
+  '0016-postgrest-settings.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -121,6 +122,7 @@ describe('a server of our own', () => {
       '0013-api-keys.sql',
       '0014-operators.sql',
       '0015-limits.sql',
+      '0016-postgrest-settings.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);
@@ -197,8 +199,8 @@ describe('a server that somebody else runs', () => {
     ]);
     await rows(cluster.login('supabase_admin', 'lent'), refusal.split('\n').slice(2).join('\n'));
     const shaped = await shape(guest, { external: true });
-    // Event triggers and PgBouncer's function need a superuser.
-    expect(shaped.applied).toEqual(files.filter((name) => !/reload|pgbouncer/.test(name)));
+    // Event triggers, PgBouncer's function and rights on parameters need a superuser.
+    expect(shaped.applied).toEqual(files.filter((name) => !/reload|pgbouncer|postgrest/.test(name)));
     expect(shaped.notices).toEqual([
       'The user "guest" is no superuser, so a change of the schema is not noticed by itself: there are no event triggers.',
       'The role "service_role" cannot bypass row-level security; run as a superuser: alter role service_role bypassrls;',
