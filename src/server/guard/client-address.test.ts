@@ -269,6 +269,8 @@ describe('ranges', () => {
     );
     expect(compileRanges(['0.0.0.0/0']).has('255.255.255.255')).toBe(true);
     expect(compileRanges(['::/0']).has('1.2.3.4')).toBe(false);
+    for (const none of ['', '0', '1.2.3', '1.2.3.4.5', '256.1.1.1', '1.2.3.x', ' 1.2.3.4'])
+      expect(compileRanges(['0.0.0.0/0']).has(none)).toBe(false);
     expect(compileRanges(['2001:db8::/33']).has('2001:db8:8000::1')).toBe(false);
   });
 

@@ -8,13 +8,22 @@ const maxDecodings = 3;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
 const odd = /[%\\;\u0000-\u001f]|\/\/|\/\.{1,2}(?:\/|$)/;
 
+export interface PathForms {
+  readonly exact: readonly string[];
+  /** The same without regard to capitals. */
+  readonly folded: readonly string[];
+}
+
 /**
  * The readings of a path, the one that was sent first, without a slash at the end: as it came, decoded once and up to three times, each also
  * with its dot segments resolved (RFC 3986 section 5.2.4), double slashes joined, backslashes as slashes and `;parameters` left out.
  * A plain path has one. `path` is the request's, up to its `?`.
  */
-export function formsOf(path: string): readonly string[] {
-  if (!odd.test(path)) return [withoutEnd(path)];
+export function formsOf(path: string): PathForms {
+  if (!odd.test(path)) {
+    const plain = withoutEnd(path);
+    return { exact: [plain], folded: [plain.toLowerCase()] };
+  }
   const forms = new Set<string>();
   let text = path;
   for (let decodings = 0; ; decodings += 1) {
@@ -25,7 +34,8 @@ export function formsOf(path: string): readonly string[] {
     if (decoded === text) break;
     text = decoded;
   }
-  return [...forms];
+  const exact = [...forms];
+  return { exact, folded: exact.map((form) => form.toLowerCase()) };
 }
 
 /** Whether a pattern of the settings is written as paths are compared: from `/`, decoded, without anything that has two readings. */

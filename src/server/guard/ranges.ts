@@ -42,7 +42,7 @@ export function compileRanges(texts: readonly string[]): Ranges {
   for (const [address, bits] of texts.flatMap((text) => parseRange(text) ?? [])) {
     if (address.kind() === 'ipv4') {
       const mask = bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0;
-      four.push({ network: (numberOf(address.toString()) & mask) >>> 0, mask });
+      four.push({ network: ((numberOf(address.toString()) ?? 0) & mask) >>> 0, mask });
     } else {
       // Sound: what is not IPv4 here is IPv6.
       six.push([address as ipaddr.IPv6, bits]);
@@ -66,8 +66,8 @@ export function compileRanges(texts: readonly string[]): Ranges {
     isEmpty: four.length === 0 && six.length === 0,
     has(address) {
       if (address.includes(':')) return six.length > 0 && hasSix(address);
-      if (four.length === 0 || isIP(address) !== 4) return false;
-      const value = numberOf(address);
+      const value = four.length === 0 ? undefined : numberOf(address);
+      if (value === undefined) return false;
       for (const { network, mask } of four) if ((value & mask) >>> 0 === network) return true;
       return false;
     },
@@ -94,20 +94,25 @@ function parseRange(text: string): readonly Range[] | undefined {
   return [[address, bits]];
 }
 
-/** A dotted address that `isIP` has accepted, as one number. */
-function numberOf(address: string): number {
+/** A dotted address as one number; undefined when it is none. Several times faster than asking `isIP` first. */
+function numberOf(address: string): number | undefined {
   let value = 0;
   let octet = 0;
+  let dots = 0;
   for (let at = 0; at < address.length; at += 1) {
     const code = address.charCodeAt(at);
     if (code === dot) {
       value = value * 256 + octet;
       octet = 0;
-    } else octet = octet * 10 + code - zero;
+      dots += 1;
+    } else if (code >= zero && code <= nine) octet = octet * 10 + code - zero;
+    else return undefined;
+    if (octet > 255) return undefined;
   }
-  return value * 256 + octet;
+  return dots === 3 ? value * 256 + octet : undefined;
 }
 
+const nine = 57;
 const dot = 46;
 const zero = 48;
 const mappedBits = 96;

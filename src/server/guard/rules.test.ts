@@ -202,7 +202,7 @@ describe('a path written otherwise', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 30 }), (parts) => {
         const path = `/${parts.join('')}`;
-        const forms = formsOf(path);
+        const forms = formsOf(path).exact;
         expect(forms).toContain(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);
         expect(forms.length).toBeLessThanOrEqual(8);
         expect(outcome({ all: { action: 'deny', path: '/' } }, { path })).toBe(403);

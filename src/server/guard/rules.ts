@@ -13,7 +13,7 @@ import {
   WrongTable,
   wrong,
 } from './named-tables.ts';
-import { formsOf } from './path-forms.ts';
+import { formsOf, type PathForms } from './path-forms.ts';
 import { compileGlob, compilePathPattern } from './path-pattern.ts';
 import { compileRanges, type Ranges } from './ranges.ts';
 import { type GuardedRequest, headerOf } from './request.ts';
@@ -65,7 +65,7 @@ interface CompiledRule {
   readonly ranges: Ranges | undefined;
   readonly methods: ReadonlySet<string> | undefined;
   readonly headers: readonly (readonly [name: string, fits: (value: string | undefined) => boolean])[];
-  readonly fitsPath: ((forms: readonly string[]) => boolean) | undefined;
+  readonly fitsPath: ((forms: PathForms) => boolean) | undefined;
   readonly keys: ReadonlySet<string> | undefined;
   readonly refusal: Fault;
 }
@@ -75,7 +75,7 @@ function decide(
   request: GuardedRequest,
   keys: readonly string[] | undefined,
 ): Fault | undefined {
-  let forms: readonly string[] | undefined;
+  let forms: PathForms | undefined;
   for (const rule of rules) {
     if (rule.methods && !rule.methods.has(request.method)) continue;
     if (rule.ranges && !rule.ranges.has(request.address)) continue;
@@ -108,19 +108,15 @@ function compileRule(facts: RuleFacts): CompiledRule {
 }
 
 /** For an allowance: every reading of the path has to fit, letter by letter. A request that some router may read otherwise is not let by. */
-export function compileEvery(patterns: readonly string[]): (forms: readonly string[]) => boolean {
+export function compileEvery(patterns: readonly string[]): (forms: PathForms) => boolean {
   const fits = patterns.map(compilePathPattern);
-  return (forms) => forms.every((form) => fits.some((one) => one(form)));
+  return ({ exact }) => exact.every((form) => fits.some((one) => one(form)));
 }
 
 /** For a denial: one reading that fits is enough, in capitals or not. */
-export function compileAny(patterns: readonly string[]): (forms: readonly string[]) => boolean {
+export function compileAny(patterns: readonly string[]): (forms: PathForms) => boolean {
   const fits = patterns.map((pattern) => compilePathPattern(pattern.toLowerCase()));
-  return (forms) =>
-    forms.some((form) => {
-      const folded = form.toLowerCase();
-      return fits.some((one) => one(folded));
-    });
+  return ({ folded }) => folded.some((form) => fits.some((one) => one(form)));
 }
 
 function compileHeader(wanted: string | boolean): (value: string | undefined) => boolean {
