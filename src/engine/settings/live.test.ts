@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
 import { flag, parsed, text, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
+import { withClient } from '../db/client.ts';
 import type { Database } from '../db/database.ts';
+import { bootstrapDatabase } from '../db/shape/shape.ts';
 import { openSettings, type SettingsSources } from './live.ts';
 import { openStoredSettings } from './stored.ts';
 
@@ -57,6 +59,15 @@ describe('the layers', () => {
   });
 });
 
+describe('a secret', () => {
+  it('is never quoted in a complaint', () => {
+    const key = text({ key: 'auth.key', default: '', sentence: '', secret: true });
+    expect(() => openSettings([{ key }], { file: { auth: { key: ['hush'] } }, environment: {} })).toThrow(
+      '"auth.key" in config.toml is something (a secret, not shown), but must be text.',
+    );
+  });
+});
+
 describe('settings changed while the program runs', () => {
   let test: TestDatabase;
   let one: Database;
@@ -98,5 +109,43 @@ describe('settings changed while the program runs', () => {
   ])('are refused when %s cannot be %j', async (key, value, message) => {
     const settings = await openStoredSettings(open({}), one.db, one.fanout, () => {});
     await expect(settings.set(key, value, 'ada')).rejects.toMatchObject({ code: 'invalid_setting', message });
+  });
+
+  it('are noted in the transaction of the change, and a note that fails undoes it', async () => {
+    const here = open({});
+    const settings = await openStoredSettings(here, one.db, one.fanout, () => {});
+    await settings.set('api.rows', 5, 'ada');
+    const noted: unknown[] = [];
+    await settings.set('api.rows', 6, 'ada', async (_, change) => void noted.push(change));
+    expect(noted).toEqual([{ before: 5, after: 6 }]);
+    const failing = settings.set('api.rows', 7, 'ada', async () => {
+      throw new Error('the record is full');
+    });
+    await expect(failing).rejects.toThrow('the record is full');
+    expect(here.of(table).now().rows).toBe(6);
+    await settings.set('api.rows', undefined, 'ada');
+    settings.close();
+  });
+
+  it('are gone at once when a reset makes the tables anew under a process that runs on', async () => {
+    const here = open({});
+    const settings = await openStoredSettings(here, one.db, one.fanout, () => {});
+    await settings.set('api.rows', 42, 'ada');
+    const heard = new Promise<number>((resolve) => here.of(table).onChange(({ rows }) => resolve(rows)));
+    // What a reset does: the database goes, and the shape's files make it again.
+    await withClient({ ...test.login('supabase_admin'), database: 'template1' }, async (client) => {
+      await client.query(`drop database ${test.name} with (force)`);
+      await client.query(`create database ${test.name} template template0 owner postgres`);
+    });
+    await withClient(test.login('supabase_admin'), (client) =>
+      bootstrapDatabase(client, {
+        external: false,
+        passwordOf: () => undefined,
+        autoExposeNewTables: true,
+        observe: () => {},
+      }),
+    );
+    expect(await heard).toBe(10);
+    settings.close();
   });
 });

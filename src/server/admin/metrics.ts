@@ -1,6 +1,7 @@
 // In charge of: the figures of this process in the form that Prometheus reads. The hot path counts into arrays; everything else is looked at when somebody asks.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { setImmediate } from 'node:timers/promises';
+import { type Metric, Registry } from 'prom-client';
 import type { Observe } from '../../base/observe.ts';
 import type { Db } from '../../engine/db/db.ts';
 import { type DatabaseFacts, openDatabaseFacts } from './database-facts.ts';
@@ -38,46 +39,51 @@ const maxReasons = 64;
 
 export function openMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
+  const ofRequests = new Registry();
+  const ofDurations = new Registry();
   const requests = openRequestFigures();
   const refusals = new Map<string, number>();
   let sheds = 0;
   const loop = monitorEventLoopDelay({ resolution: delayResolutionMs });
   loop.enable();
-  requestMetrics(registry, requests);
-  counter(
+  requestMetrics(ofRequests, requests);
+  durationMetrics(ofDurations, requests);
+  add(
     registry,
+    'counter',
     'millrace_requests_refused_total',
     'Requests that a limit or a rule refused.',
-    ['reason'],
     () => [...refusals].map(([reason, count]) => [{ reason }, count]),
   );
-  counter(
+  add(
     registry,
+    'counter',
     'millrace_requests_shed_total',
     'Requests that were turned away because too much was going on.',
-    [],
     () => [[{}, sheds]],
   );
-  gauge(registry, 'millrace_requests_in_flight', 'Requests that are being answered.', [], () => [
+  add(registry, 'gauge', 'millrace_requests_in_flight', 'Requests that are being answered.', () => [
     [{}, options.inFlight()],
   ]);
   poolMetrics(registry, options);
   processMetrics(registry, loop);
   const { version, engine, postgres } = options.build;
-  gauge(
-    registry,
-    'millrace_build_info',
-    'What runs; the value is always 1.',
-    ['version', 'node', 'engine', 'postgres'],
-    () => [[{ version, node: process.versions.node, engine, postgres }, 1]],
-  );
+  add(registry, 'gauge', 'millrace_build_info', 'What runs; the value is always 1.', () => [
+    [{ version, node: process.versions.node, engine, postgres }, 1],
+  ]);
   let facts: DatabaseFacts = { up: false, sizeBytes: undefined, slots: [], leases: [] };
   databaseMetrics(registry, () => facts, options.leases);
   const askDatabase = openDatabaseFacts(options.db, options.observe);
 
   async function renderOnce(): Promise<string> {
     facts = await askDatabase();
-    return registry.metrics();
+    const parts: string[] = [];
+    for (const one of [registry, ofRequests, ofDurations]) {
+      parts.push(await one.metrics());
+      // Requests go on between one part and the next.
+      await setImmediate();
+    }
+    return parts.join('');
   }
   let rendering: Promise<string> | undefined;
 
@@ -104,107 +110,73 @@ export function openMetrics(options: MetricsOptions): Metrics {
   };
 }
 
-type Samples = () => readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
+type Sample = readonly [labels: Readonly<Record<string, string>>, value: number, name?: string];
+type Samples = () => readonly Sample[];
 
-function gauge(
+/**
+ * A metric whose samples are made when it is asked for. prom-client's own keep theirs in objects that are found by a text made
+ * anew for each observation, and show a zero where nothing is known; what it does with a metric is to write it down.
+ */
+function add(
   registry: Registry,
+  type: 'gauge' | 'counter' | 'histogram',
   name: string,
   help: string,
-  labelNames: readonly string[],
   samples: Samples,
 ): void {
-  new Gauge({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [labels, value] of samples()) this.set({ ...labels }, value);
-    },
-  });
-}
-
-function counter(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  samples: Samples,
-): void {
-  new Counter({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [labels, value] of samples()) this.inc({ ...labels }, value);
-    },
-  });
+  const values = () => samples().map(([labels, value, metricName = name]) => ({ metricName, labels, value }));
+  const metric = { name, help, type, get: async () => ({ name, help, type, values: values() }) };
+  // Sound: of a metric the registry uses its name and what `get` gives. Source: prom-client 15 lib/registry.js.
+  registry.registerMetric(metric as unknown as Metric);
 }
 
 function requestMetrics(registry: Registry, figures: RequestFigures): void {
-  counter(
-    registry,
-    'millrace_requests_total',
-    'Requests that were answered.',
-    ['service', 'method', 'status'],
-    () => figures.counts().map(({ count, ...labels }) => [labels, count]),
+  add(registry, 'counter', 'millrace_requests_total', 'Requests that were answered.', () =>
+    figures.counts().map(({ count, ...labels }) => [labels, count]),
   );
+}
+
+function durationMetrics(registry: Registry, figures: RequestFigures): void {
   const name = 'millrace_request_duration_seconds';
-  const histogram = new Histogram({
-    name,
-    help: 'How long answering took.',
-    labelNames: ['service'],
-    buckets: [...durationBounds],
-    registers: [registry],
-  });
-  // prom-client keeps a histogram's counts in objects that it finds by a text made anew for each observation; ours are arrays.
-  const values = () =>
+  add(registry, 'histogram', name, 'How long answering took.', () =>
     figures.durations().flatMap(({ service, counts, sumSeconds }) => {
       let total = 0;
-      const buckets = [...counts].map((count, at) => {
+      const buckets = [...counts].map((count, at): Sample => {
         total += count;
-        return {
-          metricName: `${name}_bucket`,
-          labels: { service, le: durationBounds[at] ?? '+Inf' },
-          value: total,
-        };
+        return [{ service, le: String(durationBounds[at] ?? '+Inf') }, total, `${name}_bucket`];
       });
       return [
         ...buckets,
-        { metricName: `${name}_sum`, labels: { service }, value: sumSeconds },
-        { metricName: `${name}_count`, labels: { service }, value: total },
-      ];
-    });
-  const shape = histogram.get.bind(histogram);
-  histogram.get = async () => ({ ...(await shape()), values: values() });
+        [{ service }, sumSeconds, `${name}_sum`],
+        [{ service }, total, `${name}_count`],
+      ] satisfies Sample[];
+    }),
+  );
 }
 
 function poolMetrics(registry: Registry, { pool, poolSize }: MetricsOptions): void {
-  gauge(registry, 'millrace_db_pool_connections', 'Database connections of requests.', ['state'], () => {
+  add(registry, 'gauge', 'millrace_db_pool_connections', 'Database connections of requests.', () => {
     const { total, idle } = pool();
     return [
       [{ state: 'used' }, total - idle],
       [{ state: 'idle' }, idle],
     ];
   });
-  gauge(
+  add(
     registry,
+    'gauge',
     'millrace_db_pool_max_connections',
     'The most database connections that requests use at once.',
-    [],
     () => [[{}, poolSize]],
   );
-  gauge(registry, 'millrace_db_pool_waiting', 'Requests that wait for a database connection.', [], () => [
+  add(registry, 'gauge', 'millrace_db_pool_waiting', 'Requests that wait for a database connection.', () => [
     [{}, pool().waiting],
   ]);
 }
 
 function processMetrics(registry: Registry, loop: ReturnType<typeof monitorEventLoopDelay>): void {
   const sentence = 'How much later than asked for the event loop came to a timer, since the scrape before.';
-  gauge(registry, 'millrace_event_loop_delay_seconds', sentence, ['statistic'], () => {
+  add(registry, 'gauge', 'millrace_event_loop_delay_seconds', sentence, () => {
     // What is measured are intervals: the one that was asked for is no delay. Source: Node's documentation, perf_hooks.monitorEventLoopDelay.
     const delay = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - delayResolutionMs / 1000);
     const found = [
@@ -215,11 +187,11 @@ function processMetrics(registry: Registry, loop: ReturnType<typeof monitorEvent
     loop.reset();
     return found;
   });
-  counter(
+  add(
     registry,
+    'counter',
     'process_cpu_seconds_total',
     'CPU time of this process, PostgreSQL not included.',
-    ['mode'],
     () => {
       const { user, system } = process.cpuUsage();
       return [
@@ -228,14 +200,14 @@ function processMetrics(registry: Registry, loop: ReturnType<typeof monitorEvent
       ];
     },
   );
-  gauge(
+  add(
     registry,
+    'gauge',
     'process_resident_memory_bytes',
     'Memory of this process, PostgreSQL not included.',
-    [],
     () => [[{}, process.memoryUsage.rss()]],
   );
-  gauge(registry, 'millrace_memory_bytes', 'Memory by what it is for.', ['kind'], () => {
+  add(registry, 'gauge', 'millrace_memory_bytes', 'Memory by what it is for.', () => {
     const { heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
     return [
       [{ kind: 'heap_used' }, heapUsed],
@@ -244,11 +216,11 @@ function processMetrics(registry: Registry, loop: ReturnType<typeof monitorEvent
       [{ kind: 'array_buffers' }, arrayBuffers],
     ];
   });
-  gauge(
+  add(
     registry,
+    'gauge',
     'process_start_time_seconds',
     'When this process started, in seconds since 1970.',
-    [],
     () => [[{}, Math.round(performance.timeOrigin) / 1000]],
   );
 }
@@ -258,28 +230,28 @@ function databaseMetrics(
   facts: () => DatabaseFacts,
   leases: MetricsOptions['leases'],
 ): void {
-  gauge(registry, 'millrace_postgres_up', 'Whether the database answered this scrape in time.', [], () => [
+  add(registry, 'gauge', 'millrace_postgres_up', 'Whether the database answered this scrape in time.', () => [
     [{}, facts().up ? 1 : 0],
   ]);
-  gauge(registry, 'millrace_database_size_bytes', 'The size of the database on disk.', [], () => {
+  add(registry, 'gauge', 'millrace_database_size_bytes', 'The size of the database on disk.', () => {
     const { sizeBytes } = facts();
     return sizeBytes === undefined ? [] : [[{}, sizeBytes]];
   });
-  gauge(
+  add(
     registry,
+    'gauge',
     'millrace_replication_slot_wal_bytes',
     'WAL that the server keeps for a replication slot.',
-    ['slot'],
     () => facts().slots.map(({ name: slot, walBytes }) => [{ slot }, walBytes]),
   );
-  gauge(
+  add(
     registry,
+    'gauge',
     'millrace_replication_slot_active',
     'Whether somebody reads from a replication slot.',
-    ['slot'],
     () => facts().slots.map(({ name: slot, active }) => [{ slot }, active ? 1 : 0]),
   );
-  gauge(registry, 'millrace_lease_held', 'Whether this process holds a lease.', ['lease'], () => {
+  add(registry, 'gauge', 'millrace_lease_held', 'Whether this process holds a lease.', () => {
     const held = leases.held();
     const names = new Set([...facts().leases, ...held.keys()]);
     return [...names].map((lease) => [{ lease }, held.get(lease) === true ? 1 : 0]);

@@ -31,7 +31,7 @@ const boundsMs = Float64Array.from(durationBounds, (seconds) => seconds * 1000);
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'];
 const statusClasses = ['other', '1xx', '2xx', '3xx', '4xx', '5xx'];
 /** Services are the program's own; a name beyond these is counted as `other`. */
-const maxServices = 64;
+const maxServices = 32;
 
 interface Slots {
   /** By method and status class. */
