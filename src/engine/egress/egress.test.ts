@@ -1,10 +1,13 @@
 // In charge of: what an outgoing request may reach, and that each of its bounds holds. The servers are real, the names are made up.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createServer as createPlainServer } from 'node:net';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Observation } from '../../base/observe.ts';
+import { makeSelfSigned } from '../../server/tls/self-signed.ts';
 import type { LookupAll } from './connect.ts';
 import { type EgressOptions, openEgress } from './egress.ts';
 import { EgressError } from './errors.ts';
@@ -228,6 +231,39 @@ describe('a redirect', () => {
     expect(got.headers).toMatchObject({ 'x-own': 'yes' });
     for (const name of ['authorization', 'apikey', 'cookie', 'content-type', 'content-length'])
       expect(got.headers[name]).toBeUndefined();
+  });
+});
+
+describe('https', () => {
+  it('is taken from whoever can prove the name, and never leads to http', async () => {
+    const certificate = await makeSelfSigned(['app.example'], Date.now());
+    const server = createTlsServer(
+      { key: certificate.keyPem, cert: certificate.certPem },
+      (request, response) => {
+        const location = request.url === '/http' ? 'http://app.example/' : undefined;
+        response
+          .writeHead(location === undefined ? 200 : 302, location === undefined ? {} : { location })
+          .end();
+      },
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    // Sound: a TCP server has an address of this form.
+    const { port } = server.address() as AddressInfo;
+    const { fetch } = open({ lookup: names(['127.0.0.1']) });
+    // Nobody vouches for the certificate.
+    expect(await reasonOf(fetch(`https://app.example:${port}/`))).toBe('network');
+    const usual = getCACertificates('default');
+    onTestFinished(() => setDefaultCACertificates(usual));
+    setDefaultCACertificates([...usual, certificate.certPem]);
+    const trusting = open({ lookup: names(['127.0.0.1']) });
+    expect(await reasonOf(trusting.fetch(`https://app.example:${port}/`))).toBe('answered');
+    expect(await reasonOf(trusting.fetch(`https://other.example:${port}/`))).toBe('network');
+    expect(await reasonOf(trusting.fetch(`https://app.example:${port}/http`))).toBe('redirect');
   });
 });
 
