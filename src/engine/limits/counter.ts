@@ -5,6 +5,8 @@ import type { Rule } from './rules.ts';
 /** The points of one address, caller, key or route in the present window, as this process holds them. */
 export interface Counter {
   readonly rule: Rule;
+  /** As the requests have it. */
+  readonly key: string;
   /** As the shared counter calls it. */
   readonly subject: string;
   readonly startMs: number;
@@ -29,10 +31,11 @@ export interface Counter {
   answered: PromiseWithResolvers | undefined;
 }
 
-export function openCounter(rule: Rule, subject: string): Counter {
+export function openCounter(rule: Rule, key: string, subject: string): Counter {
   const credit = rule.alone ? rule.limit : rule.free;
   return {
     rule,
+    key,
     subject,
     startMs: rule.startMs,
     endMs: rule.endMs,

@@ -2,7 +2,7 @@
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import { type Counter, pointsWanted, settle } from './counter.ts';
-import type { Ask, LimitStore } from './store.ts';
+import type { Answer, Ask, LimitStore } from './store.ts';
 import type { DatabaseClock } from './windows.ts';
 
 export type PromiseWithResolvers = ReturnType<typeof Promise.withResolvers<void>>;
@@ -32,8 +32,8 @@ const retryAfterMs = 1_000;
 export interface DeskOptions {
   readonly store: LimitStore;
   readonly clock: DatabaseClock;
-  /** The answer is of a later window than was asked for: the clock of this process is behind. */
-  readonly onLaterWindow: (counter: Counter, startMs: number, endMs: number) => void;
+  /** The points were put on a later window than was asked for: the clock of this process is behind. */
+  readonly onLaterWindow: (counter: Counter, points: number, answer: Answer) => void;
   readonly observe: Observe;
 }
 
@@ -94,7 +94,7 @@ export function openDesk({ store, clock, onLaterWindow, observe }: DeskOptions):
         const answer = answers[at];
         if (answer === undefined) continue;
         if (answer.startMs === counter.startMs) settle(counter, wanted[at]!, paid[at]!, answer.used);
-        else onLaterWindow(counter, answer.startMs, answer.endMs);
+        else onLaterWindow(counter, asks[at]!.points, answer);
       }
       if (isDown) observe({ kind: 'limits.store_back', level: 'info' });
       isDown = false;

@@ -6,11 +6,11 @@ import type { Clock } from '../../base/time.ts';
 import type { Db } from '../db/db.ts';
 import type { Live } from '../settings/live.ts';
 import { isPrivateAddress, openAddressReader } from './address.ts';
-import { type Counter, lend, openCounter, pointsLeft } from './counter.ts';
+import { type Counter, lend, openCounter, pointsLeft, settle } from './counter.ts';
 import { type Desk, openDesk } from './desk.ts';
 import { compileRules, type Rule } from './rules.ts';
 import type { limitSettings } from './settings.ts';
-import { type LimitStore, openLimitStore } from './store.ts';
+import { type Answer, type LimitStore, openLimitStore } from './store.ts';
 import { openDatabaseClock, spanAt } from './windows.ts';
 
 /** What a limit may look at. */
@@ -265,14 +265,16 @@ export async function openLimits(options: LimitsOptions): Promise<Limits> {
     rule.said = 0;
   }
 
-  function onLaterWindow({ rule }: Counter, startMs: number, endMs: number): void {
+  function onLaterWindow({ rule, key }: Counter, points: number, { startMs, endMs, used }: Answer): void {
     if (startMs > rule.startMs) enter(rule, startMs, endMs);
+    // They are of that window now, and so is the request that waits for them.
+    if (startMs === rule.startMs) settle(rule.counters.get(key) ?? addCounter(rule, key), points, 0, used);
   }
 
   function addCounter(rule: Rule, subject: string): Counter {
     const { counters } = rule;
     if (counters.size >= maxCountersPerRule) dropOldest(counters);
-    const counter = openCounter(rule, storedName(subject));
+    const counter = openCounter(rule, subject, storedName(subject));
     counters.set(subject, counter);
     return counter;
   }
