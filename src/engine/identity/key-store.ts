@@ -38,6 +38,7 @@ export const maxKeys = 10_000;
 export const defaultOverlapSeconds = 86_400;
 export const maxOverlapSeconds = 90 * 86_400;
 
+const idShape = /^[0-9a-f]{12}$/;
 const columns = `id, name, role, ending, services, tables, addresses, created_at as "createdAt", created_by as "createdBy",
   expires_at as "expiresAt", revoked_at as "revokedAt", replaced_by as "replacedBy", last_used_at as "lastUsedAt"`;
 const isActive = 'revoked_at is null and (expires_at is null or expires_at > $1)';
@@ -190,6 +191,8 @@ async function lock(client: PoolClient): Promise<void> {
 }
 
 async function findKey(client: PoolClient, id: string): Promise<IssuedKey> {
+  // A NUL byte cannot even be asked for.
+  if (!idShape.test(id)) noSuchKey(id);
   const { rows } = await client.query<IssuedKey>(`select ${columns} from _millrace.api_keys where id = $1`, [
     id,
   ]);

@@ -154,19 +154,39 @@ function framed(observe: Observe): MiddlewareHandler<AdminEnv> {
   };
 }
 
+/**
+ * On Node the head says how long the body is, and no head says that there is none: counting would rebuild the request, which the
+ * adapter's cannot be. A `fetch` Request has no such head, so its body is counted.
+ */
 function bounded(): MiddlewareHandler<AdminEnv> {
-  return bodyLimit({
+  const counted = bodyLimit({
     maxSize: maxBodyBytes,
     onError() {
-      throw new Fault({
-        status: 413,
-        code: 'payload_too_large',
-        message: `The body is longer than ${maxBodyBytes} bytes.`,
-        hint: 'Nothing on the operator plane needs a longer one.',
-      });
+      throw tooLong;
     },
   });
+  return async (c, next) => {
+    const headers = c.env?.incoming?.headers;
+    if (headers === undefined) return counted(c, next);
+    if (headers['transfer-encoding'] !== undefined) throw lengthRequired;
+    if (Number(headers['content-length'] ?? 0) > maxBodyBytes) throw tooLong;
+    return next();
+  };
 }
+
+const tooLong = new Fault({
+  status: 413,
+  code: 'payload_too_large',
+  message: `The body is longer than ${maxBodyBytes} bytes.`,
+  hint: 'Nothing on the operator plane needs a longer one.',
+});
+
+const lengthRequired = new Fault({
+  status: 411,
+  code: 'length_required',
+  message: 'The body comes without its length.',
+  hint: 'Send it with Content-Length.',
+});
 
 function needs(scope: Scope | readonly Scope[]): MiddlewareHandler<AdminEnv> {
   const wanted = typeof scope === 'string' ? [scope] : scope;

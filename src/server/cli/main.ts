@@ -48,8 +48,17 @@ const commands: Readonly<Record<string, Command>> = {
     run: status,
   },
   keys: {
-    sentence: 'Show the keys of a project; `keys new` makes a set of secrets for production.',
-    examples: ['millrace keys', 'millrace keys new > .env.production'],
+    sentence:
+      'Show the keys of a project; make, list, rotate and revoke more; `keys new`: secrets for production.',
+    examples: [
+      'millrace keys',
+      'millrace keys new > .env.production',
+      'millrace keys create deploy-bot --role service_role --service rest --expires 90d',
+      'millrace keys create shop --role anon --table shop_ --table billing. --address 203.0.113.0/24',
+      'millrace keys list',
+      'millrace keys rotate deploy-bot --overlap 24h',
+      'millrace keys revoke deploy-bot',
+    ],
     run: keys,
   },
   settings: {
@@ -104,10 +113,15 @@ const flags = `Flags
   --json            print one line for programs; logs go to standard error
   --yes, -y         do not ask
   --no-seed         reset: leave the seed files out
-  --url URL         settings, operators, changes: a backend elsewhere, with MILLRACE_OPERATOR_TOKEN
+  --url URL         keys, settings, operators, changes: a backend elsewhere, with MILLRACE_OPERATOR_TOKEN
   --scopes LIST     operators create: some of read, settings, keys, metrics, operators
-  --expires WORD    operators create: 90d (the default), another number of days, or never
+  --expires WORD    operators create: 90d (the default), another number of days, or never; keys create: the same (default: never)
   --limit N         changes: how many (default: 50)
+  --role NAME       keys create: the role that the key gives
+  --service NAME    keys create: a service that it is for; again for more (default: all)
+  --table PREFIX    keys create: what tables and functions that it is for begin with; again for more (default: all)
+  --address CIDR    keys create: where its clients are; again for more (default: anywhere)
+  --overlap TIME    keys rotate: how long the replaced key stays valid (default: 24h)
   --help, -h        this text, or a command's
   --version, -v     the version`;
 

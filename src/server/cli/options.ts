@@ -23,6 +23,14 @@ export interface Options {
   /** `90d`, or `never`. */
   readonly expires: string | undefined;
   readonly limit: string | undefined;
+  /** What a new key is: its name, the role that it gives, and what it is narrowed to. */
+  readonly name: string | undefined;
+  readonly role: string | undefined;
+  readonly services: readonly string[];
+  readonly tables: readonly string[];
+  readonly addresses: readonly string[];
+  /** How long a replaced key stays valid: `24h`. */
+  readonly overlap: string | undefined;
   /** Flags that are settings, under their setting's key. */
   readonly settings: ReadonlyMap<string, string>;
 }
@@ -64,6 +72,12 @@ export function parseOptions(args: readonly string[]): Options {
     scopes: values.scopes,
     expires: values.expires,
     limit: values.limit,
+    name: values.name,
+    role: values.role,
+    services: values.service ?? [],
+    tables: values.table ?? [],
+    addresses: values.address ?? [],
+    overlap: values.overlap,
   };
 }
 
@@ -90,6 +104,12 @@ function parse(args: readonly string[]) {
         scopes: { type: 'string' },
         expires: { type: 'string' },
         limit: { type: 'string' },
+        name: { type: 'string' },
+        role: { type: 'string' },
+        service: { type: 'string', multiple: true },
+        table: { type: 'string', multiple: true },
+        address: { type: 'string', multiple: true },
+        overlap: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
       },

@@ -1,17 +1,20 @@
-// In charge of: `millrace keys` and `millrace keys new`.
+// In charge of: `millrace keys`: the project's own keys, `keys new`, and the way to the keys that were made here.
 import { createHash, randomBytes } from 'node:crypto';
 import { OperatorError } from '../../../base/errors.ts';
 import { signLegacyKey } from '../../../engine/identity/keys.ts';
 import { prepare } from '../../prepare.ts';
 import type { Invocation } from '../main.ts';
+import { issuedKeyActions } from './issued-keys.ts';
 
 export async function keys(invocation: Invocation): Promise<number> {
   const [action, ...more] = invocation.options.rest;
   if (action === 'new' && more.length === 0) return printNewKeys();
+  if (action !== undefined && more.length <= 1 && Object.hasOwn(issuedKeyActions, action))
+    return issuedKeyActions[action]!(invocation, more[0]);
   if (action !== undefined)
     throw new OperatorError(
       `"${[action, ...more].join(' ')}" is nothing that keys does.`,
-      'Try `millrace keys` or `millrace keys new`.',
+      `Try \`millrace keys\`, \`millrace keys new\`, or keys ${Object.keys(issuedKeyActions).join(', ')}.`,
     );
   const { secrets } = await prepare(invocation);
   const rows = {
