@@ -94,6 +94,7 @@ async function order({
   const placed = await client.createOrder({
     identifiers: domains.map((value) => ({ type: 'dns', value })),
   });
+  await store.removeAllChallenges();
   const tokens: string[] = [];
   try {
     for (const authorization of await client.getAuthorizations(placed)) {

@@ -1,7 +1,7 @@
 // In charge of: what ACME keeps in the state folder: the account's key, the certificate, challenges under way, and how often it failed.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../base/errors.ts';
 import { type Certificate, readCertificate } from './certificate.ts';
@@ -29,6 +29,8 @@ export interface AcmeStore {
   keepAttempts(attempts: Attempts | undefined): Promise<void>;
   putChallenge(token: string, answer: string): Promise<void>;
   removeChallenge(token: string): Promise<void>;
+  /** What a killed process has left. Only who leads asks for it: nobody else has an order under way in this folder. */
+  removeAllChallenges(): Promise<void>;
   challengeResponse(path: string): string | undefined;
 }
 
@@ -70,6 +72,9 @@ export async function openAcmeStore(folder: string, directoryUrl: string): Promi
         : writePrivately(attemptsPath, JSON.stringify(attempts)),
     putChallenge: async (token, answer) => writePrivately(join(challenges, safeToken(token)), answer),
     removeChallenge: async (token) => rm(join(challenges, safeToken(token)), { force: true }),
+    async removeAllChallenges() {
+      for (const name of await readdir(challenges)) await rm(join(challenges, name), { force: true });
+    },
     challengeResponse(path) {
       // From the file, not from memory: of several processes on a machine one orders, and another may have port 80.
       const token = challengePath.exec(path)?.[1];

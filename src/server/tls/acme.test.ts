@@ -147,9 +147,11 @@ describe('the first certificate', () => {
   });
 
   it('and the account are kept for this user alone, and no challenge is left', async () => {
+    const store = await storeOf();
+    // What a killed process has left behind.
+    await store.putChallenge('left', 'left.thumbprint');
     const { tls } = await run();
     await tls.check();
-    const store = await storeOf();
     const own = join(store.certificatePath, '..');
     expect((await readdir(own)).sort()).toEqual(['account.pem', 'certificate.pem', 'challenges']);
     expect(await readdir(join(own, 'challenges'))).toEqual([]);
@@ -307,7 +309,7 @@ it('a process that stops leading gives the order up', async () => {
       return true;
     },
   });
-  await expect.poll(() => acme.asked).toEqual(['/directory']);
+  await expect.poll(() => acme.asked, { timeout: 20_000 }).toEqual(['/directory']);
   leading.abort();
   await tls.check();
   expect(failures()).toEqual([]);
@@ -375,7 +377,7 @@ describe('an authority that fails', () => {
   it('by saying nothing does not hold up a stop', async () => {
     acme.faults.push({ kind: 'silence' });
     const { tls } = await run();
-    await expect.poll(() => acme.asked).toEqual(['/directory']);
+    await expect.poll(() => acme.asked, { timeout: 20_000 }).toEqual(['/directory']);
     // Were it killed now, the next start would not try again at once.
     expect(await (await storeOf()).attempts()).toMatchObject({ failures: 1 });
     await tls.close();
