@@ -31,6 +31,8 @@ export interface StoredSettings {
 const channel = 'settings';
 const firstRetryMs = 250;
 const lastRetryMs = 10_000;
+/** A change waits for another one of the same key no longer than this. */
+const changeMs = 5_000;
 
 /** Puts the stored values in force and follows their changes. */
 export async function openStoredSettings(
@@ -96,7 +98,7 @@ export async function openStoredSettings(
         });
       }
       await db.asOwner('millrace_admin', async (client) => {
-        await client.query('begin');
+        await client.query(`begin; set local statement_timeout = ${changeMs}`);
         // One change of a key at a time, so that `before` is true.
         await client.query('select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext($1))', [
           `millrace setting ${key}`,

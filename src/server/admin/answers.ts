@@ -22,6 +22,19 @@ export function faultOf(error: unknown): Fault | undefined {
       error,
     );
   }
+  // query_canceled: what was to be changed is locked by somebody else.
+  if (errorCode(error) === '57014') {
+    return new Fault(
+      {
+        status: 503,
+        code: 'database_busy',
+        message: 'The database did not do this in time, and nothing was changed.',
+        hint: 'Somebody holds a lock on it; try again in a moment.',
+        headers: { 'retry-after': '5' },
+      },
+      error,
+    );
+  }
   // undefined_table: a reset has taken the tables and not made them anew yet.
   if (errorCode(error) === '42P01') {
     return new Fault(

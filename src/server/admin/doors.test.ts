@@ -1,12 +1,12 @@
 // In charge of: who gets onto the operator plane, and who is told why not.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { environment, openTestPlane, type TestPlane } from '../../../test/harness/operator-plane.ts';
 import {
   developmentPublishableKey,
   developmentSecretKey,
 } from '../../engine/identity/development-secrets.ts';
 import { newKeyText } from '../../engine/identity/key-text.ts';
 import { signLegacyKey } from '../../engine/identity/keys.ts';
-import { environment, openTestPlane, type TestPlane } from './test-support.ts';
 
 let nowMs = Date.UTC(2026, 10, 22);
 let at: TestPlane;

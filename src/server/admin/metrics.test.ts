@@ -1,8 +1,8 @@
 // In charge of: what a scrape says.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openTestPlane, type TestPlane } from '../../../test/harness/operator-plane.ts';
 import { watchLeases } from './lease-watch.ts';
 import { openRequestFigures } from './request-figures.ts';
-import { openTestPlane, type TestPlane } from './test-support.ts';
 
 let at: TestPlane;
 beforeAll(async () => {

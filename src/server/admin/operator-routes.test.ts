@@ -1,7 +1,7 @@
 // In charge of: operator tokens and the record of changes.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openTestPlane, type TestPlane } from './test-support.ts';
+import { openTestPlane, type TestPlane } from '../../../test/harness/operator-plane.ts';
 import { maxTokensInUse } from './tokens.ts';
 
 let at: TestPlane;

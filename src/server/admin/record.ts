@@ -33,13 +33,16 @@ export async function record(
   );
 }
 
-/** One transaction of Millrace's own. A throw undoes it: the session is closed, not used again. */
+/** A change waits for another one's lock no longer than this. */
+const boundMs = 5_000;
+
+/** One transaction of Millrace's own, bounded in time. A throw undoes it. */
 export function inTransaction<T>(
   db: Pick<Db, 'asOwner'>,
   run: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
   return db.asOwner('millrace_admin', async (client) => {
-    await client.query('begin');
+    await client.query(`begin; set local statement_timeout = ${boundMs}`);
     try {
       const result = await run(client);
       await client.query('commit');

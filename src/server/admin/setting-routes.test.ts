@@ -1,7 +1,7 @@
 // In charge of: live settings on the operator plane.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { environment, openTestPlane, type TestPlane } from '../../../test/harness/operator-plane.ts';
 import { serverSettings } from '../settings.ts';
-import { environment, openTestPlane, type TestPlane } from './test-support.ts';
 
 let at: TestPlane;
 let token: string;
@@ -173,6 +173,17 @@ describe('PUT and DELETE /admin/v1/settings/{key}', () => {
       await at.test.run('grant insert on _millrace.operator_changes to millrace_admin', 'supabase_admin');
     }
     expect(at.settings.of(serverSettings).now().maxBodyBytes).toBe(2_000_000);
+    expect(await at.test.run('select * from _millrace.settings', 'supabase_admin')).toEqual([]);
+  });
+
+  it('answer 503 when somebody locks what is to be changed', async () => {
+    const other = await at.database.db.asOwner('millrace_admin', async (client) => {
+      await client.query('begin; lock table _millrace.settings in access exclusive mode');
+      const answer = await at.local(`PUT /settings/${key}`, { body: { value: 7777 } });
+      await client.query('rollback');
+      return answer;
+    });
+    expect(other).toMatchObject({ status: 503, body: { code: 'database_busy' } });
     expect(await at.test.run('select * from _millrace.settings', 'supabase_admin')).toEqual([]);
   });
 

@@ -1,16 +1,17 @@
-// In charge of: an operator plane over a test database, without a port.
-import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
-import type { Observation } from '../../base/observe.ts';
-import type { Clock } from '../../base/time.ts';
-import type { Database } from '../../engine/db/database.ts';
-import { type LiveSettings, openSettings } from '../../engine/settings/live.ts';
-import { openStoredSettings } from '../../engine/settings/stored.ts';
-import { serverSettings } from '../settings.ts';
-import type { Scope } from './env.ts';
-import { watchLeases } from './lease-watch.ts';
-import { type Metrics, openMetrics } from './metrics.ts';
-import { type AdminPlane, buildAdmin } from './plane.ts';
-import { adminSettings } from './settings.ts';
+// In charge of: an operator plane over a test database, without a port and without a socket.
+
+import type { Observation } from '../../src/base/observe.ts';
+import type { Clock } from '../../src/base/time.ts';
+import type { Database } from '../../src/engine/db/database.ts';
+import { type LiveSettings, openSettings } from '../../src/engine/settings/live.ts';
+import { openStoredSettings } from '../../src/engine/settings/stored.ts';
+import type { Scope } from '../../src/server/admin/env.ts';
+import { watchLeases } from '../../src/server/admin/lease-watch.ts';
+import { type Metrics, openMetrics } from '../../src/server/admin/metrics.ts';
+import { type AdminPlane, buildAdmin } from '../../src/server/admin/plane.ts';
+import { adminSettings } from '../../src/server/admin/settings.ts';
+import { serverSettings } from '../../src/server/settings.ts';
+import { openTestDatabase, type TestDatabase } from './database.ts';
 
 export interface TestPlane extends AsyncDisposable {
   readonly test: TestDatabase;
@@ -37,8 +38,7 @@ export interface AskOptions {
 export interface Asked {
   readonly status: number;
   readonly headers: Headers;
-  // The shape of each answer is what the tests are about.
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks into answers of many shapes
+  // biome-ignore lint/suspicious/noExplicitAny: answers have many shapes, and those are what the tests are about
   readonly body: any;
 }
 
