@@ -2,6 +2,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Observation } from '../../base/observe.ts';
+import { watchSlowClients } from './slow-client-watch.ts';
 import { isTooSlow, openSlowClientSweep, type SlowClientRules } from './slow-clients.ts';
 
 const rules: SlowClientRules = { minBytesPerSecond: 100, graceMs: 5_000 };
@@ -169,4 +171,53 @@ it('with a rate of 0 nobody is', async () => {
   const sweep = openSlowClientSweep(() => ({ minBytesPerSecond: 0, graceMs: 0 }));
   sweep(inFlight, 0);
   expect(sweep(inFlight, 1_000_000_000)).toEqual([]);
+});
+
+describe('the watch', () => {
+  it('tells who sends too slowly, ends the connection, and lets go of whoever waited for the body', async () => {
+    const observed: Observation[] = [];
+    const ended = new Promise<boolean>((resolve) => {
+      handle = (request, response) => {
+        request.resume();
+        response.on('close', () => resolve(request.complete));
+      };
+    });
+    let answer = '';
+    client.on('data', (chunk) => {
+      answer += chunk;
+    });
+    const closed = new Promise((resolve) => client.on('close', resolve));
+    post(100_000);
+    const watch = watchSlowClients({
+      inFlight: () => inFlight,
+      rules: () => ({ minBytesPerSecond: 1_000_000, graceMs: 0 }),
+      observe: (observation) => observed.push(observation),
+      everyMs: 5,
+    });
+    await closed;
+    watch.close();
+    expect(await ended).toBe(false);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\nconnection: close\r\n/);
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({ code: 'request_timeout' });
+    expect(observed).toMatchObject([{ kind: 'http.slow_client', doing: 'sending' }]);
+  });
+
+  it('ends the connection of who does not read, without a word in the middle of the answer', async () => {
+    const whole = new Promise<boolean>((resolve) => {
+      handle = (_, response) => {
+        response.on('close', () => resolve(response.writableFinished));
+        response.end(Buffer.alloc(64 * 2 ** 20));
+      };
+    });
+    client.pause();
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const watch = watchSlowClients({
+      inFlight: () => inFlight,
+      rules: () => ({ minBytesPerSecond: 1_000_000_000, graceMs: 0 }),
+      observe: () => {},
+      everyMs: 5,
+    });
+    expect(await whole).toBe(false);
+    watch.close();
+  });
 });
