@@ -1,12 +1,12 @@
 // In charge of: the settings of the gateway's front guards.
 
 import { parseSizeBytes } from '../../base/bytes.ts';
-import { flag, list, oneOf, parsed, wholeNumber } from '../../base/settings.ts';
+import { flag, list, oneOf, parsed, type Setting, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
 import { isOriginPattern } from '../cors.ts';
-import { parseRoutes, type RouteFacts } from './bounds.ts';
+import { complaintsAboutRoutes, parseRoutes, type RouteFacts } from './bounds.ts';
 import { findWrongRange, rangeExpectation } from './ranges.ts';
-import { parseRules, type RuleFacts } from './rules.ts';
+import { complaintsAboutRules, parseRules, type RuleFacts } from './rules.ts';
 
 /** A list in TOML, separated by commas in the environment; undefined when an item is not right. */
 function listOf(isRight: (item: string) => boolean): (raw: unknown) => readonly string[] | undefined {
@@ -15,6 +15,11 @@ function listOf(isRight: (item: string) => boolean): (raw: unknown) => readonly 
     const items = words.parse(raw);
     return items?.every(isRight) ? items : undefined;
   };
+}
+
+/** A setting that can say itself, with the key and the value within it, what is wrong: the whole of it would be too much to read. */
+function explained<T>(complaints: (raw: unknown) => readonly string[], setting: Setting<T>) {
+  return { ...setting, complaints };
 }
 
 export const guardSettings = {
@@ -41,27 +46,33 @@ export const guardSettings = {
     },
     ['x-forwarded-for', 'forwarded'],
   ),
-  rules: parsed<readonly RuleFacts[]>(
-    {
-      key: 'gateway.rules',
-      default: [],
-      live: true,
-      sentence:
-        'Request rules, one table each: `[gateway.rules.<name>]` with `action` and any of `cidr`, `path`, `methods`, `headers`, `keys`, `status`, `message`, `order`. The first that fits decides. See docs/gateway.md.',
-    },
-    'a table of request rules as docs/gateway.md describes them',
-    parseRules,
+  rules: explained(
+    complaintsAboutRules,
+    parsed<readonly RuleFacts[]>(
+      {
+        key: 'gateway.rules',
+        default: [],
+        live: true,
+        sentence:
+          'Request rules, one table each: `[gateway.rules.<name>]` with `action` and any of `cidr`, `path`, `methods`, `headers`, `keys`, `status`, `message`, `order`. The first that fits decides. See docs/gateway.md.',
+      },
+      'a table of request rules as docs/gateway.md describes them',
+      parseRules,
+    ),
   ),
-  routes: parsed<readonly RouteFacts[]>(
-    {
-      key: 'gateway.routes',
-      default: [],
-      live: true,
-      sentence:
-        'Bounds for some routes, one table each: `[gateway.routes.<name>]` with `path` and any of `methods`, `max_body_bytes`, `max_url_bytes`, `timeout`, `order`. See docs/gateway.md.',
-    },
-    'a table of routes as docs/gateway.md describes them',
-    parseRoutes,
+  routes: explained(
+    complaintsAboutRoutes,
+    parsed<readonly RouteFacts[]>(
+      {
+        key: 'gateway.routes',
+        default: [],
+        live: true,
+        sentence:
+          'Bounds for some routes, one table each: `[gateway.routes.<name>]` with `path` and any of `methods`, `max_body_bytes`, `max_url_bytes`, `timeout`, `order`. See docs/gateway.md.',
+      },
+      'a table of routes as docs/gateway.md describes them',
+      parseRoutes,
+    ),
   ),
   maxUrlBytes: parsed(
     {
