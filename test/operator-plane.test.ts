@@ -1,11 +1,11 @@
 // In charge of: the operator plane of the program itself: the command line over the socket, a token over the port, and everything else refused.
-import { lstat } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { openOperatorClient } from '../src/server/cli/operator-client.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
 
 let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
@@ -191,6 +191,52 @@ describe('GET /admin/v1/status', () => {
       expect(JSON.stringify(body)).not.toContain(backend.report[name]);
   });
 });
+
+describe('docs/operator-plane.md', () => {
+  it('shows what the commands do', async () => {
+    await using other = await makeProject({
+      'supabase/config.toml': '[api]\nauto_expose_new_tables = false\nmax_rows = 500\n',
+    });
+    await using running = await startBackend(other.folder);
+    const page = await readFile(join(checkout, 'docs', 'operator-plane.md'), 'utf8');
+    const sessions = [...page.matchAll(/^```console\n(.*?)^```$/gms)].map(([, text]) => text!);
+    const steps = sessions.flatMap((session) => session.split(/^\$ /m).slice(1));
+    expect(steps.length).toBeGreaterThan(5);
+    let token = '';
+    for (const step of steps) {
+      const [command = '', ...expected] = step.trimEnd().split('\n');
+      const printed = await runStep(command, { folder: other.folder, url: running.report.API_URL, token });
+      token = /^mro_\w+$/m.exec(printed)?.[0] ?? token;
+      expect(printed, command).toMatch(patternOf(expected));
+    }
+  });
+});
+
+/** Runs a line of the page: with the token that was made last, on the backend of the test. */
+async function runStep(
+  line: string,
+  { folder, url, token }: { readonly folder: string; readonly url: string; readonly token: string },
+): Promise<string> {
+  const real = line.replaceAll('https://api.example.com', url).replaceAll('mro_…', token);
+  const curl = /^curl -H "Authorization: (.+)" (\S+)$/.exec(real);
+  if (curl) return (await fetch(curl[2]!, { headers: { authorization: curl[1]! } })).text();
+  const [, assigned, words] = /^(?:MILLRACE_OPERATOR_TOKEN=(\S+) )?millrace (.+)$/.exec(real)!;
+  const args = words!.split(' ');
+  const { stdout, stderr } = await runCli(args.includes('--url') ? args : [...args, '--project', folder], {
+    env: assigned === undefined ? {} : { MILLRACE_OPERATOR_TOKEN: assigned },
+  });
+  return stderr + stdout;
+}
+
+/** What the page prints as a pattern: `…` is anything, at the end of the text over several lines. */
+function patternOf(lines: readonly string[]): RegExp {
+  const text = lines
+    .join('\n')
+    .replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+    .replaceAll(/ {2,}/g, ' +')
+    .replaceAll('…', '.*');
+  return new RegExp(`^${text.endsWith('.*') ? `${text}(\n.*)*` : text}\\s*$`);
+}
 
 describe('a backend that was killed', () => {
   it('leaves a socket that the next start replaces', async () => {
