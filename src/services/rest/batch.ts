@@ -1,23 +1,19 @@
 // In charge of: the atomic batch: `POST /` with a list of requests, all in one transaction under the caller's role. Each goes through the same
 // line as if it had come alone and sees what the earlier ones wrote; when one is refused nothing is applied and its answer is the batch's.
 import { Fault } from '../../base/errors.ts';
-import type { Db, Work } from '../../engine/db/db.ts';
-import type { Answer } from '../../engine/service/http.ts';
+import type { Db, Rows, Work } from '../../engine/db/db.ts';
+import { insertedSetting } from '../../engine/query/compile/write.ts';
+import type { Answer, Headers } from '../../engine/service/http.ts';
 import { answer, type RequestContext, type Rest } from './answer.ts';
-import { parsePreferences } from './parse/prefer.ts';
-import { faultOf } from './render-error.ts';
+import { invalidBatch, parseBatch } from './batch-items.ts';
+import { isolationOf } from './context.ts';
+import { parsePreferences, renderPreferences } from './parse/prefer.ts';
+import { faultOf, isBug } from './render-error.ts';
 import { respondFault } from './respond.ts';
 import type { WireRequest } from './wire.ts';
 
-/** More than this in one transaction would hold its locks for too long. */
-export const maxRequests = 100;
-
-interface Item {
-  readonly method: string;
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
-}
+/** Bytes of all answers together: each may be as long as one on its own, and they are held until the last is there. */
+export const maxAnswerBytes = 64 * 1024 * 1024;
 
 export function isBatch(wire: WireRequest): boolean {
   return wire.method === 'POST' && wire.path === '/';
@@ -27,136 +23,173 @@ export function isBatch(wire: WireRequest): boolean {
 export async function answerBatch(rest: Rest, wire: WireRequest, context: RequestContext): Promise<Answer> {
   const settings = rest.config.now();
   const items = parseBatch(wire);
-  const preferences = parsePreferences(
-    wire.headers.prefer,
-    new Set(),
-    settings.txEnd.endsWith('-allow-override'),
-  );
-  const rollback =
-    preferences.tx === 'rollback' || (settings.txEnd.startsWith('rollback') && preferences.tx !== 'commit');
+  const { tx } = parsePreferences(wire.headers.prefer, new Set(), settings.txEnd.endsWith('-allow-override'));
+  const rollback = tx === 'rollback' || (settings.txEnd.startsWith('rollback') && tx !== 'commit');
   const { caller, cancellation } = context;
+  const catalog = rest.catalog.now();
+  const isolation = isolationOf(caller.role, undefined, catalog);
+  const ofRole = new Set(catalog.roles.get(caller.role)?.settings.map(([name]) => name));
+  const parts: string[] = [];
   let index = 0;
   try {
-    const answers = await rest.db.transaction(
+    await rest.db.transaction(
       caller,
       async (step) => {
-        // Each request's work becomes a step of the one transaction.
-        const db: Pick<Db, 'as' | 'transaction'> = {
-          as: async (
-            _,
-            { verdict, end: _end, cancellation: _cancellation, isolation: _isolation, ...work },
-          ) => {
-            // A read may not write, but what comes after it may: the end of a savepoint gives that right back.
-            if (work.readOnly) await step(plain('savepoint batch_read'));
-            const rows = await step(work);
-            if (work.readOnly) await step(plain('release savepoint batch_read'));
-            verdict?.(rows);
-            return rows;
-          },
-          transaction: (_, run) => run(step),
-        };
-        const done: Answer[] = [];
+        const alone = asAlone(step, isolation, ofRole);
+        let bytes = 0;
         for (const item of items) {
-          done.push(await answer({ ...rest, db: { ...rest.db, ...db } }, wireOf(item, wire), context));
+          const db = alone.next(rollback);
+          const part = renderPart(await answer({ ...rest, db: { ...rest.db, ...db } }, item, context));
+          bytes += Buffer.byteLength(part);
+          if (bytes > maxAnswerBytes) throw answersTooLong();
+          parts.push(part);
           index++;
         }
-        return done;
+        // What a commit would say of deferred constraints.
+        if (rollback && items.length > 0) await step(plain(checkConstraints));
       },
-      { ...(rollback ? { end: 'rollback' } : {}), cancellation },
+      {
+        ...(rollback ? { end: 'rollback' } : {}),
+        ...(isolation === undefined ? {} : { isolation }),
+        cancellation,
+      },
     );
-    const body = answers.map(({ status, headers, body }) => ({
-      status,
-      headers: Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value])),
-      body: bodyOf(headers, body),
-    }));
-    return {
-      status: 200,
-      headers: [['Content-Type', 'application/json; charset=utf-8']],
-      body: JSON.stringify(body),
-    };
   } catch (error) {
-    if (index >= items.length) throw error;
+    // A mistake of ours is for the log as well, which is written where it ends.
+    if (index >= items.length || isBug(error)) throw error;
     const refused = respondFault(faultOf(error, caller.role !== settings.anonRole));
     return { ...refused, body: JSON.stringify({ ...JSON.parse(String(refused.body)), index }) };
   }
+  const headers: [string, string][] = [['Content-Type', 'application/json; charset=utf-8']];
+  const applied = renderPreferences({ tx });
+  if (applied !== undefined) headers.push(['Preference-Applied', applied]);
+  return { status: 200, headers, body: `[${parts.join(',')}]` };
+}
+
+type Step = (work: Work) => Promise<Rows>;
+type Isolation = NonNullable<Work['isolation']>;
+
+const strictness: Readonly<Record<Isolation, number>> = {
+  'read committed': 0,
+  'repeatable read': 1,
+  serializable: 2,
+};
+
+/**
+ * The database for each request in turn: its work becomes steps of the one transaction, and finds there what it would find in its own.
+ * What PostgreSQL keeps to the end of a transaction is put back before each: the role that logged in (which may set more than the caller's),
+ * what the response should be, the zone, and what a function wanted for itself. Only what functions of the project set themselves stays.
+ */
+function asAlone(step: Step, isolation: Isolation | undefined, ofRole: ReadonlySet<string>) {
+  /** What the parameters were that a request changed for itself. */
+  const before = new Map<string, string>();
+  let isFirstOfRequest = true;
+
+  async function run(work: Work): Promise<Rows> {
+    const wanted = work.isolation;
+    if (wanted !== undefined && strictness[wanted] > strictness[isolation ?? 'read committed']) {
+      throw invalidBatch(`In a batch nothing can be ${wanted}: this request has to come alone`);
+    }
+    const { verdict, end: _, cancellation: __, isolation: ___, ...plainWork } = work;
+    const settings = isFirstOfRequest ? await fresh(work.settings ?? []) : work.settings;
+    isFirstOfRequest = false;
+    // A read may not write, but what comes after it may: the end of a savepoint gives that right back.
+    if (work.readOnly) await step(plain('savepoint batch_read'));
+    const rows = await step({ ...plainWork, ...(settings === undefined ? {} : { settings }) });
+    if (work.readOnly) await step(plain('release savepoint batch_read'));
+    verdict?.(rows);
+    return rows;
+  }
+
+  async function fresh(own: NonNullable<Work['settings']>): Promise<NonNullable<Work['settings']>> {
+    const unknown = own.filter(([name]) => !isSetEachTime(name, ofRole) && !before.has(name));
+    if (unknown.length > 0) {
+      const values = unknown.map((_, at) => `pg_catalog.current_setting($${at + 1}, true)`);
+      const { rows } = await step({
+        statement: { text: `select ${values.join(', ')}`, params: unknown.map(([name]) => name) },
+      });
+      for (const [at, [name]] of unknown.entries()) before.set(name, rows[0]?.[at] ?? '');
+    }
+    return [['role', 'none'], ...cleared, ...before, ...own];
+  }
+
+  return {
+    next(undone: boolean): Pick<Db, 'as' | 'transaction'> {
+      isFirstOfRequest = true;
+      return {
+        as: (_, work) => run(work),
+        transaction: (_, whole, { readOnly = false } = {}) =>
+          whole(async (work) => {
+            // That a request's own end would check them is no reason to check those of the batch early.
+            if (work.statement.text === checkConstraints && !undone) return noRows;
+            return run(readOnly ? { ...work, readOnly } : work);
+          }),
+      };
+    },
+  };
+}
+
+const checkConstraints = 'set constraints all immediate';
+const noRows: Rows = { rows: [], affected: 0 };
+
+/** Of the last request, and not of this one. */
+const cleared = [
+  ['response.headers', ''],
+  ['response.status', ''],
+  [insertedSetting, ''],
+] as const;
+
+function isSetEachTime(name: string, ofRole: ReadonlySet<string>): boolean {
+  return (
+    name === 'search_path' ||
+    name.startsWith('request.') ||
+    name.startsWith('app.settings.') ||
+    ofRole.has(name)
+  );
 }
 
 function plain(text: string): Work {
   return { statement: { text, params: [] } };
 }
 
-/** @throws PGRST102 when the body is no list of requests. */
-function parseBatch(wire: WireRequest): readonly Item[] {
-  let items: unknown;
-  try {
-    items = JSON.parse(wire.body.toString('utf8'));
-  } catch {
-    throw invalidBatch('Empty or invalid json');
+function renderPart({ status, headers, body }: Answer): string {
+  return `{"status":${status},"headers":${JSON.stringify(headersOf(headers))},"body":${renderBody(headers, body)}}`;
+}
+
+/** One that was given several times is joined by commas, as HTTP has it. */
+function headersOf(headers: Headers): Readonly<Record<string, string>> {
+  const joined = new Map<string, string>();
+  for (const [written, value] of headers) {
+    const name = written.toLowerCase();
+    const earlier = joined.get(name);
+    joined.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
   }
-  if (!Array.isArray(items))
-    throw invalidBatch('A batch is a list of requests: [{"method", "path", "headers", "body"}]');
-  if (items.length > maxRequests) {
-    throw invalidBatch(`A batch holds at most ${maxRequests} requests, this one ${items.length}`);
-  }
-  return items.map((item: unknown, index) => {
-    if (!isItem(item)) {
-      throw invalidBatch(
-        `Request ${index} of the batch needs a "method" and a "path" that begins with a slash`,
-      );
-    }
-    if (item.method === 'POST' && /^\/?(\?|$)/.test(item.path))
-      throw invalidBatch(`Request ${index} of the batch is a batch`);
-    return item;
-  });
+  return Object.fromEntries(joined);
 }
 
-function isItem(value: unknown): value is Item {
-  if (typeof value !== 'object' || value === null) return false;
-  const { method, path, headers } = value as Partial<Record<keyof Item, unknown>>;
-  const headersFit =
-    headers === undefined ||
-    (typeof headers === 'object' &&
-      headers !== null &&
-      Object.values(headers).every((header) => typeof header === 'string'));
-  return typeof method === 'string' && typeof path === 'string' && path.startsWith('/') && headersFit;
-}
-
-function invalidBatch(message: string): Fault {
-  return new Fault({ status: 400, code: 'PGRST102', message });
-}
-
-/** The request as if it had come alone: with the batch's headers, but for those that are about its body or its answer. */
-function wireOf(item: Item, batch: WireRequest): WireRequest {
-  const {
-    prefer: _,
-    'content-type': __,
-    'content-length': ___,
-    accept: ____,
-    range: _____,
-    ...shared
-  } = batch.headers;
-  const own = Object.entries(item.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
-  // Who asks is decided for the whole.
-  const headers = {
-    ...shared,
-    ...Object.fromEntries(own.filter(([name]) => name !== 'authorization' && name !== 'apikey')),
-  };
-  const queryStart = item.path.indexOf('?');
-  const body =
-    item.body === undefined ? '' : typeof item.body === 'string' ? item.body : JSON.stringify(item.body);
-  return {
-    method: item.method,
-    path: queryStart < 0 ? item.path : item.path.slice(0, queryStart),
-    query: queryStart < 0 ? '' : item.path.slice(queryStart + 1),
-    headers,
-    body: Buffer.from(body, 'utf8'),
-  };
-}
-
-/** JSON stands in the answer as it is, anything else as text. */
-function bodyOf(headers: Answer['headers'], body: Answer['body']): unknown {
-  if (body === null || body === '') return null;
+/** JSON stands in the answer as Postgres wrote it, anything else as text, and bytes in base64. */
+function renderBody(headers: Headers, body: Answer['body']): string {
+  if (body === null || body === '') return 'null';
+  if (typeof body !== 'string') return JSON.stringify(body.toString('base64'));
   const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
-  const text = typeof body === 'string' ? body : body.toString('base64');
-  return /^application\/(?:[\w.]+\+)?json\b/.test(type) ? JSON.parse(text) : text;
+  return /^application\/(?:[\w.-]+\+)?json\b/.test(type) && isJson(body) ? body : JSON.stringify(body);
+}
+
+/** A function of the project's may call anything JSON. */
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function answersTooLong(): Fault {
+  return new Fault({
+    status: 413,
+    code: 'PGRST102',
+    message: `The answers of the batch are longer than ${maxAnswerBytes} bytes together`,
+    hint: 'Ask for fewer rows, or in several batches.',
+  });
 }
