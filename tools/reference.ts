@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Setting, Settings } from '../src/base/settings.ts';
 import { postgrestRestSettings, postgrestSettings } from '../src/server/postgrest-settings.ts';
+import { projectSettings } from '../src/server/project-settings.ts';
 import { serverSettings } from '../src/server/settings.ts';
 import { rest } from '../src/services/rest/service.ts';
 
@@ -28,8 +29,7 @@ function readPage(path: string): string {
 }
 
 const tables: readonly (readonly [title: string, settings: Settings])[] = [
-  ['The program: ports, keys, database, bounds', serverSettings],
-  ['Data API', rest.settings],
+  ...projectSettings,
   [
     'In the place of PostgREST: `start --only rest`. The settings of the Data API hold, too; these differ or are added',
     { ...differing(postgrestRestSettings, rest.settings), ...differing(postgrestSettings, serverSettings) },

@@ -18,6 +18,8 @@ export interface Setting<T> {
   readonly parse: (raw: unknown) => T | undefined;
   /** What `parse` accepts, for the complaint: `a whole number from 1 to 65535`. */
   readonly expects: string;
+  /** For a table of values: a sentence for each that is wrong, with its key. */
+  readonly complaints?: ((raw: unknown) => readonly string[]) | undefined;
 }
 
 /** A table of settings: the name in code → its declaration. */
@@ -96,6 +98,14 @@ export function list(facts: Facts<readonly string[]>): Setting<readonly string[]
     if (typeof raw !== 'string') return undefined;
     return raw.trim() === '' ? [] : raw.split(',').map((item) => item.trim());
   });
+}
+
+/** A setting that can say itself, with the key and the value within it, what is wrong: the whole of a table would be too much to read. */
+export function explained<T>(
+  complaints: (raw: unknown) => readonly string[],
+  setting: Setting<T>,
+): Setting<T> {
+  return { ...setting, complaints };
 }
 
 /** Anything with a parser of its own: durations, sizes, addresses. */

@@ -9,6 +9,7 @@ import { type Database, openDatabase } from '../engine/db/database.ts';
 import type { Db } from '../engine/db/db.ts';
 import { openExternal } from '../engine/db/postgres/external.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import { openEgress } from '../engine/egress/egress.ts';
 import { type Identity, openIdentity } from '../engine/identity/identity.ts';
 import { roleAt } from '../engine/identity/role-path.ts';
 import type { TokenKeys } from '../engine/identity/tokens.ts';
@@ -18,6 +19,7 @@ import type { Live, LiveSettings } from '../engine/settings/live.ts';
 import { restAt } from '../services/rest/service.ts';
 import type { RestSettings } from '../services/rest/settings.ts';
 import { type CatalogReload, openCatalogReload } from './catalog-reload.ts';
+import { bareFront } from './front.ts';
 import { openGateway } from './gateway.ts';
 import { type HttpPort, openHttpPort } from './listen.ts';
 import { fetchHandler } from './outside.ts';
@@ -82,7 +84,7 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
     openGateway({
       services: [{ service, running }],
       identity,
-      settings: own,
+      front: bareFront(() => own.now()),
       serverTiming: () => rest.now().serverTiming,
       cors: openPostgrestCors(() => own.now().corsOrigins),
       door: { check() {} },
@@ -249,7 +251,9 @@ async function openDatabaseSide(
     });
     const db = values.logQuery ? withQueryLog(database.db, observe) : database.db;
     const { fanout, leases } = database;
-    const running = await service.open({ db, catalog, identity, leases, fanout, now, observe, signal }, rest);
+    const egress = openEgress({ allow: () => [], observe, now });
+    const context = { db, catalog, identity, leases, fanout, egress, now, observe, signal };
+    const running = await service.open(context, rest);
     return {
       server,
       database,
@@ -258,8 +262,8 @@ async function openDatabaseSide(
       facts: { catalog, requests: database.requests, poolSize: values.poolSize, health: server.health },
       async close() {
         await running.close?.();
+        await egress.close();
         await reload.close();
-        catalog.close();
         catalog.close();
         await database.close();
       },

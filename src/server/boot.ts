@@ -5,23 +5,25 @@ import { openCatalog } from '../engine/catalog/source.ts';
 import { type Database, openDatabase } from '../engine/db/database.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
-import { type Identity, openIdentity } from '../engine/identity/identity.ts';
+import { openEgress } from '../engine/egress/egress.ts';
+import { egressSettings } from '../engine/egress/settings.ts';
+import { limitTasks } from '../engine/limits/store.ts';
 import type { Ctx, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { rest } from '../services/rest/service.ts';
+import { watchLeases } from './admin/lease-watch.ts';
+import { openOperatorSocket, operatorSocketPath } from './admin/socket.ts';
+import { openBackendGateway } from './boot-gateway.ts';
+import { openProjectIdentity } from './boot-identity.ts';
+import { openPorts, openProjectTls, stateFolderOf, tlsFacts } from './boot-port.ts';
 import { openCatalogReload } from './catalog-reload.ts';
 import { type Closers, openClosers } from './closers.ts';
 import { configNotices } from './config-notices.ts';
-import { everyOrigin } from './cors.ts';
-import { isLoopbackHost, openDevelopmentDoor } from './development-door.ts';
-import { openExampleRoutes } from './example-routes.ts';
-import { openGateway } from './gateway.ts';
+import { isLoopbackHost } from './development-door.ts';
+import { readExternalUrl } from './guard/external-url.ts';
 import { type ProjectSecrets, refuseDevelopmentSecrets } from './keys.ts';
-import { landingFacts } from './landing-facts.ts';
-import { openHttpPort } from './listen.ts';
-import { buildPages } from './pages.ts';
 import type { Mounted } from './passage.ts';
 import type { Prepared } from './prepare.ts';
 import { applyFiles, openShapedServer } from './project-database.ts';
@@ -70,6 +72,9 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const { observe, now } = options;
   const values = prepared.serverSettings.now();
   refuseDevelopmentSecrets(secrets, exposure(production, values.host));
+  const externalUrl = readExternalUrl(values.externalUrl, production);
+  // Wrong settings are said before anything is started.
+  tlsFacts(prepared);
 
   const shaped = await openShapedServer(prepared, options);
   const { server } = shaped;
@@ -88,27 +93,66 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   closers.add(async () => stored.close());
 
   const catalog = await openSchema(prepared, database, observe, closers);
-  const identity = openProjectIdentity(prepared, now);
-  const { db, leases, fanout } = database;
-  const context: Ctx = { db, catalog, identity, leases, fanout, now, observe, signal: options.signal };
+  const egressConfig = settings.of(egressSettings);
+  const egress = openEgress({ allow: () => egressConfig.now().allow, observe, now });
+  closers.add(() => egress.close());
+  const who = await openProjectIdentity(prepared, {
+    database,
+    egress,
+    observe,
+    now,
+    signal: options.signal,
+  });
+  closers.add(() => who.issued.close());
+  const { db, fanout } = database;
+  const { identity } = who;
+  const leases = watchLeases(database.leases, now);
+  const context: Ctx = {
+    db,
+    catalog,
+    identity,
+    leases,
+    fanout,
+    egress,
+    now,
+    observe,
+    signal: options.signal,
+  };
   const running = await openServices(context, settings, closers);
-  const tasks = [...upkeepTasks(db), ...running.flatMap(({ running: opened }) => opened.tasks ?? [])];
+  const tasks = [
+    ...upkeepTasks(db),
+    ...limitTasks(db),
+    ...who.issued.tasks,
+    ...running.flatMap(({ running: opened }) => opened.tasks ?? []),
+  ];
   const runner = openTaskRunner(tasks, leases, observe);
   closers.add(() => runner.close());
 
-  let apiUrl = '';
-  const gateway = await buildApp(prepared, {
-    server,
-    database,
-    running,
-    identity,
+  const tls = await openProjectTls(prepared, { server, leases, egress, observe, now });
+  if (tls) closers.add(() => tls.close());
+  let apiUrl = externalUrl.url;
+  const notices = [
+    ...shaped.notices,
+    ...applied.warnings,
+    ...configNotices(prepared),
+    ...externalUrl.notices,
+    ...(tls?.notices ?? []),
+  ];
+  const parts = { server, database, leases, stored, running, identity: who, tls, notices, observe, now };
+  const { gateway, operators } = await openBackendGateway(
+    prepared,
+    { ...parts, apiUrl: () => apiUrl },
+    closers,
+  );
+  const port = await openPorts(prepared, { gateway, tls, apiUrl: () => apiUrl, observe }, closers);
+  apiUrl ||= `${tls ? 'https' : 'http'}://${urlHost(values.host)}:${port.port}`;
+  const socket = await openOperatorSocket({
+    path: operatorSocketPath(await stateFolderOf(prepared, server)),
+    fetch: operators.fetch,
     observe,
-    now,
-    apiUrl: () => apiUrl,
   });
-  const port = await openHttpPort({ host: values.host, port: values.port, handle: gateway.handle, observe });
-  closers.add(() => port.close(prepared.serverSettings.now().drainSeconds * 1000));
-  apiUrl = values.externalUrl.replace(/\/+$/, '') || `http://${urlHost(values.host)}:${port.port}`;
+  closers.add(() => socket.close());
+  who.issuers?.warm();
 
   return {
     apiUrl,
@@ -117,7 +161,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     engine: server.engine,
     postgresVersion: server.version,
     services: services.map(({ name }) => name),
-    notices: [...shaped.notices, ...applied.warnings, ...configNotices(prepared)],
+    notices,
     lost,
     fetch: (request) => gateway.fetch(request),
     stop: closers.closeAll,
@@ -138,29 +182,6 @@ async function openSchema({ settings }: Prepared, database: Database, observe: O
   return catalog;
 }
 
-function openProjectIdentity(prepared: Prepared, now: Clock): Identity {
-  const { secrets, settings, serverSettings, production } = prepared;
-  const restConfig = settings.of(rest.settings);
-  const secret = new TextEncoder().encode(secrets.jwtSecret);
-  const identity = openIdentity({
-    keys: secrets.keys,
-    tokenKeys: () => ({ secret, jwks: secrets.jwks }),
-    rules: () => ({
-      anonymousRole: restConfig.now().anonRole || undefined,
-      audience: undefined,
-      roleOf: ({ role }) => (typeof role === 'string' ? role : undefined),
-    }),
-    anonymousWithoutKey() {
-      const { anonymousWithoutKey } = serverSettings.now();
-      return anonymousWithoutKey === 'unset' ? !production : anonymousWithoutKey === 'anonymous';
-    },
-    now,
-  });
-  // A token without a role was remembered as the anonymous one of that time.
-  restConfig.onChange(() => identity.forget());
-  return identity;
-}
-
 async function openServices(
   context: Ctx,
   settings: Prepared['settings'],
@@ -176,66 +197,10 @@ async function openServices(
   return running;
 }
 
-interface AppParts {
-  readonly server: PostgresServer;
-  readonly database: Database;
-  readonly running: readonly Mounted[];
-  readonly identity: Identity;
-  readonly observe: Observe;
-  readonly now: Clock;
-  /** Known once the port is open. */
-  readonly apiUrl: () => string;
-}
-
-/** Everything behind the port: the gateway with the services, and the pages. */
-async function buildApp(prepared: Prepared, parts: AppParts) {
-  const { settings, serverSettings: own, secrets, project, production } = prepared;
-  const { server, running, identity, observe, apiUrl } = parts;
-  const restConfig = settings.of(rest.settings);
-  const isDevelopment = secrets.development.length > 0;
-  const example = production ? undefined : await openExampleRoutes(project.project, apiUrl, secrets);
-  const startedAt = new Date(parts.now());
-  const pages = buildPages({
-    landing: () =>
-      landingFacts({
-        prepared,
-        server,
-        database: parts.database,
-        running,
-        apiUrl: apiUrl(),
-        startedAt,
-        schemas: restConfig.now().schemas,
-        hasExample: example !== undefined,
-      }),
-    ready: () => readiness(server, running),
-    example,
-  });
-  return openGateway({
-    services: running,
-    pages,
-    identity,
-    settings: own,
-    serverTiming: () => own.now().serverTiming || restConfig.now().serverTiming,
-    cors: everyOrigin,
-    door: openDevelopmentDoor(() => isDevelopment && !own.now().tunnel),
-    observe,
-  });
-}
-
 /** Who else can reach this server; undefined when nobody can. */
 function exposure(production: boolean, host: string): string | undefined {
   if (production) return '--production';
   return isLoopbackHost(host) ? undefined : `Listening on "${host}", where other machines can connect,`;
-}
-
-async function readiness(server: PostgresServer, running: readonly Mounted[]) {
-  const database = await server.health();
-  if (!database.ok) return database;
-  for (const { service, running: opened } of running) {
-    const health = await opened.health?.();
-    if (health && !health.ok) return { ok: false, sentence: `${service.name}: ${health.sentence}` };
-  }
-  return { ok: true, sentence: 'Everything answers.' };
 }
 
 /** An address as it stands in a URL: every address of the machine is this machine for whoever reads the line. */

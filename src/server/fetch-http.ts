@@ -10,6 +10,8 @@ export function headOfRequest(request: Request): RequestHead {
     query: url.search.slice(1),
     headers: Object.fromEntries(request.headers),
     hasBody: request.body !== null,
+    address: '',
+    isSecure: url.protocol === 'https:',
   };
 }
 

@@ -4,27 +4,31 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Hono } from 'hono';
 import { Fault } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
-import type { ValuesOf } from '../base/settings.ts';
 import type { Caller } from '../engine/identity/caller.ts';
 import type { Identity } from '../engine/identity/identity.ts';
+import { CredentialsRefused } from '../engine/identity/refused.ts';
 import type { Answer } from '../engine/service/http.ts';
-import type { Live } from '../engine/settings/live.ts';
+import type { AdminEnv } from './admin/env.ts';
 import type { Cors } from './cors.ts';
 import { openDeadlines } from './deadlines.ts';
 import type { DevelopmentDoor } from './development-door.ts';
 import { FetchLine, headOfRequest } from './fetch-http.ts';
+import type { Front } from './front.ts';
 import { headOf, NodeLine } from './node-http.ts';
 import { buildOutside, fetchHandler, internalFault, malformedRequest, type PageEnv } from './outside.ts';
 import { type Line, type Mounted, Passage, type RequestHead } from './passage.ts';
 import { requestIdOf } from './request-id.ts';
-import type { serverSettings } from './settings.ts';
 
 export interface GatewayOptions {
   readonly services: readonly Mounted[];
   /** Pages and probes that belong to no service: `/`, `/health`, `/ready`, `/example/`. */
   readonly pages?: Hono<PageEnv>;
-  readonly identity: Identity;
-  readonly settings: Live<Pick<ValuesOf<typeof serverSettings>, 'maxBodyBytes' | 'requestTimeoutSeconds'>>;
+  /** The operator plane, where there is one. */
+  readonly admin?: Hono<AdminEnv>;
+  /** What a certificate authority expects under a path; undefined where none of its challenges is open. */
+  readonly challengeResponse?: ((path: string) => string | undefined) | undefined;
+  readonly identity: Pick<Identity, 'callerOf'>;
+  readonly front: Front;
   /** Whether answers say how long each phase took. */
   readonly serverTiming: () => boolean;
   readonly cors: Cors;
@@ -39,9 +43,11 @@ export interface Gateway {
 }
 
 export function openGateway(options: GatewayOptions): Gateway {
-  const { services, identity, settings, serverTiming, cors, door, observe } = options;
+  const { services, identity, front, serverTiming, cors, door, observe } = options;
   const outside = buildOutside({
     pages: options.pages,
+    admin: options.admin,
+    challengeResponse: options.challengeResponse,
     services: services.map(({ service }) => service),
     observe,
   });
@@ -65,12 +71,11 @@ export function openGateway(options: GatewayOptions): Gateway {
 
   function enter(passage: Passage): void {
     const { headers } = passage;
-    const { requestTimeoutSeconds, maxBodyBytes } = settings.now();
-    passage.timeoutSeconds = requestTimeoutSeconds;
-    passage.maxBodyBytes = maxBodyBytes;
     deadlines.watch(passage);
     try {
+      const refused = front.before(passage);
       for (const header of cors.headers(headers.origin)) passage.headersOut.push(header);
+      if (refused) throw refused;
       if (passage.method === 'OPTIONS') {
         const preflight = cors.preflight(passage);
         if (preflight) {
@@ -79,28 +84,58 @@ export function openGateway(options: GatewayOptions): Gateway {
         }
       }
       door.check(headers);
-      const apikey = headers.apikey ?? keyInQuery(passage.query);
-      const caller = identity.callerOf(headers.authorization, apikey);
+      const caller = callerOf(passage);
       if (!(caller instanceof Promise)) {
-        serve(passage, caller);
+        identified(passage, caller);
         return;
       }
       caller.then(
-        (known) => serve(passage, known),
-        (error: unknown) => finish(passage, refusal(passage, error)),
+        (known) => identified(passage, known),
+        (error: unknown) => unidentified(passage, error),
       );
     } catch (error) {
-      finish(passage, refusal(passage, error));
+      unidentified(passage, error);
     }
   }
 
-  function serve(passage: Passage, caller: Caller): void {
+  function callerOf({ headers, query, mounted, head }: Passage): Caller | Promise<Caller> {
+    const apikey = headers.apikey ?? keyInQuery(query);
+    return identity.callerOf(headers.authorization, apikey, mounted.service.name, head.address);
+  }
+
+  function identified(passage: Passage, caller: Caller): void {
     passage.timings?.set('jwt', performance.now() - passage.startedMs);
     passage.identified(caller);
+    const refused = front.after(passage, caller);
+    if (!(refused instanceof Promise)) serve(passage, refused);
+    else
+      refused.then(
+        (late) => serve(passage, late),
+        (error: unknown) => finish(passage, refusal(passage, error)),
+      );
+  }
+
+  /** Wrong credentials count as a request, too: whoever tries many is told to wait. */
+  function unidentified(passage: Passage, error: unknown): void {
+    if (!(error instanceof CredentialsRefused)) {
+      finish(passage, refusal(passage, error));
+      return;
+    }
+    const refused = front.after(passage, undefined);
+    if (!(refused instanceof Promise)) finish(passage, refusal(passage, refused ?? error));
+    else
+      refused.then(
+        (late) => finish(passage, refusal(passage, late ?? error)),
+        () => finish(passage, refusal(passage, error)),
+      );
+  }
+
+  function serve(passage: Passage, refused: Fault | undefined): void {
     const length = passage.headers['content-length'];
     // Node closes a connection that sends more than it said, so the header is the length.
-    if (length !== undefined && Number(length) > passage.maxBodyBytes) {
-      finish(passage, refusal(passage, tooLarge(passage.maxBodyBytes)));
+    const isTooLong = length !== undefined && Number(length) > passage.maxBodyBytes;
+    if (refused !== undefined || isTooLong) {
+      finish(passage, refusal(passage, refused ?? tooLarge(passage.maxBodyBytes)));
       return;
     }
     passage.mounted.running.answer(passage).then(
@@ -138,6 +173,8 @@ export function openGateway(options: GatewayOptions): Gateway {
     const { timings, head } = passage;
     const tookMs = performance.now() - passage.startedMs;
     if (timings) passage.headersOut.push(['server-timing', renderTimings(timings, tookMs)]);
+    for (const header of front.headers(passage, answer)) passage.headersOut.push(header);
+    front.leave(passage, answer.status, tookMs);
     try {
       passage.line.reply(answer, passage.headersOut);
     } catch (error) {
@@ -153,6 +190,7 @@ export function openGateway(options: GatewayOptions): Gateway {
       durationMs: Math.round(tookMs * 100) / 100,
       role: passage.role,
       requestId: passage.requestId,
+      ...(passage.trace && { traceId: passage.trace.traceId }),
     });
   }
 
@@ -182,9 +220,13 @@ export function openGateway(options: GatewayOptions): Gateway {
         new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(head)), []);
         return;
       }
+      const { socket } = incoming;
+      front.locate(head, socket.remoteAddress, 'encrypted' in socket);
       const mounted = mountedAt(head.path);
       if (mounted === undefined) {
-        handleOutside(incoming, outgoing);
+        const refused = front.outside(head);
+        if (refused) new NodeLine(incoming, outgoing, head.hasBody).reply(plainAnswer(refused), []);
+        else handleOutside(incoming, outgoing, head.address);
         return;
       }
       const passage = open(mounted, head, new NodeLine(incoming, outgoing, head.hasBody));
@@ -216,10 +258,10 @@ function abortReason({ signal }: Request): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('the client went away');
 }
 
-function plainAnswer({ status, code, message, hint }: Fault): Answer {
+function plainAnswer({ status, code, message, hint, headers }: Fault): Answer {
   return {
     status,
-    headers: [['content-type', 'application/json']],
+    headers: [['content-type', 'application/json'], ...Object.entries(headers)],
     body: JSON.stringify({ code, message, hint }),
   };
 }

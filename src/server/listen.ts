@@ -2,10 +2,15 @@
 import { chmodSync, statSync, unlinkSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { errorCode, errorMessage, OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import { delay } from '../base/time.ts';
+import { watchSlowClients } from './guard/slow-client-watch.ts';
+import { recommendedTimeouts, type SlowClientRules } from './guard/slow-clients.ts';
+import type { Tls } from './tls/tls.ts';
 
 export interface HttpPort {
   readonly port: number;
@@ -22,14 +27,17 @@ export interface HttpPortOptions {
   readonly observe: Observe;
   /** Who may use the Unix socket: 0o660. */
   readonly socketMode?: number;
+  /** The certificate; undefined: plain HTTP. */
+  readonly tls?: Pick<Tls, 'secureOptions' | 'attach'>;
+  /** When a client that sends or reads too slowly is cut off; undefined: never. */
+  readonly slowClients?: () => SlowClientRules;
   /** A client that reads nothing of an answer for this long is cut off. */
   readonly stalledMs?: number;
 }
 
 // Source of the defaults that these replace: Node's http documentation.
 const maxHeaderBytes = 32 * 1024;
-const headersTimeoutMs = 15_000;
-const bodyTimeoutMs = 120_000;
+const { headersTimeoutMs, requestTimeoutMs, connectionsCheckingIntervalMs } = recommendedTimeouts;
 const keepAliveMs = 65_000;
 const stalledMsDefault = 60_000;
 const maxHeaders = 200;
@@ -45,33 +53,43 @@ export async function openHttpPort({
   socketMode,
   handle,
   observe,
+  tls,
+  slowClients,
   stalledMs = stalledMsDefault,
 }: HttpPortOptions): Promise<HttpPort> {
   let draining = false;
   const inFlight = new Set<ServerResponse>();
-  const server = createServer(
-    {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: bodyTimeoutMs,
-      keepAliveTimeout: keepAliveMs,
-      // A request whose framing can be read in two ways is refused, not guessed at (CWE-444).
-      insecureHTTPParser: false,
-    },
-    (request, response) => {
-      if (draining) {
-        refuse(response, 503, shuttingDown, { 'retry-after': '1' });
-        return;
-      }
-      if (request.rawHeaders.length > 2 * maxHeaders) {
-        refuse(response, 431, tooManyHeaders);
-        return;
-      }
-      inFlight.add(response);
-      response.on('close', () => inFlight.delete(response));
-      handle(request, response);
-    },
-  );
+  const limits = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: connectionsCheckingIntervalMs,
+    keepAliveTimeout: keepAliveMs,
+    // A request whose framing can be read in two ways is refused, not guessed at (CWE-444).
+    insecureHTTPParser: false,
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    if (draining) {
+      refuse(response, 503, shuttingDown, { 'retry-after': '1' });
+      return;
+    }
+    if (request.rawHeaders.length > 2 * maxHeaders) {
+      refuse(response, 431, tooManyHeaders);
+      return;
+    }
+    inFlight.add(response);
+    response.on('close', () => inFlight.delete(response));
+    handle(request, response);
+  };
+  const secure: TlsServer | undefined =
+    tls && createTlsServer({ ...limits, ...tls.secureOptions() }, onRequest);
+  const server = secure ?? createServer(limits, onRequest);
+  // Those that are still in their handshake are none of the server's own list.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   // No count here: beyond it Node leaves headers out in silence, and the one that a proxy adds comes last.
   server.maxHeadersCount = 0;
   // Nothing went over the connection for a while. Whoever waits for an answer has the request's own bound; whoever does not read
@@ -83,6 +101,12 @@ export async function openHttpPort({
     socket.destroy();
   });
   server.on('clientError', (error, socket) => {
+    // A handshake that failed: there is nobody who could read an answer.
+    if (errorCode(error)?.startsWith('ERR_SSL')) {
+      observe({ kind: 'tls.handshake_failed', level: 'debug', code: errorCode(error) });
+      socket.destroy();
+      return;
+    }
     observe({ kind: 'http.malformed', code: errorCode(error), message: error.message });
     // In the middle of an answer to an earlier request, a refusal would read as part of it.
     const isBusy = [...inFlight].some((response) => response.socket === socket);
@@ -91,6 +115,8 @@ export async function openHttpPort({
   });
   await listen(server, host, port);
   if (socketMode !== undefined) chmodSync(host, socketMode);
+  if (secure) tls?.attach(secure);
+  const slow = slowClients && watchSlowClients({ inFlight: () => inFlight, rules: slowClients, observe });
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
@@ -103,7 +129,9 @@ export async function openHttpPort({
       for (const response of inFlight) if (!response.headersSent) response.setHeader('connection', 'close');
       const until = performance.now() + drainMs;
       while (inFlight.size > 0 && performance.now() < until) await delay(drainPollMs);
+      slow?.close();
       server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
@@ -178,7 +206,7 @@ const malformed: Readonly<Record<string, readonly [status: number, Refusal]>> = 
     408,
     {
       code: 'request_timeout',
-      message: `The request did not arrive in time: headers within ${headersTimeoutMs / 1000} s, the body within ${bodyTimeoutMs / 1000} s.`,
+      message: `The request did not arrive in time: headers within ${headersTimeoutMs / 1000} s, the body within ${requestTimeoutMs / 1000} s.`,
       hint: null,
     },
   ],

@@ -9,7 +9,7 @@ export interface Log {
 }
 
 /** Lines are gathered up to this many characters before a write, so that a busy server does not pay a system call for each. */
-const bufferCharacters = 8 * 1024;
+const bufferCharacters = 64 * 1024;
 /** …but a line waits no longer than this. */
 const flushMs = 200;
 

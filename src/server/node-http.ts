@@ -16,6 +16,8 @@ export function headOf(incoming: IncomingMessage): RequestHead | string {
     query: queryStart < 0 ? '' : target.slice(queryStart + 1),
     headers: singleValued(incoming),
     hasBody: headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined,
+    address: '',
+    isSecure: false,
   };
 }
 

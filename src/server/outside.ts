@@ -5,24 +5,37 @@ import { Hono } from 'hono';
 import { errorMessage, Fault } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import type { Service } from '../engine/service/contract.ts';
+import type { AdminEnv } from './admin/env.ts';
+import { adminMount } from './admin/plane.ts';
 import { requestIdOf } from './request-id.ts';
 
 /** The Hono environment of a page: the Node objects behind a request; absent when the backend is used as a plain `fetch`. */
 export interface PageEnv {
-  Bindings: { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse };
+  Bindings: {
+    readonly incoming?: IncomingMessage;
+    readonly outgoing?: ServerResponse;
+    /** The one client address. */
+    readonly address?: string;
+  };
 }
 
 export interface OutsideOptions {
   /** `/`, `/health`, `/ready`, `/example/`. */
   readonly pages?: Hono<PageEnv> | undefined;
+  /** Paths of its own; it names and logs its requests itself. */
+  readonly admin?: Hono<AdminEnv> | undefined;
+  readonly challengeResponse?: ((path: string) => string | undefined) | undefined;
   /** Their mounts are named to whoever asks for nothing that is there. */
   readonly services: readonly Service[];
   readonly observe: Observe;
 }
 
 /** Everything outside of the services as one Hono app. */
-export function buildOutside({ pages, services, observe }: OutsideOptions): Hono<PageEnv> {
+export function buildOutside(options: OutsideOptions): Hono<PageEnv> {
+  const { pages, admin, challengeResponse, services, observe } = options;
   const app = new Hono<PageEnv>();
+  // Sound: what the plane reads of the bindings, and may be absent, has the same names here.
+  if (admin) app.all(`${adminMount}/*`, (c) => admin.fetch(c.req.raw, c.env as never));
   app.use('*', async (c, next) => {
     const startedMs = performance.now();
     const requestId = requestIdOf(c.req.header('x-request-id'));
@@ -33,6 +46,13 @@ export function buildOutside({ pages, services, observe }: OutsideOptions): Hono
     const durationMs = Math.round((performance.now() - startedMs) * 100) / 100;
     observe({ kind: 'http.request', level, method, path, status: c.res.status, durationMs, requestId });
   });
+  if (challengeResponse) {
+    app.get('/.well-known/acme-challenge/:token', (c) => {
+      const found = challengeResponse(c.req.path);
+      if (found === undefined) return c.notFound();
+      return c.body(found, 200, { 'content-type': 'application/octet-stream' });
+    });
+  }
   if (pages) app.route('/', pages);
   app.notFound((c) =>
     renderPlain(
@@ -61,8 +81,12 @@ export const internalFault = {
 export function fetchHandler(
   fetch: (request: Request, bindings: object) => Response | Promise<Response>,
   observe: Observe,
-): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
-  const answer = getRequestListener(fetch, {
+): (incoming: IncomingMessage, outgoing: ServerResponse, address?: string) => void {
+  const addresses = new WeakMap<IncomingMessage, string>();
+  const withAddress = (request: Request, bindings: { readonly incoming: IncomingMessage }) =>
+    fetch(request, { ...bindings, address: addresses.get(bindings.incoming) });
+  // Sound: over HTTP/1 these are Node's own objects.
+  const answer = getRequestListener(withAddress as typeof fetch, {
     overrideGlobalObjects: true,
     errorHandler(error) {
       const malformed = error instanceof RequestError;
@@ -71,7 +95,10 @@ export function fetchHandler(
     },
   });
   // Never rejects: the adapter answers 500 itself.
-  return (incoming, outgoing) => void answer(incoming, outgoing);
+  return (incoming, outgoing, address) => {
+    if (address !== undefined) addresses.set(incoming, address);
+    void answer(incoming, outgoing);
+  };
 }
 
 export function malformedRequest(problem: string): Fault {

@@ -3,6 +3,7 @@ import { Cancellation } from '../base/cancellation.ts';
 import type { Caller } from '../engine/identity/caller.ts';
 import type { Running, Service } from '../engine/service/contract.ts';
 import type { Answer, Headers, ServiceRequest } from '../engine/service/http.ts';
+import type { Trace } from './guard/trace.ts';
 
 /** A service behind the gateway. */
 export interface Mounted {
@@ -20,6 +21,10 @@ export interface RequestHead {
   /** By lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly hasBody: boolean;
+  /** The one client address; empty until it is known, and where there is none. */
+  address: string;
+  /** Whether the client came over https. */
+  isSecure: boolean;
 }
 
 /** Where the request came from, and where its answer goes. */
@@ -46,6 +51,9 @@ export class Passage implements ServiceRequest {
   timeoutSeconds = Number.POSITIVE_INFINITY;
   maxBodyBytes = 0;
   timedOut = false;
+  /** Whether it counts as one of those in flight. */
+  isCounted = false;
+  trace: Trace | undefined;
   isAnswered = false;
   #caller: Caller | undefined;
   readonly #tooLong: (maxBytes: number) => Error;

@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import type { ValuesOf } from '../base/settings.ts';
 import { loadConfig, type ProjectConfig } from '../engine/project/config.ts';
 import { type Live, type LiveSettings, openSettings } from '../engine/settings/live.ts';
-import { rest } from '../services/rest/service.ts';
 import { withAppSettings } from '../services/rest/settings.ts';
 import type { Invocation } from './cli/main.ts';
 import { findProjectFolder } from './cli/project-folder.ts';
 import { loadSecrets, type ProjectSecrets } from './keys.ts';
+import { projectSettings } from './project-settings.ts';
 import { serverSettings } from './settings.ts';
 
 export interface Prepared {
@@ -23,11 +23,14 @@ export interface Prepared {
 /** Reads the project that the command line means. @throws OperatorError for whatever is wrong in it. */
 export async function prepare({ options, environment, currentFolder }: Invocation): Promise<Prepared> {
   const project = await loadConfig(await findProjectFolder(options, currentFolder), environment);
-  const settings = openSettings([serverSettings, rest.settings], {
-    file: project.root,
-    environment: withAppSettings(project.environment),
-    commandLine: options.settings,
-  });
+  const settings = openSettings(
+    projectSettings.map(([, table]) => table),
+    {
+      file: project.root,
+      environment: withAppSettings(project.environment),
+      commandLine: options.settings,
+    },
+  );
   const own = settings.of(serverSettings);
   return {
     project,

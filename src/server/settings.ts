@@ -81,6 +81,26 @@ export const serverSettings = {
     sentence:
       'Accept the development secrets also in requests that came through a proxy or name another host. For tunnels; whoever finds the URL is an administrator then.',
   }),
+  guards: flag({
+    key: 'gateway.guards',
+    env: ['MILLRACE_GUARDS'],
+    default: true,
+    sentence:
+      'Look at addresses, rules, limits, quotas, load and security headers. Off only to measure what that costs.',
+  }),
+  shedTargetSeconds: parsed(
+    {
+      key: 'gateway.shed_target',
+      env: ['MILLRACE_SHED_TARGET'],
+      default: 0.5,
+      unit: 'seconds',
+      live: true,
+      sentence:
+        'While answers take longer than this, and than twice what they usually take, some requests are refused with 503, so that the others are answered in time.',
+    },
+    'a duration such as "500ms"',
+    seconds,
+  ),
   serverTiming: flag({
     key: 'gateway.server_timing',
     env: ['MILLRACE_SERVER_TIMING'],

@@ -4,6 +4,7 @@ import { openCatalog } from '../../src/engine/catalog/source.ts';
 import type { Db, Work } from '../../src/engine/db/db.ts';
 import type { Caller } from '../../src/engine/identity/caller.ts';
 import type { Ctx } from '../../src/engine/service/contract.ts';
+import { bareFront } from '../../src/server/front.ts';
 import { openGateway } from '../../src/server/gateway.ts';
 import { rest } from '../../src/services/rest/service.ts';
 import type { RestSettings } from '../../src/services/rest/settings.ts';
@@ -64,11 +65,8 @@ export async function openDataApi(
   const running = await rest.open(ctx, { now: () => values, onChange: () => () => {} });
   const gateway = openGateway({
     services: [{ service: rest, running }],
-    identity: { callerOf: async () => caller, jwks: () => ({ keys: [] }), forget() {} },
-    settings: {
-      now: () => ({ maxBodyBytes: 1_000_000, requestTimeoutSeconds: 60 }),
-      onChange: () => () => {},
-    },
+    identity: { callerOf: () => caller },
+    front: bareFront(() => ({ maxBodyBytes: 1_000_000, requestTimeoutSeconds: 60 })),
     serverTiming: () => false,
     cors: { headers: () => [], preflight: () => undefined },
     door: { check() {} },

@@ -3,6 +3,7 @@ import type { JSONWebKeySet } from 'jose';
 import type { Clock } from '../../base/time.ts';
 import type { Caller, CallerKey } from './caller.ts';
 import type { IssuedKeys } from './issued-keys.ts';
+import type { Issuers } from './issuers.ts';
 import { isIssuedKey } from './key-text.ts';
 import { type ApiKeys, isOpaqueKey, openProjectKeys } from './keys.ts';
 import { CredentialsRefused } from './refused.ts';
@@ -31,6 +32,8 @@ export interface IdentityOptions {
   readonly keys: ApiKeys | undefined;
   /** The keys that were made here; undefined: there are none. */
   readonly issued?: Pick<IssuedKeys, 'callerOf'> | undefined;
+  /** Others whose tokens are taken; undefined: the project's own alone. */
+  readonly issuers?: Issuers | undefined;
   /** Undefined: nothing verifies a token, so that each is refused. */
   readonly tokenKeys: () => TokenKeys | undefined;
   readonly rules: () => TokenRules;
@@ -40,7 +43,9 @@ export interface IdentityOptions {
 }
 
 export function openIdentity(options: IdentityOptions): Identity {
-  const tokens = openTokens(options.tokenKeys, options.rules, options.now);
+  const tokens = openTokens(options.tokenKeys, options.rules, options.now, options.issuers);
+  /** Without waiting for one that was seen before. */
+  const verify = (token: string) => tokens.verifyNow(token) ?? tokens.verify(token);
   const secretCaller = keyCaller('service_role');
   const projectKeyOf = options.keys && openProjectKeys(options.keys);
   let publishable: Caller | undefined;
@@ -75,13 +80,12 @@ export function openIdentity(options: IdentityOptions): Identity {
     address?: string,
   ): Caller | Promise<Caller> {
     const bearer = authorization === undefined ? undefined : bearerOf(authorization);
-    if (options.keys === undefined)
-      return bearer === undefined ? anonymous('nothing') : tokens.verify(bearer);
+    if (options.keys === undefined) return bearer === undefined ? anonymous('nothing') : verify(bearer);
     if (bearer !== undefined && !isOpaqueKey(bearer)) {
-      if (apikey === undefined || !isOpaqueKey(apikey)) return tokens.verify(bearer);
+      if (apikey === undefined || !isOpaqueKey(apikey)) return verify(bearer);
       // A key of ours that is wrong is refused even beside a good token: it is a mistake that would show up later otherwise.
       const { key } = callerOfKey(apikey, service, address);
-      const caller = tokens.verify(bearer);
+      const caller = verify(bearer);
       return key === undefined ? caller : withKey(caller, key);
     }
     const key = apikey ?? bearer;
@@ -89,7 +93,7 @@ export function openIdentity(options: IdentityOptions): Identity {
       if (!options.anonymousWithoutKey()) throw new CredentialsRefused('missing');
       return anonymous('nothing');
     }
-    return isOpaqueKey(key) ? callerOfKey(key, service, address) : tokens.verify(key);
+    return isOpaqueKey(key) ? callerOfKey(key, service, address) : verify(key);
   }
 
   return {
@@ -100,8 +104,9 @@ export function openIdentity(options: IdentityOptions): Identity {
 }
 
 /** What a key is narrowed to holds for whoever signs in through it. */
-async function withKey(caller: Caller | Promise<Caller>, key: CallerKey): Promise<Caller> {
-  return { ...(await caller), key };
+function withKey(caller: Caller | Promise<Caller>, key: CallerKey): Caller | Promise<Caller> {
+  const narrowed = (known: Caller): Caller => ({ ...known, key });
+  return caller instanceof Promise ? caller.then(narrowed) : narrowed(caller);
 }
 
 function keyCaller(role: string): Caller {

@@ -1,7 +1,7 @@
 // In charge of: the settings of limits and quotas.
-import { flag, list, parsed, wholeNumber } from '../../base/settings.ts';
+import { explained, flag, list, parsed, wholeNumber } from '../../base/settings.ts';
 import { parseRate } from './rate.ts';
-import { parseTable, quotaOf, ruleOf } from './tables.ts';
+import { complaintsAbout, parseTable, quotaOf, ruleOf } from './tables.ts';
 
 /** A rate as text, or `off`. */
 const rate = (raw: unknown) => {
@@ -78,26 +78,32 @@ export const limitSettings = {
     sentence:
       'How many processes share one database: each takes points from the shared counters in chunks so small that all together keep a limit to 1 %. A larger number asks the database more often.',
   }),
-  rules: parsed(
-    {
-      key: 'gateway.limits.rules',
-      default: {},
-      live: true,
-      sentence:
-        'Limits with a name, `[gateway.limits.rules.<name>]`: `by` = "route" (all callers together), "address", "caller" or "key"; `rate`; optional `path` (a prefix, or a pattern where `*` is one segment and `**` any), `methods`, and `on_store_failure`: while the database does not answer, "allow" lets each process count by itself, "refuse" answers 503.',
-    },
-    'a table of rules such as {"sign-in":{"path":"/auth/v1/token","methods":["POST"],"by":"address","rate":"30/m","on_store_failure":"refuse"}}',
-    (raw) => parseTable(raw, ruleOf),
+  rules: explained(
+    (raw) => complaintsAbout('gateway.limits.rules', raw, ruleOf),
+    parsed(
+      {
+        key: 'gateway.limits.rules',
+        default: {},
+        live: true,
+        sentence:
+          'Limits with a name, `[gateway.limits.rules.<name>]`: `by` = "route" (all callers together), "address", "caller" or "key"; `rate`; optional `path` (a prefix, or a pattern where `*` is one segment and `**` any), `methods`, and `on_store_failure`: while the database does not answer, "allow" lets each process count by itself, "refuse" answers 503.',
+      },
+      'a table of rules such as {"sign-in":{"path":"/auth/v1/token","methods":["POST"],"by":"address","rate":"30/m","on_store_failure":"refuse"}}',
+      (raw) => parseTable(raw, ruleOf),
+    ),
   ),
-  quotas: parsed(
-    {
-      key: 'gateway.quotas',
-      default: {},
-      live: true,
-      sentence:
-        'Quotas with a name, `[gateway.quotas.<name>]`: `by` = "key", "caller", "address" or "route"; `per` = "day" or "month" (UTC); `amount`; optional `path`, `methods` and `on_store_failure` as in gateway.limits.rules. They outlive a restart and a crash.',
-    },
-    'a table of quotas such as {"plan":{"by":"key","per":"month","amount":1000000}}',
-    (raw) => parseTable(raw, quotaOf),
+  quotas: explained(
+    (raw) => complaintsAbout('gateway.quotas', raw, quotaOf),
+    parsed(
+      {
+        key: 'gateway.quotas',
+        default: {},
+        live: true,
+        sentence:
+          'Quotas with a name, `[gateway.quotas.<name>]`: `by` = "key", "caller", "address" or "route"; `per` = "day" or "month" (UTC); `amount`; optional `path`, `methods` and `on_store_failure` as in gateway.limits.rules. They outlive a restart and a crash.',
+      },
+      'a table of quotas such as {"plan":{"by":"key","per":"month","amount":1000000}}',
+      (raw) => parseTable(raw, quotaOf),
+    ),
   ),
 } as const;

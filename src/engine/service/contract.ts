@@ -6,6 +6,7 @@ import type { CatalogSource } from '../catalog/source.ts';
 import type { Db } from '../db/db.ts';
 import type { Fanout } from '../db/fanout.ts';
 import type { Leases } from '../db/leases.ts';
+import type { Egress } from '../egress/egress.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Live } from '../settings/live.ts';
 import type { Answer, ServiceRequest } from './http.ts';
@@ -32,6 +33,8 @@ export interface Ctx {
   readonly identity: Identity;
   readonly leases: Leases;
   readonly fanout: Fanout;
+  /** The only way to other hosts. */
+  readonly egress: Egress;
   readonly now: Clock;
   readonly observe: Observe;
   /** Aborted when the program stops. */

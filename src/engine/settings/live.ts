@@ -73,8 +73,7 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     let found: Resolved = { value: setting.default, layer: 'default' };
     const take = (raw: unknown, layer: Layer, place: string) => {
       const value = setting.parse(raw);
-      if (value === undefined)
-        complain.push(`${place} is ${shown(setting, raw)}, but must be ${setting.expects}.`);
+      if (value === undefined) complain.push(...complaintsAbout(setting, raw, place));
       else found = { value, layer };
     };
     const inFile = readKey(sources.file, setting.key);
@@ -97,7 +96,7 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     if (!setting) return `"${key}" is not a setting.`;
     if (!setting.live) return `"${key}" is read at start and cannot be set at run time.`;
     if (setting.parse(raw) !== undefined) return undefined;
-    return `"${key}" set at run time is ${shown(setting, raw)}, but must be ${setting.expects}.`;
+    return complaintsAbout(setting, raw, `"${key}" set at run time`).join(' ');
   }
 
   function valuesOf(table: Settings): Record<string, unknown> {
@@ -157,7 +156,7 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
         if (!setting) wrong.push(`${name} in the database is no setting here.`);
         else if (!setting.live) wrong.push(`${name} is read at start and cannot be set in the database.`);
         else if (setting.parse(raw) !== undefined) accepted.set(name, raw);
-        else wrong.push(`${name} in the database is ${shown(setting, raw)}, but must be ${setting.expects}.`);
+        else wrong.push(...complaintsAbout(setting, raw, `${name} in the database`));
       }
       inDatabase = accepted;
       refresh();
@@ -193,6 +192,12 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
 /** A raw value as a complaint quotes it. */
 function shown(setting: Setting<unknown>, raw: unknown): string {
   return setting.secret ? 'something (a secret, not shown)' : JSON.stringify(raw);
+}
+
+/** What is wrong with a value: of a table of values each one that is, else the whole. */
+function complaintsAbout(setting: Setting<unknown>, raw: unknown, place: string): readonly string[] {
+  const each = setting.complaints?.(raw) ?? [];
+  return each.length > 0 ? each : [`${place} is ${shown(setting, raw)}, but must be ${setting.expects}.`];
 }
 
 function* everySetting(tables: readonly Settings[]): Iterable<Setting<unknown>> {

@@ -1,7 +1,7 @@
 // In charge of: the settings of the gateway's front guards.
 
 import { parseSizeBytes } from '../../base/bytes.ts';
-import { flag, list, oneOf, parsed, type Setting, wholeNumber } from '../../base/settings.ts';
+import { explained, flag, list, oneOf, parsed, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
 import { isOriginPattern } from '../cors.ts';
 import { complaintsAboutRoutes, parseRoutes, type RouteFacts } from './bounds.ts';
@@ -15,11 +15,6 @@ function listOf(isRight: (item: string) => boolean): (raw: unknown) => readonly 
     const items = words.parse(raw);
     return items?.every(isRight) ? items : undefined;
   };
-}
-
-/** A setting that can say itself, with the key and the value within it, what is wrong: the whole of it would be too much to read. */
-function explained<T>(complaints: (raw: unknown) => readonly string[], setting: Setting<T>) {
-  return { ...setting, complaints };
 }
 
 export const guardSettings = {

@@ -19,6 +19,7 @@ import { type ApiRequest, parseRequest } from './parse/request.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { type Description, type Info, type Prepared, prepareInfo, prepareStatement } from './prepare.ts';
 import { type Result, respond, respondDescription, respondInfo, resultOf } from './respond.ts';
+import { refuseOutOfScope } from './scope.ts';
 import type { RestSettings } from './settings.ts';
 import { limitPlace, offsetPlace, type Shape, shapeOf } from './shape.ts';
 import type { WireRequest } from './wire.ts';
@@ -46,6 +47,7 @@ export async function answer(rest: Rest, wire: WireRequest, context: RequestCont
   const catalog = rest.catalog.now();
   const shape = shapeOf(wire);
   const prepared = rest.cache.get(shape.key) ?? prepare(rest, wire, shape, catalog, settings, timed);
+  refuseOutOfScope(context.caller, prepared);
   timed('plan');
   if (prepared.answer === 'info') return respondInfo(prepared);
   if (prepared.answer === 'describe') {

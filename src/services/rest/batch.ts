@@ -10,6 +10,7 @@ import { isolationOf } from './context.ts';
 import { parsePreferences, renderPreferences } from './parse/prefer.ts';
 import { faultOf, isBug } from './render-error.ts';
 import { respondFault } from './respond.ts';
+import { withoutForeignNames } from './scope.ts';
 import type { WireRequest } from './wire.ts';
 
 /** Bytes of all answers together: each may be as long as one on its own, and they are held until the last is there. */
@@ -57,7 +58,9 @@ export async function answerBatch(rest: Rest, wire: WireRequest, context: Reques
   } catch (error) {
     // A mistake of ours is for the log as well, which is written where it ends.
     if (index >= items.length || isBug(error)) throw error;
-    const refused = respondFault(faultOf(error, caller.role !== settings.anonRole));
+    const refused = respondFault(
+      faultOf(withoutForeignNames(caller, error), caller.role !== settings.anonRole),
+    );
     return { ...refused, body: JSON.stringify({ ...JSON.parse(String(refused.body)), index }) };
   }
   const headers: [string, string][] = [['Content-Type', 'application/json; charset=utf-8']];

@@ -4,6 +4,7 @@ import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { answer, type Rest } from './answer.ts';
 import { answerBatch, isBatch } from './batch.ts';
 import { isBug, renderError } from './render-error.ts';
+import { withoutForeignNames } from './scope.ts';
 import { withoutDetails } from './verbosity.ts';
 import type { WireRequest } from './wire.ts';
 
@@ -18,7 +19,13 @@ export function serveRest(rest: Rest, observe: Observe): (request: ServiceReques
       const isGone = request.cancellation.reason !== undefined;
       if (isBug(error) && !isGone)
         observe({ kind: 'rest.error', level: 'error', requestId: request.requestId, error });
-      return worded(rest, renderError(error, request.caller.role !== rest.config.now().anonRole));
+      return worded(
+        rest,
+        renderError(
+          withoutForeignNames(request.caller, error),
+          request.caller.role !== rest.config.now().anonRole,
+        ),
+      );
     }
   };
 }

@@ -20,6 +20,8 @@ export function splitQuery(query: string): readonly Pair[] {
 /** The query string as `Content-Location` shows it: sorted by key, escaped. */
 export function canonicalQuery(query: string): string {
   if (query === '') return '';
+  // One pair of nothing but letters, digits and `-_.~` is escaped and sorted already.
+  if (canonicalPair.test(query)) return query;
   return query
     .split('&')
     .filter((part) => part !== '')
@@ -71,4 +73,5 @@ export function escapeComponent(text: string): string {
   );
 }
 
+const canonicalPair = /^[A-Za-z0-9_.~-]+=[A-Za-z0-9_.~-]*$/;
 const unreserved = /^[A-Za-z0-9_.~-]*$/;
