@@ -1,4 +1,5 @@
 // In charge of: the local socket: whose it is, where it is found, and what stands in its way.
+import { execFileSync } from 'node:child_process';
 import { chmod, link, lstat, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -37,6 +38,25 @@ describe('the operator socket', () => {
     });
     await socket.close();
     await expect(lstat(socket.path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  // Only root can become somebody else.
+  it.runIf(process.getuid?.() === 0)('is closed to every other user, whatever the folder is', async () => {
+    const socket = await open();
+    for (const folder of [dirname(state), state]) await chmod(folder, 0o777);
+    // It ends by itself: this process waits for it and accepts nothing meanwhile.
+    const script = `require('node:net').connect(${JSON.stringify(socket.path)})
+      .once('connect', () => { console.log('connected'); process.exit(); })
+      .once('error', (error) => console.log(error.code))`;
+    const answer = (uid: number) =>
+      execFileSync('/usr/bin/env', ['-i', process.execPath, '-e', script], {
+        uid,
+        encoding: 'utf8',
+        timeout: 20_000,
+      }).trim();
+    expect(answer(0)).toBe('connected');
+    expect(answer(65_534)).toBe('EACCES');
+    await socket.close();
   });
 
   it('has a short path where the state folder’s is too long for a socket, and is found all the same', async () => {
