@@ -1,5 +1,4 @@
 // In charge of: the operator plane as an app, once for the port and once for the local socket. The routes are the same; who comes in is not.
-import { randomUUID } from 'node:crypto';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { Fault } from '../../base/errors.ts';
@@ -8,6 +7,7 @@ import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../engine/db/db.ts';
 import type { LiveSettings } from '../../engine/settings/live.ts';
 import type { StoredSettings } from '../../engine/settings/stored.ts';
+import { requestIdOf } from '../request-id.ts';
 import { faultOf, maxBodyBytes, renderFault } from './answers.ts';
 import { localDoor, refuseBrowsers, remoteDoor } from './doors.ts';
 import type { AdminEnv, Scope } from './env.ts';
@@ -131,7 +131,7 @@ function framed(observe: Observe): MiddlewareHandler<AdminEnv> {
   return async (c, next) => {
     const startedMs = performance.now();
     // A test and a mounted backend call without bindings.
-    const { address, incoming, requestId = randomUUID() } = c.env ?? {};
+    const { address, incoming, requestId = requestIdOf(c.req.header('x-request-id')) } = c.env ?? {};
     c.set('address', address ?? incoming?.socket?.remoteAddress ?? '');
     c.set('requestId', requestId);
     await next();
@@ -142,7 +142,8 @@ function framed(observe: Observe): MiddlewareHandler<AdminEnv> {
     const operator = c.get('operator');
     observe({
       kind: 'operator.request',
-      level: method === 'GET' || method === 'HEAD' ? 'debug' : 'info',
+      // A scraper comes every few seconds, and its line says nothing.
+      level: path === `${adminMount}/metrics` && c.res.status === 200 ? 'debug' : 'info',
       operator: operator?.name,
       via: operator?.via,
       method,

@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openOperatorClient } from '../cli/operator-client.ts';
-import { findOperatorSocket, openOperatorSocket, operatorSocketPath, socketOwner } from './socket.ts';
+import {
+  findOperatorSocket,
+  openOperatorSocket,
+  operatorSocketPath,
+  socketOwner,
+  tryOperatorSocket,
+} from './socket.ts';
 
 let state: string;
 const observed: unknown[] = [];
@@ -100,6 +106,12 @@ describe('the operator socket', () => {
       name: 'OperatorError',
       message: expect.stringContaining('Another process answers on the operator socket'),
       hint: expect.stringContaining('--data'),
+    });
+    expect(await tryOperatorSocket({ path: operatorSocketPath(state), fetch, observe: () => {} })).toEqual({
+      socket: undefined,
+      notices: [
+        `Another process answers on the operator socket "${first.path}". The command line does not operate this process.`,
+      ],
     });
     expect((await (await clientOf()).request('GET', '/')).status).toBe(200);
     await first.close();

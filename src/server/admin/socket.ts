@@ -94,6 +94,25 @@ export async function openOperatorSocket({
 }
 
 /**
+ * The same for a start that goes on without one, with a sentence for whoever starts it: several processes of one folder share a
+ * database, and a folder may be closed to writing. Requests are served all the same.
+ */
+export async function tryOperatorSocket(
+  options: OperatorSocketOptions,
+): Promise<{ readonly socket: OperatorSocket | undefined; readonly notices: readonly string[] }> {
+  try {
+    return { socket: await openOperatorSocket(options), notices: [] };
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    options.observe({ kind: 'operator.no_socket', level: 'warn', message: error.message });
+    return {
+      socket: undefined,
+      notices: [`${error.message} The command line does not operate this process.`],
+    };
+  }
+}
+
+/**
  * Where to connect for the socket of a state folder; undefined when there is none.
  * @throws OperatorError when a link leads to what is not its owner's alone.
  */
