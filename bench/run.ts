@@ -1,5 +1,5 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
-// `npm run bench -- start` measures the start and nothing else, `npm run bench -- requests` the requests.
+// `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
@@ -8,10 +8,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { findRunningServer } from '../src/engine/db/postgres/running.ts';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
-import { makeProject, startBackend } from '../test/harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from '../test/harness/backend.ts';
+import { gatewayTable } from './gateway.ts';
 import { hasWrk, type LoadResult, load } from './load.ts';
 import { memoryMiB } from './memory.ts';
-import { migration, type Scenario, scenarios } from './scenarios.ts';
+import { openLoop } from './open-loop.ts';
+import { config, migration, type Scenario, scenarios } from './scenarios.ts';
 import { measureStarts } from './start.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 5);
@@ -19,7 +21,7 @@ const seconds = Number(process.env.SECONDS ?? 4);
 const connections = Number(process.env.CONNECTIONS ?? 32);
 const only = process.argv[2];
 console.log(`${cpus()[0]?.model ?? ''}, ${cpus().length} cores, Node ${process.version}\n`);
-if (only !== 'requests') await startTable();
+if (only === undefined || only === 'start') await startTable();
 if (only === 'start') process.exit();
 
 if (!hasWrk()) {
@@ -27,8 +29,17 @@ if (!hasWrk()) {
   process.exit(1);
 }
 
+const headersFor = async ({ report }: RunningBackend) => ({
+  apikey: report.PUBLISHABLE_KEY,
+  Authorization: `Bearer ${await signToken(report.JWT_SECRET)}`,
+});
+if (only === 'gateway') {
+  await gatewayTable({ rounds, seconds, connections, headersFor });
+  process.exit();
+}
+
 await using project = await makeProject({
-  'supabase/config.toml': '[api]\nauto_expose_new_tables = false\n',
+  'supabase/config.toml': config,
   'supabase/migrations/20260601000000_bench.sql': migration,
 });
 await using backend = await startBackend(project.folder, [], { log: 'discard' });
@@ -37,8 +48,7 @@ const login = (await findRunningServer(stateFolder))!('authenticator');
 const limit = await startHandWritten('limit');
 const application = await startHandWritten('application');
 
-const token = await signToken(backend.report.JWT_SECRET);
-const headers = { apikey: backend.report.PUBLISHABLE_KEY, Authorization: `Bearer ${token}` };
+const headers = await headersFor(backend);
 const contenders = {
   millrace: backend.report.API_URL,
   limit: limit.url,
@@ -51,6 +61,7 @@ console.log(
 try {
   for (const scenario of scenarios) await table(scenario);
   await ladder(scenarios[0]!);
+  await halfOfPeak(scenarios[0]!);
   console.log(`\nmemory at the end (PSS): ${renderMemory(memoryMiB(backend.report.PID))}`);
 } finally {
   limit.process.kill();
@@ -105,6 +116,18 @@ async function ladder({ name, method, luaPath, body }: Scenario): Promise<void> 
       `  ${String(count).padStart(3)}  ${run.requestsPerSecond.toFixed(0).padStart(6)}/s  p50 ${run.p50Ms.toFixed(2)} ms  p99 ${run.p99Ms.toFixed(2)} ms  failed ${run.failed}  ${(node + postgres).toFixed(0)} MiB`,
     );
   }
+}
+
+/** How long an answer takes when requests come at half the rate that would be possible. */
+async function halfOfPeak({ name, method, luaPath, body }: Scenario): Promise<void> {
+  const url = contenders.millrace;
+  const peak = await load({ url, connections, seconds, headers, luaPath, method, body });
+  const paths = Array.from({ length: 1000 }, (_, id) => `/rest/v1/bench_items?id=eq.${id + 1}`);
+  const perSecond = peak.requestsPerSecond / 2;
+  const run = await openLoop({ url, headers, paths, perSecond, seconds, timeoutMs: 5_000, connections: 64 });
+  console.log(
+    `\n${name}, ${perSecond.toFixed(0)}/s, half of the peak: p50 ${run.p50Ms.toFixed(2)} ms  p99 ${run.p99Ms.toFixed(2)} ms  failed ${run.failed}  sent late ${run.behind}`,
+  );
 }
 
 async function startTable(): Promise<void> {

@@ -14,6 +14,13 @@ export interface Scenario {
   readonly params: (path: string, body: string) => readonly string[];
 }
 
+/** One user sends all of it, which the default limit would not let through; the limit is counted all the same. */
+export const config = `[api]
+auto_expose_new_tables = false
+[gateway.limits]
+per_caller = "10000000/10s"
+`;
+
 export const items = 10_000;
 const owner = '00000000-0000-0000-0000-000000000001';
 

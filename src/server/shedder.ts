@@ -30,13 +30,15 @@ const maxSamples = 512;
 /** How far a window's median may lie above the usual one where that is long in itself. */
 const tolerance = 2;
 const smoothing = 0.3;
-/** The usual time forgets slowly: it falls at once and rises by this part of the difference a window. */
+/** How many times the least limit there is at first. */
+const roomAtFirst = 25;
+/** The usual time falls at once, and rises by this part of the difference a window while there is room: what is usual under pressure is the pressure. */
 const drift = 0.01;
 /** A window shrinks the limit by half at most. */
 const minGradient = 0.5;
 
 export function openShedder({ targetMs, minLimit, maxLimit, loopDelayMs, now }: ShedderOptions): Shedder {
-  let limit = maxLimit;
+  let limit = Math.min(maxLimit, minLimit * roomAtFirst);
   let inFlight = 0;
   let mostInFlight = 0;
   let usualMs = Number.POSITIVE_INFINITY;
@@ -45,24 +47,22 @@ export function openShedder({ targetMs, minLimit, maxLimit, loopDelayMs, now }: 
 
   function adapt(at: number): void {
     const medianMs = median(samples);
-    usualMs = medianMs < usualMs ? medianMs : usualMs + (medianMs - usualMs) * drift;
+    const isPressed = mostInFlight >= limit / 2;
+    if (medianMs < usualMs) usualMs = medianMs;
+    else if (!isPressed) usualMs += (medianMs - usualMs) * drift;
     const allowedMs = Math.max(targetMs(), usualMs * tolerance);
     // A loop that is late makes every answer late, also those that are not counted yet.
     const gradient = Math.max(minGradient, Math.min(1, allowedMs / Math.max(medianMs, loopDelayMs())));
-    const isPressed = mostInFlight >= limit / 2;
-    if (gradient < 1 || isPressed) {
+    // Slow answers to few requests are slow answers; refusing some would make none of them faster.
+    if (isPressed) {
       // The root leaves room to find out that more would do.
-      const next = Math.min(limit, mostInFlight) * gradient + Math.sqrt(limit);
-      const wanted = gradient < 1 ? next : Math.max(limit, next);
-      limit = clamp(limit + (wanted - limit) * smoothing);
-    } else limit = clamp(limit + Math.sqrt(limit));
+      const wanted = Math.min(limit, mostInFlight) * gradient + Math.sqrt(limit);
+      const next = gradient < 1 ? wanted : Math.max(limit, wanted);
+      limit = Math.min(maxLimit, Math.max(minLimit, limit + (next - limit) * smoothing));
+    }
     samples = [];
     mostInFlight = inFlight;
     windowEndsMs = at + windowMs;
-  }
-
-  function clamp(value: number): number {
-    return Math.min(maxLimit, Math.max(minLimit, value));
   }
 
   return {
