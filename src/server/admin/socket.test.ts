@@ -52,8 +52,8 @@ describe('the operator socket', () => {
     for (const folder of [dirname(state), state]) await chmod(folder, 0o777);
     // It ends by itself: this process waits for it and accepts nothing meanwhile.
     const script = `require('node:net').connect(${JSON.stringify(socket.path)})
-      .once('connect', () => { console.log('connected'); process.exit(); })
-      .once('error', (error) => console.log(error.code))`;
+      .once('connect', () => { process.stdout.write('connected', () => process.exit()); })
+      .once('error', (error) => process.stdout.write(error.code))`;
     const answer = (uid: number) =>
       execFileSync('/usr/bin/env', ['-i', process.execPath, '-e', script], {
         uid,
