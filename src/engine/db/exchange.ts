@@ -36,6 +36,8 @@ export class Exchange implements Submittable {
   #rows: (string | null)[][] = [];
   #affected = 0;
   #step = 0;
+  #isWritten = false;
+  #bytes: Buffer | undefined;
 
   /** `names` undefined: nothing is prepared by name (behind a transaction pooler). */
   constructor(
@@ -51,20 +53,36 @@ export class Exchange implements Submittable {
     this.#reject = reject;
   }
 
-  submit(connection: Connection): void {
-    // Sound: `pg` hands its own Connection to submit(); the interface names the part of it that is used.
-    const wire = connection as unknown as WireConnection;
+  /** Puts the messages of all steps, with the Sync behind them, to `messages`. */
+  write(messages: Messages): void {
     const names = this.#names;
     const used = names && this.#steps.map((step) => names.use(step.owner, step.text));
-    const messages = new Messages();
     // Closed before anything can fail: what is skipped after an error would stay on the server for good.
     for (const { dropped } of used ?? []) {
       for (const name of dropped) messages.close(name);
     }
     for (const [index, step] of this.#steps.entries()) this.#send(messages, step, used?.[index]);
     messages.sync();
+    this.#isWritten = true;
+  }
+
+  /** These bytes go out when its turn comes; of one that was written and carries none, another has taken them along. */
+  carry(bytes: Buffer): void {
+    this.#bytes = bytes;
+  }
+
+  submit(connection: Connection): void {
+    if (!this.#isWritten) {
+      const messages = new Messages();
+      this.write(messages);
+      this.#bytes = messages.bytes();
+    }
+    if (this.#bytes === undefined) return;
+    // Sound: `pg` hands its own Connection to submit(); the interface names the part of it that is used.
+    const wire = connection as unknown as WireConnection;
     // A stream that is gone has said so already: the client's error ends this exchange.
-    if (wire.stream.writable) wire.stream.write(messages.bytes());
+    if (wire.stream.writable) wire.stream.write(this.#bytes);
+    this.#bytes = undefined;
   }
 
   #send(messages: Messages, step: Step, known: UsedName | undefined): void {

@@ -40,7 +40,10 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
     observe({ kind: 'db.connection_lost', level: 'warn', role: config.user, message: error.message });
   });
   // An error event between two queries would end the process when nobody listens. Once for each connection, not for each request.
-  pool.on('connect', (client) => client.on('error', () => {}));
+  pool.on('connect', (client) => {
+    client.on('error', () => {});
+    bornMs.set(client, performance.now());
+  });
   let saidAtMs = Number.NEGATIVE_INFINITY;
   reporters.set(pool, (error) => {
     // Each request that fails has its own line; why, is said once in a while.
@@ -51,39 +54,60 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
   return pool;
 }
 
+const bornMs = new WeakMap<PoolClient, number>();
 const sayAgainAfterMs = 5_000;
 const reporters = new WeakMap<Pool, (error: unknown) => void>();
 
 /** Who wants a connection. */
 export interface Taker {
-  readonly give: (client: PoolClient) => void;
+  /** `others`: quick ones that get it together with this one. */
+  readonly give: (client: PoolClient, others?: readonly Taker[]) => void;
   readonly refuse: (error: DatabaseUnavailable) => void;
+  /** Takes so little time that it rather shares a connection than wakes up another. */
+  readonly isQuick?: boolean;
 }
 
 interface Waiter {
   readonly taker: Taker;
   readonly untilMs: number;
+  readonly sinceMs: number;
 }
 
-// The waiters of each pool, the first first. Kept here and not by pg-pool, whose queue costs two timers for each request: a
-// connection that is given back goes straight to the next, and one timer looks after all who wait too long.
-const queues = new WeakMap<Pool, Waiter[]>();
-const sweepEveryMs = 50;
+/** Who waits for the connections of a pool, the first first, and how many of these are with quick takers. */
+interface Line {
+  readonly waiters: Waiter[];
+  quick: number;
+}
+
+// Kept here and not by pg-pool, whose queue costs two timers for each request: a connection that is given back goes straight to the next, and
+// one timer looks after all who wait too long.
+const lines = new WeakMap<Pool, Line>();
+const sweepEveryMs = 20;
+/** So many connections with quick takers keep the processors of a small machine busy; the next ones wait for these, and then share. */
+const quickConnections = 3;
+/** …unless they take longer than they used to. */
+const quickWaitMs = 20;
+/** The most that share a connection at once: the last waits for all of them. */
+const maxShared = 8;
 
 /** A connection for `taker`, or the DatabaseUnavailable that says why not: none comes free in time, too many wait already, or the server does not answer. */
 export function acquire(pool: Pool, limits: PoolLimits, taker: Taker): void {
-  const queue = queueOf(pool);
-  if (queue.length === 0 && hasRoom(pool, limits)) {
+  const line = lineOf(pool);
+  const { waiters } = line;
+  const sharesSoon = taker.isQuick === true && line.quick >= quickConnections;
+  // With room, only those wait that chose to.
+  if (!sharesSoon && hasRoom(pool, limits)) {
     connect(pool, limits, taker);
     return;
   }
-  if (queue.length >= limits.maxWaiting) {
-    const problem = `${queue.length} requests wait for a database connection already`;
+  if (waiters.length >= limits.maxWaiting) {
+    const problem = `${waiters.length} requests wait for a database connection already`;
     taker.refuse(new DatabaseUnavailable('overloaded', problem, 1));
     return;
   }
-  if (queue.length === 0) setTimeout(sweep, sweepEveryMs, queue).unref();
-  queue.push({ taker, untilMs: performance.now() + limits.acquireTimeoutMs });
+  if (waiters.length === 0) setTimeout(sweep, sweepEveryMs, pool, limits).unref();
+  const sinceMs = performance.now();
+  waiters.push({ taker, sinceMs, untilMs: sinceMs + limits.acquireTimeoutMs });
 }
 
 /** @throws DatabaseUnavailable as `acquire` tells it. */
@@ -91,17 +115,33 @@ export function acquired(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
   return new Promise((give, refuse) => acquire(pool, limits, { give, refuse }));
 }
 
-/** Gives a connection to whoever waits first, or back to the pool. `broken`: it is not to be used again. */
-export function giveBack(pool: Pool, limits: PoolLimits, client: PoolClient, broken: boolean): void {
-  const queue = queueOf(pool);
-  // A connection with a lifetime has to pass through the pool, which ends it when its time is over.
-  const next = broken || pool.ending || limits.maxLifetimeSeconds ? undefined : queue.shift();
-  if (next) {
+/** Gives a connection to whoever waits first, or back to the pool. `broken`: it is not to be used again; `wasQuick`: a quick taker had it. */
+export function giveBack(
+  pool: Pool,
+  limits: PoolLimits,
+  client: PoolClient,
+  broken: boolean,
+  wasQuick = false,
+): void {
+  const line = lineOf(pool);
+  const { waiters } = line;
+  if (wasQuick) line.quick -= 1;
+  // One whose time is over goes back to the pool, which ends it.
+  const isOver = broken || pool.ending || isTooOld(client, limits);
+  const next = isOver ? undefined : waiters.shift();
+  if (!next) {
+    client.release(broken);
+    connectWaiting(pool, limits);
+    return;
+  }
+  if (!next.taker.isQuick) {
     next.taker.give(client);
     return;
   }
-  client.release(broken);
-  connectWaiting(pool, limits);
+  line.quick += 1;
+  const others: Taker[] = [];
+  while (others.length + 1 < maxShared && waiters[0]?.taker.isQuick) others.push(waiters.shift()!.taker);
+  next.taker.give(client, others);
 }
 
 /** The connections of a pool at this moment, for figures. */
@@ -110,16 +150,25 @@ export function poolFigures(pool: Pool): {
   readonly idle: number;
   readonly waiting: number;
 } {
-  return { total: pool.totalCount, idle: pool.idleCount, waiting: queueOf(pool).length + pool.waitingCount };
+  return {
+    total: pool.totalCount,
+    idle: pool.idleCount,
+    waiting: lineOf(pool).waiters.length + pool.waitingCount,
+  };
 }
 
-function queueOf(pool: Pool): Waiter[] {
-  let queue = queues.get(pool);
-  if (queue === undefined) {
-    queue = [];
-    queues.set(pool, queue);
+function lineOf(pool: Pool): Line {
+  let line = lines.get(pool);
+  if (line === undefined) {
+    line = { waiters: [], quick: 0 };
+    lines.set(pool, line);
   }
-  return queue;
+  return line;
+}
+
+function isTooOld(client: PoolClient, { maxLifetimeSeconds }: PoolLimits): boolean {
+  if (!maxLifetimeSeconds) return false;
+  return performance.now() - (bornMs.get(client) ?? 0) > maxLifetimeSeconds * 1000;
 }
 
 function hasRoom(pool: Pool, limits: PoolLimits): boolean {
@@ -128,18 +177,21 @@ function hasRoom(pool: Pool, limits: PoolLimits): boolean {
 
 /** A connection has gone, or an attempt at one has failed: there is room for those who wait. */
 function connectWaiting(pool: Pool, limits: PoolLimits): void {
-  const queue = queueOf(pool);
-  while (queue.length > 0 && (pool.ending || hasRoom(pool, limits)))
-    connect(pool, limits, queue.shift()!.taker);
+  const { waiters } = lineOf(pool);
+  while (waiters.length > 0 && (pool.ending || hasRoom(pool, limits)))
+    connect(pool, limits, waiters.shift()!.taker);
 }
 
 function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
+  const line = lineOf(pool);
+  if (taker.isQuick) line.quick += 1;
   // With a callback: the pool's own promise is two more, and a stack trace for each error.
   pool.connect((error, client) => {
     if (client) {
       taker.give(client);
       return;
     }
+    if (taker.isQuick) line.quick -= 1;
     // Whatever a server answers to a login, there is no session: a wrong password or a dropped database too.
     const lost = unavailable(error) ?? unreachable(error);
     if (lost.reason === 'unreachable') reporters.get(pool)?.(error);
@@ -148,11 +200,15 @@ function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
   });
 }
 
-/** Refuses who has waited too long; the queue is in the order of their times. */
-function sweep(queue: Waiter[]): void {
+/** Refuses who has waited too long; those who wait are in the order of their times. */
+function sweep(pool: Pool, limits: PoolLimits): void {
+  const { waiters } = lineOf(pool);
   const now = performance.now();
-  while (queue.length > 0 && queue[0]!.untilMs <= now) queue.shift()!.taker.refuse(timedOut());
-  if (queue.length > 0) setTimeout(sweep, sweepEveryMs, queue).unref();
+  while (waiters.length > 0 && waiters[0]!.untilMs <= now) waiters.shift()!.taker.refuse(timedOut());
+  // What was quick is not any more: there may be room beside it.
+  while (waiters.length > 0 && now - waiters[0]!.sinceMs > quickWaitMs && hasRoom(pool, limits))
+    connect(pool, limits, waiters.shift()!.taker);
+  if (waiters.length > 0) setTimeout(sweep, sweepEveryMs, pool, limits).unref();
 }
 
 function timedOut(cause?: unknown): DatabaseUnavailable {

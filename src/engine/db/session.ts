@@ -7,7 +7,9 @@ import type { Caller } from '../identity/caller.ts';
 import { cancelQuery } from './cancel.ts';
 import type { Db, LoginRole, Rows, Work } from './db.ts';
 import { Exchange, type Step } from './exchange.ts';
+import { Paces } from './pace.ts';
 import { acquire, acquired, giveBack, type PoolLimits, unavailable } from './pool.ts';
+import { Passenger, type TripOptions } from './shared-trip.ts';
 import { type StatementNames, statementNamesOf } from './statement-names.ts';
 
 export interface DbOptions {
@@ -24,6 +26,12 @@ export interface DbOptions {
 export function openDb(options: DbOptions): Db {
   let prepared = options.prepared !== 'off';
   let schemaChanges = 0;
+  const paces = new Paces();
+  const trip: TripOptions = {
+    paces,
+    names: (client) => statementNamesOf(client, schemaChanges),
+    giveBack: (client, broken) => giveBack(options.requests, options.limits, client, broken, true),
+  };
 
   /** Runs one exchange; the names of prepared statements are those of this connection. */
   function exchange(client: PoolClient, steps: readonly Step[]): Promise<Rows> {
@@ -119,10 +127,15 @@ export function openDb(options: DbOptions): Db {
   function as(caller: Caller, work: Work): Promise<Rows> {
     const explicit = work.isolation !== undefined || work.end === 'rollback' || work.verdict !== undefined;
     const steps = stepsOf(caller, work);
-    return onConnection(
-      work.cancellation,
-      explicit ? inTransaction : (client) => withRetry(client, steps, false),
-    );
+    const { cancellation } = work;
+    if (explicit) return onConnection(cancellation, inTransaction);
+    if (!work.readOnly || work.before !== undefined) return alone(cancellation, steps);
+    const { text } = work.statement;
+    if (!prepared || !paces.isQuick(text)) return timedAlone(cancellation, steps, text);
+    return new Promise((resolve, reject) => {
+      const ends = { resolve, reject, alone: () => void alone(cancellation, steps).then(resolve, reject) };
+      acquire(options.requests, options.limits, new Passenger(trip, steps, cancellation, ends));
+    });
 
     async function inTransaction(client: PoolClient): Promise<Rows> {
       const begun = [plain(begin(work)), ...steps];
@@ -134,6 +147,24 @@ export function openDb(options: DbOptions): Db {
       await exchange(client, [plain(work.end === 'rollback' ? 'rollback' : verdict)]);
       return rows;
     }
+  }
+
+  function alone(cancellation: Cancellation | undefined, steps: readonly Step[]): Promise<Rows> {
+    return onConnection(cancellation, (client) => withRetry(client, steps, false));
+  }
+
+  /** One more look at how long this statement takes. */
+  function timedAlone(
+    cancellation: Cancellation | undefined,
+    steps: readonly Step[],
+    text: string,
+  ): Promise<Rows> {
+    return onConnection(cancellation, async (client) => {
+      const startedMs = performance.now();
+      const rows = await withRetry(client, steps, false);
+      paces.note(text, performance.now() - startedMs);
+      return rows;
+    });
   }
 
   async function decide(client: PoolClient, verdict: NonNullable<Work['verdict']>, rows: Rows) {
