@@ -14,7 +14,7 @@ import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { rest } from '../services/rest/service.ts';
 import { watchLeases } from './admin/lease-watch.ts';
-import { openOperatorSocket, operatorSocketPath } from './admin/socket.ts';
+import { operatorSocketPath, tryOperatorSocket } from './admin/socket.ts';
 import { openBackendGateway } from './boot-gateway.ts';
 import { openProjectIdentity } from './boot-identity.ts';
 import { openPorts, openProjectTls, stateFolderOf, tlsFacts } from './boot-port.ts';
@@ -146,12 +146,12 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   );
   const port = await openPorts(prepared, { gateway, tls, apiUrl: () => apiUrl, observe }, closers);
   apiUrl ||= `${tls ? 'https' : 'http'}://${urlHost(values.host)}:${port.port}`;
-  const socket = await openOperatorSocket({
+  const door = await tryOperatorSocket({
     path: operatorSocketPath(await stateFolderOf(prepared, server)),
     fetch: operators.fetch,
     observe,
   });
-  closers.add(() => socket.close());
+  closers.add(async () => door.socket?.close());
   who.issuers?.warm();
 
   return {
@@ -161,7 +161,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     engine: server.engine,
     postgresVersion: server.version,
     services: services.map(({ name }) => name),
-    notices,
+    notices: [...notices, ...door.notices],
     lost,
     fetch: (request) => gateway.fetch(request),
     stop: closers.closeAll,

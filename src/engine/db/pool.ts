@@ -63,8 +63,11 @@ export interface Taker {
   /** `others`: quick ones that get it together with this one. */
   readonly give: (client: PoolClient, others?: readonly Taker[]) => void;
   readonly refuse: (error: DatabaseUnavailable) => void;
-  /** Takes so little time that it rather shares a connection than wakes up another. */
-  readonly isQuick?: boolean;
+  /**
+   * Whether it may get a connection together with others: it takes so little time that it rather waits for one in use than wakes up another
+   * (`eager`), or only where all are in use (`full`). Undefined: never.
+   */
+  readonly sharing?: 'eager' | 'full';
 }
 
 interface Waiter {
@@ -73,28 +76,28 @@ interface Waiter {
   readonly sinceMs: number;
 }
 
-/** Who waits for the connections of a pool, the first first, and how many of these are with quick takers. */
+/** Who waits for the connections of a pool, the first first, and how many of these are with eager sharers. */
 interface Line {
   readonly waiters: Waiter[];
-  quick: number;
+  eager: number;
 }
 
 // Kept here and not by pg-pool, whose queue costs two timers for each request: a connection that is given back goes straight to the next, and
 // one timer looks after all who wait too long.
 const lines = new WeakMap<Pool, Line>();
 const sweepEveryMs = 20;
-/** So many connections with quick takers keep the processors of a small machine busy; the next ones wait for these, and then share. */
-const quickConnections = 3;
+/** So many connections with eager sharers keep the processors of a small machine busy; the next ones wait for these, and then share. */
+const eagerConnections = 3;
 /** …unless they take longer than they used to. */
-const quickWaitMs = 20;
-/** The most that share a connection at once: the last waits for all of them. */
-const maxShared = 8;
+const eagerWaitMs = 20;
+/** The most that share a connection at once: the last waits for all of them. Those that write may wait for a lock, and all behind them. */
+const maxShared = { eager: 8, full: 3 } as const;
 
 /** A connection for `taker`, or the DatabaseUnavailable that says why not: none comes free in time, too many wait already, or the server does not answer. */
 export function acquire(pool: Pool, limits: PoolLimits, taker: Taker): void {
   const line = lineOf(pool);
   const { waiters } = line;
-  const sharesSoon = taker.isQuick === true && line.quick >= quickConnections;
+  const sharesSoon = taker.sharing === 'eager' && line.eager >= eagerConnections;
   // With room, only those wait that chose to.
   if (!sharesSoon && hasRoom(pool, limits)) {
     connect(pool, limits, taker);
@@ -115,17 +118,17 @@ export function acquired(pool: Pool, limits: PoolLimits): Promise<PoolClient> {
   return new Promise((give, refuse) => acquire(pool, limits, { give, refuse }));
 }
 
-/** Gives a connection to whoever waits first, or back to the pool. `broken`: it is not to be used again; `wasQuick`: a quick taker had it. */
+/** Gives a connection to whoever waits first, or back to the pool. `broken`: it is not to be used again; `wasEager`: it was given to one who shares eagerly. */
 export function giveBack(
   pool: Pool,
   limits: PoolLimits,
   client: PoolClient,
   broken: boolean,
-  wasQuick = false,
+  wasEager = false,
 ): void {
   const line = lineOf(pool);
   const { waiters } = line;
-  if (wasQuick) line.quick -= 1;
+  if (wasEager) line.eager -= 1;
   // One whose time is over goes back to the pool, which ends it.
   const isOver = broken || pool.ending || isTooOld(client, limits);
   const next = isOver ? undefined : waiters.shift();
@@ -134,14 +137,22 @@ export function giveBack(
     connectWaiting(pool, limits);
     return;
   }
-  if (!next.taker.isQuick) {
-    next.taker.give(client);
-    return;
+  if (next.taker.sharing === 'eager') line.eager += 1;
+  next.taker.give(client, sharersOf(next.taker, waiters));
+}
+
+/** Takes those out of the line that come along: the next ones, as long as they share. */
+function sharersOf(first: Taker, waiters: Waiter[]): readonly Taker[] {
+  const sharers: Taker[] = [];
+  if (first.sharing === undefined) return sharers;
+  let room: number = maxShared[first.sharing];
+  for (;;) {
+    const sharing = waiters[0]?.taker.sharing;
+    if (sharing === undefined) return sharers;
+    room = Math.min(room, maxShared[sharing]);
+    if (sharers.length + 2 > room) return sharers;
+    sharers.push(waiters.shift()!.taker);
   }
-  line.quick += 1;
-  const others: Taker[] = [];
-  while (others.length + 1 < maxShared && waiters[0]?.taker.isQuick) others.push(waiters.shift()!.taker);
-  next.taker.give(client, others);
 }
 
 /** The connections of a pool at this moment, for figures. */
@@ -160,7 +171,7 @@ export function poolFigures(pool: Pool): {
 function lineOf(pool: Pool): Line {
   let line = lines.get(pool);
   if (line === undefined) {
-    line = { waiters: [], quick: 0 };
+    line = { waiters: [], eager: 0 };
     lines.set(pool, line);
   }
   return line;
@@ -184,14 +195,14 @@ function connectWaiting(pool: Pool, limits: PoolLimits): void {
 
 function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
   const line = lineOf(pool);
-  if (taker.isQuick) line.quick += 1;
+  if (taker.sharing === 'eager') line.eager += 1;
   // With a callback: the pool's own promise is two more, and a stack trace for each error.
   pool.connect((error, client) => {
     if (client) {
       taker.give(client);
       return;
     }
-    if (taker.isQuick) line.quick -= 1;
+    if (taker.sharing === 'eager') line.eager -= 1;
     // Whatever a server answers to a login, there is no session: a wrong password or a dropped database too.
     const lost = unavailable(error) ?? unreachable(error);
     if (lost.reason === 'unreachable') reporters.get(pool)?.(error);
@@ -206,7 +217,7 @@ function sweep(pool: Pool, limits: PoolLimits): void {
   const now = performance.now();
   while (waiters.length > 0 && waiters[0]!.untilMs <= now) waiters.shift()!.taker.refuse(timedOut());
   // What was quick is not any more: there may be room beside it.
-  while (waiters.length > 0 && now - waiters[0]!.sinceMs > quickWaitMs && hasRoom(pool, limits))
+  while (waiters.length > 0 && now - waiters[0]!.sinceMs > eagerWaitMs && hasRoom(pool, limits))
     connect(pool, limits, waiters.shift()!.taker);
   if (waiters.length > 0) setTimeout(sweep, sweepEveryMs, pool, limits).unref();
 }

@@ -30,7 +30,8 @@ export function openDb(options: DbOptions): Db {
   const trip: TripOptions = {
     paces,
     names: (client) => statementNamesOf(client, schemaChanges),
-    giveBack: (client, broken) => giveBack(options.requests, options.limits, client, broken, true),
+    giveBack: (client, broken, wasEager) =>
+      giveBack(options.requests, options.limits, client, broken, wasEager),
   };
 
   /** Runs one exchange; the names of prepared statements are those of this connection. */
@@ -129,12 +130,13 @@ export function openDb(options: DbOptions): Db {
     const steps = stepsOf(caller, work);
     const { cancellation } = work;
     if (explicit) return onConnection(cancellation, inTransaction);
-    if (!work.readOnly || work.before !== undefined) return alone(cancellation, steps);
+    if (work.before !== undefined) return alone(cancellation, steps);
     const { text } = work.statement;
     if (!prepared || !paces.isQuick(text)) return timedAlone(cancellation, steps, text);
     return new Promise((resolve, reject) => {
       const ends = { resolve, reject, alone: () => void alone(cancellation, steps).then(resolve, reject) };
-      acquire(options.requests, options.limits, new Passenger(trip, steps, cancellation, ends));
+      const sharing = work.readOnly ? 'eager' : 'full';
+      acquire(options.requests, options.limits, new Passenger(trip, sharing, steps, cancellation, ends));
     });
 
     async function inTransaction(client: PoolClient): Promise<Rows> {

@@ -1,6 +1,6 @@
 // In charge of: several requests on one connection at once. Each keeps a Sync of its own, and so a transaction of its own under its own role: what
 // they share is one write, one wake-up of Postgres and one read, which together cost as much as a quick statement does. Only statements that
-// read and have always been quick travel so, as each waits for those before it.
+// have always been quick travel so, as each waits for those before it.
 import type { PoolClient } from 'pg';
 import type { Cancellation } from '../../base/cancellation.ts';
 import { errorCode } from '../../base/errors.ts';
@@ -15,13 +15,13 @@ import type { StatementNames } from './statement-names.ts';
 export interface TripOptions {
   readonly paces: Paces;
   readonly names: (client: PoolClient) => StatementNames;
-  /** The connection is free again; `broken`: it is not to be used any more. */
-  readonly giveBack: (client: PoolClient, broken: boolean) => void;
+  /** The connection is free again; `broken`: it is not to be used any more; `wasEager`: it was given to one who shares eagerly. */
+  readonly giveBack: (client: PoolClient, broken: boolean, wasEager: boolean) => void;
 }
 
 /** One request that may share. */
 export class Passenger implements Taker {
-  readonly isQuick = true;
+  readonly sharing: 'eager' | 'full';
   readonly steps: readonly Step[];
   readonly cancellation: Cancellation | undefined;
   readonly resolve: (rows: Rows) => void;
@@ -32,6 +32,7 @@ export class Passenger implements Taker {
 
   constructor(
     options: TripOptions,
+    sharing: 'eager' | 'full',
     steps: readonly Step[],
     cancellation: Cancellation | undefined,
     ends: {
@@ -41,6 +42,7 @@ export class Passenger implements Taker {
     },
   ) {
     this.#options = options;
+    this.sharing = sharing;
     this.steps = steps;
     this.cancellation = cancellation;
     this.resolve = ends.resolve;
@@ -49,7 +51,7 @@ export class Passenger implements Taker {
   }
 
   give(client: PoolClient, others: readonly Taker[] = []): void {
-    // Sound: the pool puts together only those that say that they are quick, and only these do.
+    // Sound: the pool puts together only those that say that they share, and only these do.
     travel(this.#options, client, [this, ...(others as Passenger[])]);
   }
 
@@ -65,10 +67,10 @@ function travel(options: TripOptions, client: PoolClient, waiting: readonly Pass
     return cancellation?.reason === undefined;
   });
   if (passengers.length === 0) {
-    options.giveBack(client, false);
+    options.giveBack(client, false, waiting[0]?.sharing === 'eager');
     return;
   }
-  new Trip(options, client, passengers).start();
+  new Trip(options, client, passengers, waiting[0]?.sharing === 'eager').start();
 }
 
 class Trip {
@@ -78,10 +80,12 @@ class Trip {
   /** Whose statement runs now: answers come in the order of the requests. */
   #head = 0;
   #headSinceMs = 0;
+  readonly #wasEager: boolean;
   #cancelled: Promise<boolean> | undefined;
   #broken = false;
 
-  constructor(options: TripOptions, client: PoolClient, passengers: readonly Passenger[]) {
+  constructor(options: TripOptions, client: PoolClient, passengers: readonly Passenger[], wasEager: boolean) {
+    this.#wasEager = wasEager;
     this.#options = options;
     this.#client = client;
     this.#passengers = passengers;
@@ -150,13 +154,13 @@ class Trip {
   }
 
   #end(): void {
-    const { giveBack } = this.#options;
-    if (this.#cancelled === undefined) giveBack(this.#client, this.#broken);
+    const giveBack = (broken: boolean) => this.#options.giveBack(this.#client, broken, this.#wasEager);
+    if (this.#cancelled === undefined) giveBack(this.#broken);
     // Until the cancel is through, it could hit whoever comes next.
     else
       this.#cancelled.then(
-        (sure) => giveBack(this.#client, this.#broken || !sure),
-        () => giveBack(this.#client, true),
+        (sure) => giveBack(this.#broken || !sure),
+        () => giveBack(true),
       );
   }
 }
