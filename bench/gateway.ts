@@ -12,10 +12,10 @@ export interface GatewayBenchOptions {
   readonly headersFor: (backend: RunningBackend) => Promise<Readonly<Record<string, string>>>;
 }
 
-/** A function that keeps a processor busy for some milliseconds: with answers of a millisecond, five times the peak is more than a generator beside it can send. */
+/** A function that keeps a processor busy for some ten milliseconds: with answers of one, five times the peak is more than a generator on the same processors can send. */
 const heavy = `
 create function public.bench_heavy(part int) returns bigint language sql volatile as
-  $$ select sum(length(md5((part + i)::text))) from generate_series(1, 6000) i $$;
+  $$ select sum(length(md5((part + i)::text))) from generate_series(1, 24000) i $$;
 `;
 
 const overloadFactor = 5;
@@ -73,7 +73,7 @@ async function overload(options: GatewayBenchOptions, backend: RunningBackend): 
   const half = await at(peak.requestsPerSecond / 2);
   const five = await at(peak.requestsPerSecond * overloadFactor);
   console.log(
-    `a call of some milliseconds: peak ${peak.requestsPerSecond.toFixed(0)}/s; at half of it p50 ${half.p50Ms.toFixed(1)} ms, p99 ${half.p99Ms.toFixed(1)} ms`,
+    `a call of some ten milliseconds: peak ${peak.requestsPerSecond.toFixed(0)}/s; at half of it p50 ${half.p50Ms.toFixed(1)} ms, p99 ${half.p99Ms.toFixed(1)} ms`,
   );
   console.log(
     `  at ${overloadFactor} times the peak: ${(five.good / seconds).toFixed(0)}/s good = ${((100 * five.good) / seconds / peak.requestsPerSecond).toFixed(0)} % of the peak, p99 ${five.p99Ms.toFixed(0)} ms, ${five.refused} refused, ${five.failed} failed, ${five.behind} sent late`,

@@ -3,6 +3,7 @@
 // Run as `open-loop.ts '<json of OpenLoopOptions>'`; prints one line of JSON.
 import { spawn } from 'node:child_process';
 import { Agent, request } from 'node:http';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 export interface OpenLoopOptions {
@@ -36,6 +37,10 @@ export function openLoop(options: OpenLoopOptions): Promise<OpenLoopResult> {
     const child = spawn(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    try {
+      // On a machine of its own it would not have to wait for the server either.
+      if (child.pid !== undefined) setPriority(child.pid, -10);
+    } catch {}
     let out = '';
     child.stdout.on('data', (chunk: Buffer) => {
       out += chunk;

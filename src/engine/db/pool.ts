@@ -79,6 +79,8 @@ interface Waiter {
 /** Who waits for the connections of a pool, the first first, and how many of these are with eager sharers. */
 interface Line {
   readonly waiters: Waiter[];
+  /** Connections that somebody has or is about to get. pg-pool's own counts change a turn of the event loop later: who trusts them waits in its queue, which nobody serves under load. */
+  taken: number;
   eager: number;
 }
 
@@ -99,7 +101,7 @@ export function acquire(pool: Pool, limits: PoolLimits, taker: Taker): void {
   const { waiters } = line;
   const sharesSoon = taker.sharing === 'eager' && line.eager >= eagerConnections;
   // With room, only those wait that chose to.
-  if (!sharesSoon && hasRoom(pool, limits)) {
+  if (!sharesSoon && hasRoom(line, limits)) {
     connect(pool, limits, taker);
     return;
   }
@@ -133,6 +135,7 @@ export function giveBack(
   const isOver = broken || pool.ending || isTooOld(client, limits);
   const next = isOver ? undefined : waiters.shift();
   if (!next) {
+    line.taken -= 1;
     client.release(broken);
     connectWaiting(pool, limits);
     return;
@@ -171,7 +174,7 @@ export function poolFigures(pool: Pool): {
 function lineOf(pool: Pool): Line {
   let line = lines.get(pool);
   if (line === undefined) {
-    line = { waiters: [], eager: 0 };
+    line = { waiters: [], taken: 0, eager: 0 };
     lines.set(pool, line);
   }
   return line;
@@ -182,19 +185,21 @@ function isTooOld(client: PoolClient, { maxLifetimeSeconds }: PoolLimits): boole
   return performance.now() - (bornMs.get(client) ?? 0) > maxLifetimeSeconds * 1000;
 }
 
-function hasRoom(pool: Pool, limits: PoolLimits): boolean {
-  return pool.idleCount > 0 || pool.totalCount < limits.maxConnections;
+function hasRoom({ taken }: Line, { maxConnections }: PoolLimits): boolean {
+  return taken < maxConnections;
 }
 
 /** A connection has gone, or an attempt at one has failed: there is room for those who wait. */
 function connectWaiting(pool: Pool, limits: PoolLimits): void {
-  const { waiters } = lineOf(pool);
-  while (waiters.length > 0 && (pool.ending || hasRoom(pool, limits)))
+  const line = lineOf(pool);
+  const { waiters } = line;
+  while (waiters.length > 0 && (pool.ending || hasRoom(line, limits)))
     connect(pool, limits, waiters.shift()!.taker);
 }
 
 function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
   const line = lineOf(pool);
+  line.taken += 1;
   if (taker.sharing === 'eager') line.eager += 1;
   // With a callback: the pool's own promise is two more, and a stack trace for each error.
   pool.connect((error, client) => {
@@ -202,6 +207,7 @@ function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
       taker.give(client);
       return;
     }
+    line.taken -= 1;
     if (taker.sharing === 'eager') line.eager -= 1;
     // Whatever a server answers to a login, there is no session: a wrong password or a dropped database too.
     const lost = unavailable(error) ?? unreachable(error);
@@ -213,11 +219,12 @@ function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
 
 /** Refuses who has waited too long; those who wait are in the order of their times. */
 function sweep(pool: Pool, limits: PoolLimits): void {
-  const { waiters } = lineOf(pool);
+  const line = lineOf(pool);
+  const { waiters } = line;
   const now = performance.now();
   while (waiters.length > 0 && waiters[0]!.untilMs <= now) waiters.shift()!.taker.refuse(timedOut());
   // What was quick is not any more: there may be room beside it.
-  while (waiters.length > 0 && now - waiters[0]!.sinceMs > eagerWaitMs && hasRoom(pool, limits))
+  while (waiters.length > 0 && now - waiters[0]!.sinceMs > eagerWaitMs && hasRoom(line, limits))
     connect(pool, limits, waiters.shift()!.taker);
   if (waiters.length > 0) setTimeout(sweep, sweepEveryMs, pool, limits).unref();
 }
