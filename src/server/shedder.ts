@@ -42,7 +42,10 @@ export function openShedder({ targetMs, minLimit, maxLimit, loopDelayMs, now }: 
   let inFlight = 0;
   let mostInFlight = 0;
   let usualMs = Number.POSITIVE_INFINITY;
-  let windowEndsMs = now() + windowMs;
+  // Since the database has had as much as it can do.
+  let busySinceMs = now();
+  let answered = 0;
+  let windowEndsMs = busySinceMs + windowMs;
   let samples: number[] = [];
 
   function adapt(at: number): void {
@@ -52,14 +55,23 @@ export function openShedder({ targetMs, minLimit, maxLimit, loopDelayMs, now }: 
     else if (!isPressed) usualMs += (medianMs - usualMs) * drift;
     const allowedMs = Math.max(targetMs(), usualMs * tolerance);
     // A loop that is late makes every answer late, also those that are not counted yet.
-    const gradient = Math.max(minGradient, Math.min(1, allowedMs / Math.max(medianMs, loopDelayMs())));
+    const worstMs = Math.max(medianMs, loopDelayMs());
+    const gradient = Math.max(minGradient, Math.min(1, allowedMs / worstMs));
     // Slow answers to few requests are slow answers; refusing some would make none of them faster.
+    if (inFlight >= minLimit && at - busySinceMs >= windowMs) {
+      // By Little's law the last one of more than this would wait too long; found at once, where the gradient takes a while.
+      const inTime = (answered / (at - busySinceMs)) * allowedMs * tolerance;
+      limit = Math.max(minLimit, Math.min(limit, inTime));
+    }
     if (isPressed) {
-      // The root leaves room to find out that more would do.
-      const wanted = Math.min(limit, mostInFlight) * gradient + Math.sqrt(limit);
+      // The root leaves room to find out that more would do; where answers are far from late there is more to find.
+      const room = worstMs < allowedMs / 2 ? limit / 2 : Math.sqrt(limit);
+      const wanted = Math.min(limit, mostInFlight) * gradient + room;
       const next = gradient < 1 ? wanted : Math.max(limit, wanted);
       limit = Math.min(maxLimit, Math.max(minLimit, limit + (next - limit) * smoothing));
     }
+    answered = 0;
+    busySinceMs = at;
     samples = [];
     mostInFlight = inFlight;
     windowEndsMs = at + windowMs;
@@ -70,10 +82,15 @@ export function openShedder({ targetMs, minLimit, maxLimit, loopDelayMs, now }: 
       if (inFlight >= limit) return false;
       inFlight += 1;
       if (inFlight > mostInFlight) mostInFlight = inFlight;
+      if (inFlight === minLimit) {
+        busySinceMs = now();
+        answered = 0;
+      }
       return true;
     },
     leave(tookMs) {
       inFlight -= 1;
+      answered += 1;
       if (samples.length < maxSamples) samples.push(tookMs);
       if (samples.length < minSamples) return;
       const at = now();
