@@ -115,7 +115,9 @@ describe('millrace reset', () => {
         .split('\n')
         .map((line) => line.split('=') as [string, string]),
     );
-    await using backend = await startBackend(project.folder, ['--production'], { env });
+    await using backend = await startBackend(project.folder, ['--production'], {
+      env: { ...env, MILLRACE_EXTERNAL_URL: 'https://api.example' },
+    });
     const { code, stderr } = await runCli(['reset', '--yes', '--project', project.folder], { env });
     expect({ code, stderr: stderr.split('\n')[0] }).toEqual({
       code: 1,

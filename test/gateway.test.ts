@@ -469,8 +469,20 @@ describe('with secrets of its own', () => {
     });
   });
 
+  it('production does not start without the URL under which clients reach it', async () => {
+    const start = await runCli(['start', '--project', project.folder, '--production', ...data()], { env });
+    expect(start).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        '--production needs the URL under which clients reach this server, and [api].external_url is not set.',
+      ),
+    });
+  });
+
   it('it runs in production, where nobody comes in without a key', async () => {
-    await using own = await startBackend(project.folder, ['--production', ...data()], { env });
+    await using own = await startBackend(project.folder, ['--production', ...data()], {
+      env: { ...env, MILLRACE_EXTERNAL_URL: 'https://api.example' },
+    });
     expect(own.report).toMatchObject({
       PUBLISHABLE_KEY: env.SUPABASE_PUBLISHABLE_KEY,
       SECRET_KEY: env.SUPABASE_SECRET_KEY,

@@ -153,7 +153,7 @@ describe('the settings', () => {
     ],
     [
       { rules: { a: { action: 'block' } } },
-      '"gateway.rules" in config.toml is {"a":{"action":"block"}}, but must be',
+      '"gateway.rules.a.action" is "block", but must be "allow" or "deny".',
     ],
     [
       { forwarded_header: 'x-real-ip' },
