@@ -67,7 +67,7 @@ export async function openDataApi(
     services: [{ service: rest, running }],
     identity: { callerOf: () => caller },
     front: bareFront(() => ({ maxBodyBytes: 1_000_000, requestTimeoutSeconds: 60 })),
-    serverTiming: () => false,
+    serverTiming: () => values.serverTiming,
     cors: { headers: () => [], preflight: () => undefined },
     door: { check() {} },
     observe: () => {},

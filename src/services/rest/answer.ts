@@ -46,14 +46,22 @@ export async function answer(rest: Rest, wire: WireRequest, context: RequestCont
   const settings = rest.config.now();
   const catalog = rest.catalog.now();
   const shape = shapeOf(wire);
-  const prepared = rest.cache.get(shape.key) ?? prepare(rest, wire, shape, catalog, settings, timed);
+  const known = rest.cache.get(shape.key);
+  timed('parse');
+  const prepared = known ?? prepare(rest, wire, shape, catalog, settings, timed);
   refuseOutOfScope(context.caller, prepared);
   timed('plan');
-  if (prepared.answer === 'info') return respondInfo(prepared);
+  if (prepared.answer === 'info') {
+    const informed = respondInfo(prepared);
+    timed('response');
+    return informed;
+  }
   if (prepared.answer === 'describe') {
-    const body = await describe(rest, wire, context, prepared);
+    const description = await describe(rest, wire, context, prepared);
     timed('transaction');
-    return respondDescription(prepared, body);
+    const described = respondDescription(prepared, description());
+    timed('response');
+    return described;
   }
   const range = rangeOf(wire, shape);
   const work = workOf(wire, shape, range, prepared, context, catalog, settings);

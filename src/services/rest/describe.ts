@@ -23,12 +23,13 @@ select
 from pg_catalog.pg_namespace n
 where n.nspname = $1`;
 
+/** Asks the database; what it gives renders the description. */
 export async function describe(
   rest: Rest,
   wire: WireRequest,
   { caller, cancellation }: RequestContext,
   { schema }: Description,
-): Promise<string> {
+): Promise<() => string> {
   const settings = rest.config.now();
   const catalog = narrowed(caller, rest.catalog.now());
   const before = preRequest(settings);
@@ -45,15 +46,16 @@ export async function describe(
   const names = allowed(relations);
   const oids = allowed(routines);
   const everything = settings.openApiMode === 'ignore-privileges';
-  return renderOpenApi({
-    catalog,
-    relations: [...catalog.relations.values()].filter(
-      (relation) => relation.schema === schema && (everything || names.has(relation.name)),
-    ),
-    routines: [...catalog.routines.values()]
-      .flat()
-      .filter((routine) => routine.schema === schema && (everything || oids.has(routine.oid))),
-    description: description ?? undefined,
-    settings,
-  });
+  return () =>
+    renderOpenApi({
+      catalog,
+      relations: [...catalog.relations.values()].filter(
+        (relation) => relation.schema === schema && (everything || names.has(relation.name)),
+      ),
+      routines: [...catalog.routines.values()]
+        .flat()
+        .filter((routine) => routine.schema === schema && (everything || oids.has(routine.oid))),
+      description: description ?? undefined,
+      settings,
+    });
 }
