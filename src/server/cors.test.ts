@@ -19,7 +19,8 @@ const preflightOf = (
     'access-control-request-method': 'POST',
     'access-control-request-headers': asked,
   };
-  return cors.preflight({ method: 'OPTIONS', header: (name) => headers[name] });
+  const answer = cors.preflight({ method: 'OPTIONS', header: (name) => headers[name] });
+  return answer && { status: answer.status, headers: Object.fromEntries(answer.headers) };
 };
 
 describe('with every origin', () => {
@@ -40,8 +41,8 @@ describe('with every origin', () => {
   it('a preflight is told that all headers are welcome', () => {
     const answer = preflightOf(everyOrigin, 'https://app.example');
     expect(answer?.status).toBe(200);
-    expect(answer?.headers.get('access-control-allow-headers')).toBe('apikey,x-client-info,x-retry-count');
-    expect(answer?.headers.get('access-control-max-age')).toBe('3600');
+    expect(answer?.headers['access-control-allow-headers']).toBe('apikey,x-client-info,x-retry-count');
+    expect(answer?.headers['access-control-max-age']).toBe('3600');
   });
 });
 
@@ -62,7 +63,7 @@ describe('with a list', () => {
       vary: 'Origin',
     });
     expect(preflightOf(cors, origin)?.status).toBe(200);
-    expect(preflightOf(cors, origin)?.headers.get('access-control-max-age')).toBe('600');
+    expect(preflightOf(cors, origin)?.headers['access-control-max-age']).toBe('600');
   });
 
   it.each([
@@ -86,7 +87,7 @@ describe('with a list', () => {
     expect(cors.headers(origin)).toEqual([['vary', 'Origin']]);
     const refused = preflightOf(cors, origin);
     expect(refused?.status).toBe(403);
-    expect([...(refused?.headers.keys() ?? [])].filter((name) => name.startsWith('access-control'))).toEqual(
+    expect(Object.keys(refused?.headers ?? {}).filter((name) => name.startsWith('access-control'))).toEqual(
       [],
     );
   });

@@ -1,13 +1,12 @@
 // In charge of: which web pages may ask. By default all: what a caller may do is decided by key, token and policies, never by origin.
+import type { Answer, Headers } from '../engine/service/http.ts';
 import { whenChanged } from './guard/when-changed.ts';
-
-type Headers = readonly (readonly [name: string, value: string])[];
 
 export interface Cors {
   /** The headers of an answer to a page; without its list of origins none for a request that does not come from one. */
   headers(origin: string | undefined): Headers;
   /** The answer to a preflight; undefined for anything else. */
-  preflight(request: AskedByPage): Response | undefined;
+  preflight(request: AskedByPage): Answer | undefined;
 }
 
 export interface AskedByPage {
@@ -87,24 +86,25 @@ export function openCors(settings: () => CorsSettings): Cors {
     preflight(request) {
       if (!isPreflight(request)) return undefined;
       const isAllowed = headers(request.header('origin')) !== refused;
-      if (!isAllowed) return new Response(null, { status: 403, headers: { 'content-length': '0', vary } });
-      return new Response(null, {
+      if (!isAllowed) return { status: 403, headers: [['content-length', '0'], varies], body: null };
+      return {
         status: 200,
-        headers: {
-          'content-length': '0',
-          'access-control-allow-methods': 'GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS',
-          'access-control-allow-headers': request.header('access-control-request-headers') ?? '*',
-          'access-control-max-age': state().maxAge,
-          vary,
-        },
-      });
+        headers: [
+          ['content-length', '0'],
+          ['access-control-allow-methods', 'GET, HEAD, PUT, PATCH, POST, DELETE, OPTIONS'],
+          ['access-control-allow-headers', request.header('access-control-request-headers') ?? '*'],
+          ['access-control-max-age', state().maxAge],
+          varies,
+        ],
+        body: null,
+      };
     },
   };
 }
 
 /** A cache must not give the answer for one page to another. */
 const refused: Headers = [variesByOrigin];
-const vary = 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers';
+const varies = ['vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'] as const;
 const maxRemembered = 256;
 
 const openSettings: CorsSettings = { corsOrigins: ['*'], corsCredentials: false, corsMaxAgeSeconds: 3600 };

@@ -79,7 +79,7 @@ export function openGateway(options: GatewayOptions): Gateway {
       if (passage.method === 'OPTIONS') {
         const preflight = cors.preflight(passage);
         if (preflight) {
-          finish(passage, bodiless(preflight));
+          finish(passage, preflight);
           return;
         }
       }
@@ -246,10 +246,6 @@ export function openGateway(options: GatewayOptions): Gateway {
       });
     },
   };
-}
-
-function bodiless({ status, headers }: Response): Answer {
-  return { status, headers: [...headers], body: null };
 }
 
 const slash = '/'.charCodeAt(0);

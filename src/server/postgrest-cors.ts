@@ -1,8 +1,7 @@
 // In charge of: which web pages may ask a PostgREST: those of `server-cors-allowed-origins`, or all.
 // Source: PostgREST 14.12, src/PostgREST/Cors.hs; docs/references/api/cors.rst.
+import type { Headers } from '../engine/service/http.ts';
 import { type Cors, isPreflight } from './cors.ts';
-
-type Headers = readonly (readonly [name: string, value: string])[];
 
 const none: Headers = [];
 const exposed = [
@@ -32,14 +31,16 @@ export function openPostgrestCors(allowedOrigins: () => readonly string[]): Cors
       if (found.length === 0) return undefined;
       const asked = (request.header('access-control-request-headers') ?? '').split(',');
       const allowed = ['Authorization', ...asked.map((name) => name.trim()), ...simple].filter(Boolean);
-      return new Response('', {
+      return {
         status: 200,
-        headers: {
-          'access-control-allow-methods': 'GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD',
-          'access-control-allow-headers': allowed.join(', '),
-          'access-control-max-age': String(preflightSeconds),
-        },
-      });
+        headers: [
+          ['content-length', '0'],
+          ['access-control-allow-methods', 'GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD'],
+          ['access-control-allow-headers', allowed.join(', ')],
+          ['access-control-max-age', String(preflightSeconds)],
+        ],
+        body: null,
+      };
     },
   };
 }
