@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { checkout, makeProject, runCli, startBackend } from './harness/backend.ts';
+import { freePort } from './harness/free-port.ts';
 
 const slow = {
   'supabase/config.toml': '[api]\nauto_expose_new_tables = false\n',
@@ -115,8 +116,9 @@ describe('millrace reset', () => {
         .split('\n')
         .map((line) => line.split('=') as [string, string]),
     );
-    await using backend = await startBackend(project.folder, ['--production'], {
-      env: { ...env, MILLRACE_EXTERNAL_URL: 'https://api.example' },
+    const port = await freePort();
+    await using backend = await startBackend(project.folder, ['--production', '--port', String(port)], {
+      env: { ...env, MILLRACE_EXTERNAL_URL: `http://127.0.0.1:${port}` },
     });
     const { code, stderr } = await runCli(['reset', '--yes', '--project', project.folder], { env });
     expect({ code, stderr: stderr.split('\n')[0] }).toEqual({

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { freePort } from './harness/free-port.ts';
 import { askDatabase, openSession } from './harness/sessions.ts';
 
 const files = {
@@ -480,9 +481,14 @@ describe('with secrets of its own', () => {
   });
 
   it('it runs in production, where nobody comes in without a key', async () => {
-    await using own = await startBackend(project.folder, ['--production', ...data()], {
-      env: { ...env, MILLRACE_EXTERNAL_URL: 'https://api.example' },
-    });
+    const port = await freePort();
+    await using own = await startBackend(
+      project.folder,
+      ['--production', '--port', String(port), ...data()],
+      {
+        env: { ...env, MILLRACE_EXTERNAL_URL: `http://127.0.0.1:${port}` },
+      },
+    );
     expect(own.report).toMatchObject({
       PUBLISHABLE_KEY: env.SUPABASE_PUBLISHABLE_KEY,
       SECRET_KEY: env.SUPABASE_SECRET_KEY,

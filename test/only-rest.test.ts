@@ -2,12 +2,12 @@
 
 import { stat, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, runCli, startOnlyRest } from './harness/backend.ts';
 import { openTestDatabase, type TestDatabase } from './harness/database.ts';
+import { freePort } from './harness/free-port.ts';
 
 const secret = 'a secret of thirty-two characters';
 let test: TestDatabase;
@@ -425,12 +425,3 @@ describe('the admin port', () => {
     expect(process.log()).toBe('');
   });
 });
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
