@@ -1,5 +1,6 @@
 // In charge of: several statements in one round trip. A `pg` Submittable that writes Parse, Bind and Execute for each and one Sync behind all.
 import type { Connection, Submittable } from 'pg';
+import { errorCode, errorMessage } from '../../base/errors.ts';
 import type { Rows } from './db.ts';
 import { Messages } from './messages.ts';
 import type { StatementNames, UsedName } from './statement-names.ts';
@@ -30,7 +31,7 @@ export class Exchange implements Submittable {
   readonly #steps: readonly Step[];
   readonly #names: StatementNames | undefined;
   readonly #parsing: string[] = [];
-  readonly #parsedBefore: number;
+  #parsedBefore = 0;
   readonly #resolve: (rows: Rows) => void;
   readonly #reject: (error: unknown) => void;
   #rows: (string | null)[][] = [];
@@ -48,7 +49,6 @@ export class Exchange implements Submittable {
   ) {
     this.#steps = steps;
     this.#names = names;
-    this.#parsedBefore = names?.parsed ?? 0;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -56,6 +56,7 @@ export class Exchange implements Submittable {
   /** Puts the messages of all steps, with the Sync behind them, to `messages`. */
   write(messages: Messages): void {
     const names = this.#names;
+    names?.beginExchange();
     const used = names && this.#steps.map((step) => names.use(step.owner, step.text));
     // Closed before anything can fail: what is skipped after an error would stay on the server for good.
     for (const { dropped } of used ?? []) {
@@ -72,6 +73,8 @@ export class Exchange implements Submittable {
   }
 
   submit(connection: Connection): void {
+    // Now, and not when it was made: those that went before it on the same trip have had theirs parsed since.
+    this.#parsedBefore = this.#names?.parsed ?? 0;
     if (!this.#isWritten) {
       const messages = new Messages();
       this.write(messages);
@@ -131,6 +134,13 @@ export class Exchange implements Submittable {
   }
 
   handleCopyData(): void {}
+}
+
+/** 0A000 after DDL changed the columns of a prepared statement. Source: PostgreSQL src/backend/utils/cache/plancache.c. */
+export function isStalePlan(error: unknown): boolean {
+  return (
+    errorCode(error) === '0A000' && errorMessage(error).includes('cached plan must not change result type')
+  );
 }
 
 /** `INSERT 0 3` → 3, `SELECT 5` → 5, `BEGIN` → 0. */

@@ -39,4 +39,9 @@ export class Paces {
     pace.meanMs += (tookMs - pace.meanMs) * weight;
     pace.sinceSlow = tookMs > slowMs ? 0 : pace.sinceSlow + 1;
   }
+
+  /** A failure teaches only when it took long: one that runs into its time limit again and again never ends well. */
+  noteFailure(text: string, tookMs: number): void {
+    if (tookMs > slowMs && this.#byText.has(text)) this.note(text, tookMs);
+  }
 }

@@ -41,7 +41,7 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
   });
   // An error event between two queries would end the process when nobody listens. Once for each connection, not for each request.
   pool.on('connect', (client) => {
-    client.on('error', () => {});
+    client.on('error', () => dead.add(client));
     bornMs.set(client, performance.now());
   });
   let saidAtMs = Number.NEGATIVE_INFINITY;
@@ -54,6 +54,8 @@ export function openPool(config: ClientConfig, limits: PoolLimits, observe: Obse
   return pool;
 }
 
+/** Connections that have ended: they may be in somebody's hands still. */
+const dead = new WeakSet<PoolClient>();
 const bornMs = new WeakMap<PoolClient, number>();
 const sayAgainAfterMs = 5_000;
 const reporters = new WeakMap<Pool, (error: unknown) => void>();
@@ -82,6 +84,8 @@ interface Line {
   /** Connections that somebody has or is about to get. pg-pool's own counts change a turn of the event loop later: who trusts them waits in its queue, which nobody serves under load. */
   taken: number;
   eager: number;
+  /** Whether a timer looks after those who wait. */
+  swept: boolean;
 }
 
 // Kept here and not by pg-pool, whose queue costs two timers for each request: a connection that is given back goes straight to the next, and
@@ -95,24 +99,28 @@ const eagerWaitMs = 20;
 /** The most that share a connection at once: the last waits for all of them. Those that write may wait for a lock, and all behind them. */
 const maxShared = { eager: 8, full: 3 } as const;
 
-/** A connection for `taker`, or the DatabaseUnavailable that says why not: none comes free in time, too many wait already, or the server does not answer. */
-export function acquire(pool: Pool, limits: PoolLimits, taker: Taker): void {
+/**
+ * A connection for `taker`, or the DatabaseUnavailable that says why not: none comes free in time, too many wait already, or the server does not
+ * answer. `again`: it had one already and was to share it with somebody who spoilt it, so it is not refused for those who came since.
+ */
+export function acquire(pool: Pool, limits: PoolLimits, taker: Taker, again = false): void {
   const line = lineOf(pool);
   const { waiters } = line;
-  const sharesSoon = taker.sharing === 'eager' && line.eager >= eagerConnections;
+  const isFull = waiters.length >= limits.maxWaiting;
+  const sharesSoon = taker.sharing === 'eager' && line.eager >= eagerConnections && !isFull;
   // With room, only those wait that chose to.
   if (!sharesSoon && hasRoom(line, limits)) {
     connect(pool, limits, taker);
     return;
   }
-  if (waiters.length >= limits.maxWaiting) {
+  if (isFull && !again) {
     const problem = `${waiters.length} requests wait for a database connection already`;
     taker.refuse(new DatabaseUnavailable('overloaded', problem, 1));
     return;
   }
-  if (waiters.length === 0) setTimeout(sweep, sweepEveryMs, pool, limits).unref();
   const sinceMs = performance.now();
   waiters.push({ taker, sinceMs, untilMs: sinceMs + limits.acquireTimeoutMs });
+  sweepSoon(pool, limits, line);
 }
 
 /** @throws DatabaseUnavailable as `acquire` tells it. */
@@ -132,7 +140,7 @@ export function giveBack(
   const { waiters } = line;
   if (wasEager) line.eager -= 1;
   // One whose time is over goes back to the pool, which ends it.
-  const isOver = broken || pool.ending || isTooOld(client, limits);
+  const isOver = broken || dead.has(client) || pool.ending || isTooOld(client, limits);
   const next = isOver ? undefined : waiters.shift();
   if (!next) {
     line.taken -= 1;
@@ -163,18 +171,25 @@ export function poolFigures(pool: Pool): {
   readonly total: number;
   readonly idle: number;
   readonly waiting: number;
+  /** Those that somebody has or is about to get. */
+  readonly taken: number;
+  /** …of these, with those that share eagerly. */
+  readonly eager: number;
 } {
+  const { waiters, taken, eager } = lineOf(pool);
   return {
     total: pool.totalCount,
     idle: pool.idleCount,
-    waiting: lineOf(pool).waiters.length + pool.waitingCount,
+    waiting: waiters.length + pool.waitingCount,
+    taken,
+    eager,
   };
 }
 
 function lineOf(pool: Pool): Line {
   let line = lines.get(pool);
   if (line === undefined) {
-    line = { waiters: [], taken: 0, eager: 0 };
+    line = { waiters: [], taken: 0, eager: 0, swept: false };
     lines.set(pool, line);
   }
   return line;
@@ -193,8 +208,12 @@ function hasRoom({ taken }: Line, { maxConnections }: PoolLimits): boolean {
 function connectWaiting(pool: Pool, limits: PoolLimits): void {
   const line = lineOf(pool);
   const { waiters } = line;
-  while (waiters.length > 0 && (pool.ending || hasRoom(line, limits)))
-    connect(pool, limits, waiters.shift()!.taker);
+  // All at once: each that asks an ending pool is refused on the spot and looks after the next, one call deeper each time.
+  if (pool.ending) {
+    for (const { taker } of waiters.splice(0)) taker.refuse(unreachable(new Error('the pool is closed')));
+    return;
+  }
+  while (waiters.length > 0 && hasRoom(line, limits)) connect(pool, limits, waiters.shift()!.taker);
 }
 
 function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
@@ -222,11 +241,19 @@ function sweep(pool: Pool, limits: PoolLimits): void {
   const line = lineOf(pool);
   const { waiters } = line;
   const now = performance.now();
+  line.swept = false;
   while (waiters.length > 0 && waiters[0]!.untilMs <= now) waiters.shift()!.taker.refuse(timedOut());
   // What was quick is not any more: there may be room beside it.
   while (waiters.length > 0 && now - waiters[0]!.sinceMs > eagerWaitMs && hasRoom(line, limits))
     connect(pool, limits, waiters.shift()!.taker);
-  if (waiters.length > 0) setTimeout(sweep, sweepEveryMs, pool, limits).unref();
+  if (waiters.length > 0) sweepSoon(pool, limits, line);
+}
+
+/** One timer for all: one for each time that somebody begins to wait would be many, as each goes on as long as anybody does. */
+function sweepSoon(pool: Pool, limits: PoolLimits, line: Line): void {
+  if (line.swept) return;
+  line.swept = true;
+  setTimeout(sweep, sweepEveryMs, pool, limits).unref();
 }
 
 function timedOut(cause?: unknown): DatabaseUnavailable {

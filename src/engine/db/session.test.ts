@@ -6,7 +6,7 @@ import { Cancellation } from '../../base/cancellation.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Database } from './database.ts';
 import { DatabaseUnavailable, type Work } from './db.ts';
-import { openPool } from './pool.ts';
+import { acquired, giveBack, openPool } from './pool.ts';
 import { openDb } from './session.ts';
 
 const anon: Caller = { role: 'anon', claims: '{"role":"anon"}', subject: undefined, by: 'nothing' };
@@ -202,11 +202,11 @@ describe('a database that does not answer', () => {
   it('is said to be busy when no connection comes free in time, and when too many wait', async () => {
     const pool = openPool(test.login('authenticator'), limits, () => {});
     const db = openDb({ requests: pool, limits, ownerPool: () => pool, prepared: 'auto', observe: () => {} });
-    const held = await pool.connect();
+    const held = await acquired(pool, limits);
     const first = reason(db.as(anon, select('select 1')));
     const second = reason(db.as(anon, select('select 1')));
     expect(await Promise.all([first, second])).toEqual(['timeout', 'overloaded']);
-    held.release();
+    giveBack(pool, limits, held, false);
     expect((await db.as(anon, select('select 1::text'))).rows).toEqual([['1']]);
     await pool.end();
   });

@@ -6,10 +6,10 @@ import type { Observe } from '../../base/observe.ts';
 import type { Caller } from '../identity/caller.ts';
 import { cancelQuery } from './cancel.ts';
 import type { Db, LoginRole, Rows, Work } from './db.ts';
-import { Exchange, type Step } from './exchange.ts';
+import { Exchange, isStalePlan, type Step } from './exchange.ts';
 import { Paces } from './pace.ts';
-import { acquire, acquired, giveBack, type PoolLimits, unavailable } from './pool.ts';
-import { Passenger, type TripOptions } from './shared-trip.ts';
+import { acquire, acquired, giveBack, type PoolLimits, type Taker, unavailable } from './pool.ts';
+import { Passenger, Trips } from './shared-trip.ts';
 import { type StatementNames, statementNamesOf } from './statement-names.ts';
 
 export interface DbOptions {
@@ -27,12 +27,12 @@ export function openDb(options: DbOptions): Db {
   let prepared = options.prepared !== 'off';
   let schemaChanges = 0;
   const paces = new Paces();
-  const trip: TripOptions = {
+  const trips = new Trips({
     paces,
     names: (client) => statementNamesOf(client, schemaChanges),
     giveBack: (client, broken, wasEager) =>
       giveBack(options.requests, options.limits, client, broken, wasEager),
-  };
+  });
 
   /** Runs one exchange; the names of prepared statements are those of this connection. */
   function exchange(client: PoolClient, steps: readonly Step[]): Promise<Rows> {
@@ -56,13 +56,14 @@ export function openDb(options: DbOptions): Db {
   function onConnection<T>(
     cancellation: Cancellation | undefined,
     run: (client: PoolClient) => Promise<T>,
+    again = false,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (cancellation?.reason) {
         reject(cancellation.reason);
         return;
       }
-      acquire(options.requests, options.limits, {
+      const taker: Taker = {
         refuse: reject,
         give(client) {
           // Nobody waits for it any more: a query that is sent now may come after its cancel, and run to its end.
@@ -92,7 +93,8 @@ export function openDb(options: DbOptions): Db {
             },
           );
         },
-      });
+      };
+      acquire(options.requests, options.limits, taker, again);
     });
   }
 
@@ -111,18 +113,26 @@ export function openDb(options: DbOptions): Db {
     error: unknown,
   ): Promise<Rows> {
     if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
-    if (!isStalePlan(error) && !(options.prepared === 'auto' && isLostName(error))) throw error;
-    if (isLostName(error)) {
-      // Of many at once, the first says so.
-      if (prepared) options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
-      prepared = false;
-    } else statementNamesOf(client, schemaChanges).forgetText(steps.map((step) => step.text));
+    if (!isMended(client, steps, error)) throw error;
     try {
       return await exchange(client, steps);
     } catch (second) {
       if (undo) await exchange(client, [plain('rollback')]).catch(ignore);
       throw second;
     }
+  }
+
+  /** Whether `steps` failed for how they were prepared, and will not again. */
+  function isMended(client: PoolClient, steps: readonly Step[], error: unknown): boolean {
+    if (isStalePlan(error)) {
+      statementNamesOf(client, schemaChanges).forgetText(steps.map((step) => step.text));
+      return true;
+    }
+    if (options.prepared !== 'auto' || !isLostName(error)) return false;
+    // Of many at once, the first says so.
+    if (prepared) options.observe({ kind: 'db.prepared_off', level: 'warn', message: errorMessage(error) });
+    prepared = false;
+    return true;
   }
 
   function as(caller: Caller, work: Work): Promise<Rows> {
@@ -134,9 +144,13 @@ export function openDb(options: DbOptions): Db {
     const { text } = work.statement;
     if (!prepared || !paces.isQuick(text)) return timedAlone(cancellation, steps, text);
     return new Promise((resolve, reject) => {
-      const ends = { resolve, reject, alone: () => void alone(cancellation, steps).then(resolve, reject) };
+      const ends = {
+        resolve,
+        reject,
+        alone: () => void alone(cancellation, steps, true).then(resolve, reject),
+      };
       const sharing = work.readOnly ? 'eager' : 'full';
-      acquire(options.requests, options.limits, new Passenger(trip, sharing, steps, cancellation, ends));
+      acquire(options.requests, options.limits, new Passenger(trips, sharing, steps, cancellation, ends));
     });
 
     async function inTransaction(client: PoolClient): Promise<Rows> {
@@ -151,8 +165,12 @@ export function openDb(options: DbOptions): Db {
     }
   }
 
-  function alone(cancellation: Cancellation | undefined, steps: readonly Step[]): Promise<Rows> {
-    return onConnection(cancellation, (client) => withRetry(client, steps, false));
+  function alone(
+    cancellation: Cancellation | undefined,
+    steps: readonly Step[],
+    again = false,
+  ): Promise<Rows> {
+    return onConnection(cancellation, (client) => withRetry(client, steps, false), again);
   }
 
   /** One more look at how long this statement takes. */
@@ -163,9 +181,14 @@ export function openDb(options: DbOptions): Db {
   ): Promise<Rows> {
     return onConnection(cancellation, async (client) => {
       const startedMs = performance.now();
-      const rows = await withRetry(client, steps, false);
-      paces.note(text, performance.now() - startedMs);
-      return rows;
+      try {
+        const rows = await withRetry(client, steps, false);
+        paces.note(text, performance.now() - startedMs);
+        return rows;
+      } catch (error) {
+        paces.noteFailure(text, performance.now() - startedMs);
+        throw error;
+      }
     });
   }
 
@@ -181,23 +204,39 @@ export function openDb(options: DbOptions): Db {
   async function transaction<T>(
     caller: Caller,
     run: (step: (work: Work) => Promise<Rows>) => Promise<T>,
-    options: Pick<Work, 'cancellation' | 'isolation' | 'readOnly' | 'end'> = {},
+    ends: Pick<Work, 'cancellation' | 'isolation' | 'readOnly' | 'end'> = {},
   ): Promise<T> {
-    return onConnection(options.cancellation, async (client) => {
-      await exchange(client, [plain(begin(options))]);
+    const begun = plain(begin(ends));
+    return onConnection(ends.cancellation, async (client) => {
+      await exchange(client, [begun]);
+      let isFirst = true;
       try {
         const result = await run((work) => {
           // A cancel that came between two steps has hit nothing.
-          options.cancellation?.throwIfCancelled();
-          return exchange(client, stepsOf(caller, work));
+          ends.cancellation?.throwIfCancelled();
+          const steps = stepsOf(caller, work);
+          if (!isFirst) return exchange(client, steps);
+          isFirst = false;
+          return first(client, begun, steps);
         });
-        await exchange(client, [plain(options.end === 'rollback' ? 'rollback' : 'commit')]);
+        await exchange(client, [plain(ends.end === 'rollback' ? 'rollback' : 'commit')]);
         return result;
       } catch (error) {
         await exchange(client, [plain('rollback')]).catch(ignore);
         throw error;
       }
     });
+  }
+
+  /** The first step of a transaction: nothing was done before it, so it may begin once more. Behind the second, only the caller knows what to do again. */
+  async function first(client: PoolClient, begun: Step, steps: readonly Step[]): Promise<Rows> {
+    try {
+      return await exchange(client, steps);
+    } catch (error) {
+      // Any other leaves the transaction as it is: failed, so that no later step runs outside of one.
+      if (!isMended(client, steps, error)) throw error;
+      return exchange(client, [plain('rollback'), begun, ...steps]);
+    }
   }
 
   async function asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T> {
@@ -269,13 +308,6 @@ function plain(text: string): Step {
 function begin(work: Pick<Work, 'isolation' | 'readOnly'>): string {
   const isolation = work.isolation === undefined ? '' : ` isolation level ${work.isolation}`;
   return `begin${isolation}${work.readOnly ? ' read only' : ''}`;
-}
-
-/** 0A000 after DDL changed the columns of a prepared statement. Source: PostgreSQL src/backend/utils/cache/plancache.c. */
-function isStalePlan(error: unknown): boolean {
-  return (
-    errorCode(error) === '0A000' && errorMessage(error).includes('cached plan must not change result type')
-  );
 }
 
 /** A pooler gave us another server connection: the name does not exist there (26000) or belongs to somebody else (42P05). */

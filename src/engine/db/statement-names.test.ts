@@ -30,6 +30,18 @@ describe('a prepared statement', () => {
     const second = names.use('anon', 'select 1').name;
     for (let n = 2; n < maxPreparedPerConnection; n++) names.use('anon', `select ${n}`);
     expect(names.use('anon', 'select 0')).toEqual({ name: first, isNew: false, dropped: [] });
+    names.beginExchange();
     expect(names.use('anon', 'one more')).toMatchObject({ isNew: true, dropped: [second] });
+  });
+  it('that is one too many leaves those alone that the same exchange uses, of whatever role', () => {
+    const names = new StatementNames();
+    const context = names.use('', 'select where …').name;
+    for (let n = 1; n < maxPreparedPerConnection; n++) names.use('anon', `select ${n}`);
+    names.beginExchange();
+    // The context is the oldest, and the only one of its owner: closed before this exchange, it would be missed by it.
+    expect(names.use('', 'select where …')).toEqual({ name: context, isNew: false, dropped: [] });
+    expect(names.use('authenticated', 'select 1').dropped).toEqual([
+      new StatementNames().use('anon', 'select 1').name,
+    ]);
   });
 });

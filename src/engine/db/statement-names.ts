@@ -12,6 +12,12 @@ export interface UsedName {
   readonly dropped: readonly string[];
 }
 
+interface Named {
+  readonly name: string;
+  /** The exchange that used it last. */
+  exchange: number;
+}
+
 const none: readonly string[] = [];
 
 export class StatementNames {
@@ -20,9 +26,15 @@ export class StatementNames {
   /** How often the schema had changed when these were prepared. */
   schemaChanges = 0;
   // Two levels, because one joined key would be built and hashed anew for every request.
-  readonly #byOwner = new Map<string, Map<string, string>>();
+  readonly #byOwner = new Map<string, Map<string, Named>>();
   #stale: string[] = [];
   #size = 0;
+  #exchange = 0;
+
+  /** What is used from now on belongs to one exchange: none of it is dropped for the rest of it. */
+  beginExchange(): void {
+    this.#exchange += 1;
+  }
 
   /** The name of `text` as prepared for `owner`; marks it as used last. */
   use(owner: string, text: string): UsedName {
@@ -35,14 +47,15 @@ export class StatementNames {
     if (known !== undefined) {
       names.delete(text);
       names.set(text, known);
-      return { name: known, isNew: false, dropped: none };
+      known.exchange = this.#exchange;
+      return { name: known.name, isNew: false, dropped: none };
     }
     const name = nameOf(owner, text);
     const full = this.#size >= maxPreparedPerConnection;
     const dropped =
-      full || this.#stale.length > 0 ? [...this.#stale, ...(full ? this.#dropOldest(names) : none)] : none;
+      full || this.#stale.length > 0 ? [...this.#stale, ...(full ? this.#dropOldest() : none)] : none;
     this.#stale = [];
-    names.set(text, name);
+    names.set(text, { name, exchange: this.#exchange });
     this.#size += 1;
     return { name, isNew: true, dropped };
   }
@@ -51,7 +64,7 @@ export class StatementNames {
   forget(name: string): void {
     for (const names of this.#byOwner.values()) {
       for (const [text, known] of names) {
-        if (known !== name) continue;
+        if (known.name !== name) continue;
         names.delete(text);
         this.#size -= 1;
       }
@@ -62,11 +75,11 @@ export class StatementNames {
   forgetText(texts: readonly string[]): void {
     for (const names of this.#byOwner.values()) {
       for (const text of texts) {
-        const name = names.get(text);
-        if (name === undefined) continue;
+        const known = names.get(text);
+        if (known === undefined) continue;
         names.delete(text);
         this.#size -= 1;
-        this.#stale.push(name);
+        this.#stale.push(known.name);
       }
     }
   }
@@ -74,20 +87,27 @@ export class StatementNames {
   /** All plans may be stale. */
   forgetAll(): void {
     for (const names of this.#byOwner.values()) {
-      this.#stale.push(...names.values());
+      for (const { name } of names.values()) this.#stale.push(name);
       names.clear();
     }
     this.#size = 0;
   }
 
-  /** Drops the owner's statement that was used longest ago, or another owner's when it has none. */
-  #dropOldest(own: Map<string, string>): readonly string[] {
-    const names = own.size > 0 ? own : [...this.#byOwner.values()].find((candidate) => candidate.size > 0);
-    const oldest = names?.entries().next().value;
-    if (names === undefined || oldest === undefined) return none;
-    names.delete(oldest[0]);
+  /** Drops the statement that was used longest ago of the owner who has most. What this exchange uses stays: it is closed before it runs. */
+  #dropOldest(): readonly string[] {
+    let most: Map<string, Named> | undefined;
+    let oldest: readonly [text: string, known: Named] | undefined;
+    for (const names of this.#byOwner.values()) {
+      if (names.size <= (most?.size ?? 0)) continue;
+      const [first] = names;
+      if (first === undefined || first[1].exchange === this.#exchange) continue;
+      most = names;
+      oldest = first;
+    }
+    if (most === undefined || oldest === undefined) return none;
+    most.delete(oldest[0]);
     this.#size -= 1;
-    return [oldest[1]];
+    return [oldest[1].name];
   }
 }
 
