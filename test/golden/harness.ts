@@ -18,13 +18,16 @@ export interface DataApi extends AsyncDisposable {
   reload(): Promise<void>;
 }
 
-/** Over the tables of schema.sql; every request is rolled back unless `settings` say otherwise. */
+/** Over the tables of schema.sql and of `more` files; every request is rolled back unless `settings` say otherwise. */
 export async function openDataApi(
   heard: (statement: Work['statement']) => void,
   settings: Partial<RestSettings> = {},
+  more: readonly string[] = [],
 ): Promise<DataApi> {
   const test = await openTestDatabase();
-  await test.run(readFileSync(new URL('./schema.sql', import.meta.url), 'utf8'));
+  for (const file of ['schema.sql', ...more]) {
+    await test.run(readFileSync(new URL(file, import.meta.url), 'utf8'));
+  }
   const database = await test.open();
   const { db } = database;
   const watched: Db = {

@@ -73,7 +73,7 @@ export function planInsert(catalog: Catalog, write: Insert, options: ReadOptions
     only: [],
     primaryKey: [...relation.columns.keys()].filter((name) => relation.primaryKey.includes(name)),
     applyDefaults: write.applyDefaults,
-    returning: write.returnRows ? columnsNeeded(read, relation.primaryKey) : [],
+    returning: write.returnRows ? columnsNeeded(read, relation) : [],
     read,
   };
 }
@@ -102,7 +102,7 @@ export function planUpsertOne(catalog: Catalog, write: Insert, options: ReadOpti
     only: conditionsOf(catalog, write),
     primaryKey: [],
     applyDefaults: false,
-    returning: write.returnRows ? columnsNeeded(read, relation.primaryKey) : [],
+    returning: write.returnRows ? columnsNeeded(read, relation) : [],
     read,
   };
 }
@@ -127,7 +127,7 @@ export function planUpdate(catalog: Catalog, write: Insert, options: ReadOptions
     body: write.body,
     where: conditionsOf(catalog, write),
     applyDefaults: write.applyDefaults,
-    returning: write.returnRows ? columnsNeeded(read, relation.primaryKey) : [],
+    returning: write.returnRows ? columnsNeeded(read, relation) : [],
     read,
   };
 }
@@ -139,7 +139,7 @@ export function planDelete(catalog: Catalog, write: Write, options: ReadOptions)
     kind: 'delete',
     relation: write.relation,
     where: conditionsOf(catalog, write),
-    returning: write.returnRows ? columnsNeeded(read, relation.primaryKey) : [],
+    returning: write.returnRows ? columnsNeeded(read, relation) : [],
     read,
   };
 }
@@ -157,12 +157,14 @@ export function planCall(
     name: routine.returns.composite ? routine.returns.type.name : routine.name,
   };
   const read = planRead(catalog, result, { kind: 'cte', name: sourceName }, selection, options);
-  const needed = columnsNeeded(read, []);
+  const needed = columnsNeeded(read, undefined);
   return {
     kind: 'call',
     routine,
     arguments: args,
-    returning: needed.includes('*') ? ['*'] : [...new Set([...needed, ...filteredColumns(read)])],
+    returning: needed.includes('*')
+      ? ['*']
+      : [...new Set([...needed, ...filteredColumns(read), ...orderedColumns(read)])],
     read,
   };
 }
@@ -194,8 +196,8 @@ function inputFields(
   });
 }
 
-/** The columns that a write has to return so that its answer can be read from them: those selected, joined by, and the key's. */
-function columnsNeeded(read: ReadNode, primaryKey: readonly string[]): readonly string[] {
+/** The columns that a write has to return so that its answer can be read from them: those selected, joined by, ordered by, and the key's. */
+function columnsNeeded(read: ReadNode, written: Relation | undefined): readonly string[] {
   const selected = read.columns.map(({ field }) => field.name);
   const kinds = read.embeds.map(({ relationship }) => relationship?.kind);
   // What a computed relationship reads cannot be known.
@@ -205,7 +207,13 @@ function columnsNeeded(read: ReadNode, primaryKey: readonly string[]): readonly 
     const pairs = relationship.kind === 'many-to-many' ? relationship.sourceColumns : relationship.columns;
     return pairs.map(([column]) => column);
   });
-  return [...new Set([...selected, ...joined, ...primaryKey])].sort();
+  const ordered = orderedColumns(read).filter((name) => written?.columns.has(name));
+  return [...new Set([...selected, ...joined, ...(written?.primaryKey ?? []), ...ordered])].sort();
+}
+
+/** PostgREST leaves these out, and answers 42703 to an order by what is not selected of a function's or a write's rows. */
+function orderedColumns(read: ReadNode): readonly string[] {
+  return read.order.flatMap(({ embed, field }) => (embed === undefined ? [field.name] : []));
 }
 
 function filteredColumns(read: ReadNode): readonly string[] {
