@@ -187,6 +187,10 @@ describe('a request', () => {
         hint: 'Services here: /rest/v1.',
       },
     ]);
+    expect(elsewhere.headers).toMatchObject({
+      'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+      'x-content-type-options': 'nosniff',
+    });
     const inRest = await ask('/rest/v1/notes/1');
     expect([inRest.status, json(inRest)]).toEqual([
       404,
@@ -333,6 +337,15 @@ describe('what is no HTTP', () => {
     ['a length that is no number', `${post}Content-Length: 5, 5\r\n\r\nhello`, 400],
     ['an encoding that is not known', `${post}Transfer-Encoding: chunked, gzip\r\n\r\n`, 400],
     ['no host', 'GET /rest/v1/notes HTTP/1.1\r\n\r\n', 400],
+    ['two hosts', `${get}Host: elsewhere.example\r\n\r\n`, 400],
+    [
+      'a host with a name before it',
+      'GET http://127.0.0.1@a.example/ HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    ['a target of another protocol', `GET ftp://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`, 400],
+    ['a line feed alone', 'GET /rest/v1/notes HTTP/1.1\nHost: 127.0.0.1\n\n', 400],
+    ['a carriage return alone', `${get}X-One: a\rX-Two: b\r\n\r\n`, 400],
     ['a host that is none', 'GET /rest/v1/notes HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
     ['a folded header', `${get}X-One: a\r\n b\r\n\r\n`, 400],
     ['a space in a header name', `${get}X One: a\r\n\r\n`, 400],
@@ -348,6 +361,32 @@ describe('what is no HTTP', () => {
     // A missing host is refused by Node itself, which says nothing more.
     if (body !== '0\r\n\r\n')
       expect(JSON.parse(body)).toMatchObject({ code: expect.any(String), message: expect.any(String) });
+  });
+
+  it.each([
+    ['an extension of a chunk without its end', '2;a\n{}\r\n0\r\n\r\n'],
+    ['a chunk that ends in a line feed alone', '2\r\n{}\n0\r\n\r\n'],
+    ['a chunk of more than there can be', 'ffffffffffffffffff\r\n{}\r\n0\r\n\r\n'],
+    ['extensions without end', `2;${'a'.repeat(40_000)}\r\n{}\r\n0\r\n\r\n`],
+    ['trailers without end', `2\r\n{}\r\n0\r\n${'x: y\r\n'.repeat(20_000)}\r\n`],
+  ])('in a body, %s, ends the connection, and is no error of ours', async (what, body) => {
+    const requestId = `broken-${what.replaceAll(' ', '-')}`;
+    const text = await send(
+      `${post}apikey: ${backend.report.PUBLISHABLE_KEY}\r\nX-Request-Id: ${requestId}\r\n` +
+        `Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${body}`,
+      // Of what is sent on after the end, the client hears a reset.
+    ).catch(() => '');
+    expect(text).toBe('');
+    const line = () =>
+      backend
+        .log()
+        .split('\n')
+        .find((one) => one.includes(requestId));
+    await expect.poll(line).toContain('"status":499');
+  });
+
+  it('is told from HTTP/1.0, by which some load balancers ask without a host', async () => {
+    expect(await send('GET /health HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 200 [\s\S]*\{"status":"ok"\}$/);
   });
 
   it('leaves the next client alone', async () => {
@@ -382,6 +421,12 @@ describe('the public development secrets', () => {
     expect([answer.status, json(answer)]).toEqual([401, refusal(what)]);
     // Nor without a key, which in development is as good as the publishable one.
     expect((await ask('/rest/v1/notes', { headers, withoutKey: true })).status).toBe(401);
+  });
+
+  it('open nothing to a request that names another host in its target', async () => {
+    const answer = await ask('http://rebound.example/rest/v1/notes', { headers: { host: '127.0.0.1' } });
+    expect([answer.status, json(answer)]).toEqual([401, refusal('the host "rebound.example"')]);
+    expect((await ask('http://localhost/rest/v1/notes?limit=1')).status).toBe(200);
   });
 
   it.each(['localhost:54321', '127.0.0.1', '[::1]:54321', 'app.localhost'])(

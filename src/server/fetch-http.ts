@@ -42,6 +42,10 @@ export class FetchLine implements Line {
     return false;
   }
 
+  isGone(): boolean {
+    return this.#request.signal.aborted;
+  }
+
   reply(answer: Answer, own: HeaderPairs): void {
     this.#resolve(toResponse(answer, own));
   }

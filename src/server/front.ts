@@ -6,10 +6,11 @@ import type { Limits, Verdict } from '../engine/limits/limits.ts';
 import { refusalFault } from '../engine/limits/refusal.ts';
 import type { Answer, Headers } from '../engine/service/http.ts';
 import type { Metrics } from './admin/metrics.ts';
+import { projectKeyOf } from './credentials.ts';
 import { type BoundsByRoute, checkUrl } from './guard/bounds.ts';
 import type { Clients } from './guard/client-address.ts';
-import type { Rules } from './guard/rules.ts';
-import type { openSecureHeaders } from './guard/secure-headers.ts';
+import { type Rules, ruleOf } from './guard/rules.ts';
+import type { AnswerOf, openSecureHeaders } from './guard/secure-headers.ts';
 import { traceOf } from './guard/trace.ts';
 import type { Passage, RequestHead } from './passage.ts';
 import type { Shedder } from './shedder.ts';
@@ -23,8 +24,8 @@ export interface Front {
   outside(head: RequestHead): Fault | undefined;
   /** Once it is known who asks; `caller` undefined: the credentials were refused, which counts as well. */
   after(passage: Passage, caller: Caller | undefined): Fault | undefined | Promise<Fault | undefined>;
-  /** What goes out with an answer of a service. */
-  headers(passage: Passage, answer: Answer): Headers;
+  /** What goes out with an answer: of a service, or one that is our own. */
+  headers(head: Pick<RequestHead, 'isSecure'>, answer: Pick<Answer, 'headers'>, answerOf: AnswerOf): Headers;
   /** The request has its answer. */
   leave(passage: Passage, status: number, tookMs: number): void;
 }
@@ -44,8 +45,10 @@ export interface FrontParts {
 export function openFront(parts: FrontParts): Front {
   const { clients, bounds, rules, limits, shedder, secureHeaders, hsts, metrics } = parts;
 
-  function refusedBy(rule: Fault | undefined): Fault | undefined {
-    if (rule !== undefined) metrics.refused('rule');
+  function refusedBy(rule: Fault | undefined, passage?: Passage): Fault | undefined {
+    if (rule === undefined) return undefined;
+    metrics.refused('rule');
+    if (passage) passage.refusedBy = ruleOf(rule);
     return rule;
   }
 
@@ -75,7 +78,7 @@ export function openFront(parts: FrontParts): Front {
       passage.timeoutSeconds = found.timeoutMs / 1000;
       const tooLong = checkUrl(urlLength(head), found);
       if (tooLong) return tooLong;
-      const refused = refusedBy(rules.before(head));
+      const refused = refusedBy(rules.before(head), passage);
       if (refused) return refused;
       if (!shedder.enter()) {
         metrics.shed();
@@ -89,13 +92,13 @@ export function openFront(parts: FrontParts): Front {
     },
     after(passage, caller) {
       const { head } = passage;
-      const refused = caller && refusedBy(rules.after(head, namesOf(head, caller)));
+      const refused = caller && refusedBy(rules.after(head, namesOf(head, caller)), passage);
       if (refused) return refused;
       const found = limits.check({
         path: head.path,
         method: head.method,
         address: head.address === '' ? undefined : head.address,
-        keyId: caller && (caller.key?.id ?? projectKeyOf(head)),
+        keyId: caller && (caller.key?.id ?? projectKeyOf(head, caller.subject)),
         caller: caller?.subject,
         role: caller?.role ?? '',
       });
@@ -103,9 +106,9 @@ export function openFront(parts: FrontParts): Front {
         ? found.then((late) => verdict(passage, late))
         : verdict(passage, found);
     },
-    headers({ head }, answer) {
-      const secure = secureHeaders(answer.headers, 'api');
-      const transport = head.isSecure ? hsts() : undefined;
+    headers({ isSecure }, answer, answerOf) {
+      const secure = secureHeaders(answer.headers, answerOf);
+      const transport = isSecure ? hsts() : undefined;
       return transport === undefined ? secure : [...secure, ['strict-transport-security', transport]];
     },
     leave(passage, status, tookMs) {
@@ -141,22 +144,13 @@ function urlLength({ path, query }: RequestHead): number {
 }
 
 /** Every name that a rule may know the caller's API key by. */
-function namesOf(head: RequestHead, { key }: Caller): readonly string[] {
+function namesOf(head: RequestHead, { key, subject }: Caller): readonly string[] {
   if (key !== undefined) return [key.id, key.name];
-  const own = projectKeyOf(head);
+  const own = projectKeyOf(head, subject);
   return own === undefined ? noNames : [own];
 }
 
 const noNames: readonly string[] = [];
-
-/** Which of the project's own keys came with the request: identity has refused one that is none. Never the key itself, as this is written down. */
-function projectKeyOf({ headers: { apikey, authorization } }: RequestHead): string | undefined {
-  const key = apikey ?? authorization?.slice('Bearer '.length);
-  if (key === undefined) return undefined;
-  if (key.startsWith('sb_publishable_')) return 'publishable';
-  if (key.startsWith('sb_secret_')) return 'secret';
-  return apikey === undefined ? undefined : 'legacy';
-}
 
 /** Made once: under overload an Error for each request would cost more than letting it in. */
 const overloaded = new Fault({

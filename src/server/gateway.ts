@@ -10,10 +10,12 @@ import { CredentialsRefused } from '../engine/identity/refused.ts';
 import type { Answer } from '../engine/service/http.ts';
 import type { AdminEnv } from './admin/env.ts';
 import type { Cors } from './cors.ts';
+import { apikeyOf } from './credentials.ts';
 import { openDeadlines } from './deadlines.ts';
 import type { DevelopmentDoor } from './development-door.ts';
 import { FetchLine, headOfRequest } from './fetch-http.ts';
 import type { Front } from './front.ts';
+import { ruleOf } from './guard/rules.ts';
 import { headOf, NodeLine } from './node-http.ts';
 import { buildOutside, fetchHandler, internalFault, malformedRequest, type PageEnv } from './outside.ts';
 import { type Line, type Mounted, Passage, type RequestHead } from './passage.ts';
@@ -48,6 +50,7 @@ export function openGateway(options: GatewayOptions): Gateway {
     pages: options.pages,
     admin: options.admin,
     challengeResponse: options.challengeResponse,
+    secureHeaders: (isSecure, headers) => front.headers({ isSecure }, { headers }, 'page'),
     services: services.map(({ service }) => service),
     observe,
   });
@@ -98,9 +101,8 @@ export function openGateway(options: GatewayOptions): Gateway {
     }
   }
 
-  function callerOf({ headers, query, mounted, head }: Passage): Caller | Promise<Caller> {
-    const apikey = headers.apikey ?? keyInQuery(query);
-    return identity.callerOf(headers.authorization, apikey, mounted.service.name, head.address);
+  function callerOf({ headers, mounted, head }: Passage): Caller | Promise<Caller> {
+    return identity.callerOf(headers.authorization, apikeyOf(head), mounted.service.name, head.address);
   }
 
   function identified(passage: Passage, caller: Caller): void {
@@ -173,8 +175,10 @@ export function openGateway(options: GatewayOptions): Gateway {
     const { timings, head } = passage;
     const tookMs = performance.now() - passage.startedMs;
     if (timings) passage.headersOut.push(['server-timing', renderTimings(timings, tookMs)]);
-    for (const header of front.headers(passage, answer)) passage.headersOut.push(header);
-    front.leave(passage, answer.status, tookMs);
+    for (const header of front.headers(head, answer, 'api')) passage.headersOut.push(header);
+    // Nobody heard that: it is the client's doing, and no error of ours.
+    const status = answer.status >= 500 && passage.line.isGone() ? clientGone : answer.status;
+    front.leave(passage, status, tookMs);
     try {
       passage.line.reply(answer, passage.headersOut);
     } catch (error) {
@@ -186,11 +190,12 @@ export function openGateway(options: GatewayOptions): Gateway {
       service: passage.mounted.service.name,
       method: head.method,
       path: head.path,
-      status: answer.status,
+      status,
       durationMs: Math.round(tookMs * 100) / 100,
       role: passage.role,
       requestId: passage.requestId,
       ...(passage.trace && { traceId: passage.trace.traceId }),
+      ...(passage.refusedBy !== undefined && { refusedBy: passage.refusedBy }),
     });
   }
 
@@ -212,10 +217,28 @@ export function openGateway(options: GatewayOptions): Gateway {
     });
   }
 
+  function refuseOutside(head: RequestHead, line: Line, refused: Fault): void {
+    const requestId = requestIdOf(head.headers['x-request-id']);
+    const answer = plainAnswer(refused);
+    line.reply(answer, [['x-request-id', requestId], ...front.headers(head, answer, 'page')]);
+    const { method, path } = head;
+    const refusedBy = ruleOf(refused);
+    observe({
+      kind: 'http.request',
+      method,
+      path,
+      status: refused.status,
+      durationMs: 0,
+      requestId,
+      ...(refusedBy !== undefined && { refusedBy }),
+    });
+  }
+
   return {
     handle(incoming, outgoing) {
       const head = headOf(incoming);
       if (typeof head === 'string') {
+        observe({ kind: 'http.malformed', message: head });
         outgoing.shouldKeepAlive = false;
         new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(head)), []);
         return;
@@ -225,8 +248,8 @@ export function openGateway(options: GatewayOptions): Gateway {
       const mounted = mountedAt(head.path);
       if (mounted === undefined) {
         const refused = front.outside(head);
-        if (refused) new NodeLine(incoming, outgoing, head.hasBody).reply(plainAnswer(refused), []);
-        else handleOutside(incoming, outgoing, head.address);
+        if (refused) refuseOutside(head, new NodeLine(incoming, outgoing, head.hasBody), refused);
+        else handleOutside(incoming, outgoing, head);
         return;
       }
       const passage = open(mounted, head, new NodeLine(incoming, outgoing, head.hasBody));
@@ -271,11 +294,8 @@ function tooLarge(maxBytes: number): Fault {
   });
 }
 
-/** WebSockets and links cannot set headers, so upstream's gateway reads `?apikey=` as well. */
-function keyInQuery(query: string): string | undefined {
-  if (!query.includes('apikey=')) return undefined;
-  return new URLSearchParams(query).get('apikey') ?? undefined;
-}
+/** What the log calls a request whose client did not wait for its answer; never sent. Source: nginx, ngx_http_request.h NGX_HTTP_CLIENT_CLOSED_REQUEST. */
+const clientGone = 499;
 
 function renderTimings(timings: ReadonlyMap<string, number>, totalMs: number): string {
   return [...timings, ['total', totalMs] as const]

@@ -5,29 +5,41 @@ import type { Line, RequestHead } from './passage.ts';
 
 /** The head; a sentence's end when it is none: what is wrong with it (RFC 9112 sections 3.2 and 3.2.2). */
 export function headOf(incoming: IncomingMessage): RequestHead | string {
-  const target = originForm(incoming.url ?? '');
-  if (target === undefined) return `its target is "${incoming.url ?? ''}"`;
-  const { headers } = incoming;
+  const found = originForm(incoming.url ?? '');
+  if (found === undefined) return `its target is "${incoming.url ?? ''}"`;
+  const { target, authority } = found;
+  const repeated = repeatedOf(incoming.rawHeaders);
+  // Node keeps the first, and whoever stands before us may have gone by the last.
+  if (repeated.hosts > 1) return 'it names its host more than once';
+  const flat = singleValued(incoming, repeated.authorization);
+  // Whoever names a host in the target has meant that one. Source: RFC 9112 section 3.2.2.
+  const headers = authority === undefined ? flat : { ...flat, host: authority };
   if (!isHost(headers.host)) return `its host is "${headers.host ?? ''}"`;
   const queryStart = target.indexOf('?');
   return {
     method: incoming.method ?? 'GET',
     path: withoutDots(queryStart < 0 ? target : target.slice(0, queryStart)),
     query: queryStart < 0 ? '' : target.slice(queryStart + 1),
-    headers: singleValued(incoming),
+    headers,
     hasBody: headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined,
     address: '',
     isSecure: false,
   };
 }
 
-/** `/path?query`, also from the absolute form that a client sends to a proxy. */
-function originForm(target: string): string | undefined {
-  if (target.startsWith('/')) return target;
-  const scheme = /^https?:\/\/[^/?]+/i.exec(target)?.[0];
-  if (scheme === undefined) return undefined;
+interface Target {
+  /** `/path?query` */
+  readonly target: string;
+  readonly authority?: string;
+}
+
+/** The target as a server gets it, also from the absolute form that a client sends to a proxy. */
+function originForm(target: string): Target | undefined {
+  if (target.startsWith('/')) return { target };
+  const [scheme, authority] = /^https?:\/\/([^/?]+)/i.exec(target) ?? [];
+  if (scheme === undefined || authority === undefined) return undefined;
   const rest = target.slice(scheme.length);
-  return rest.startsWith('/') ? rest : `/${rest}`;
+  return { target: rest.startsWith('/') ? rest : `/${rest}`, authority };
 }
 
 const hostShape = /^(?:[\w.~-]|%[0-9a-f]{2}|[!$&'()*+,;=])*(?::\d{1,5})?$|^\[[0-9a-f:.]+\](?::\d{1,5})?$/i;
@@ -53,11 +65,11 @@ function withoutDots(path: string): string {
  * times, but for two: of `set-cookie` it makes a list, and of `authorization` it keeps the first, where a request that carries two must not be
  * taken for the one that some proxy has checked. Source: Node's documentation, http "message.headers".
  */
-function singleValued(incoming: IncomingMessage): Readonly<Record<string, string>> {
-  const { headers } = incoming;
+function singleValued(
+  { headers }: IncomingMessage,
+  repeated: string | undefined,
+): Readonly<Record<string, string>> {
   const hasList = headers['set-cookie'] !== undefined;
-  const repeated =
-    headers.authorization === undefined ? undefined : joinedIfRepeated(incoming.rawHeaders, 'authorization');
   // Sound: without `set-cookie` every value is a text.
   if (!hasList && repeated === undefined) return headers as Readonly<Record<string, string>>;
   const flat: Record<string, string> = {};
@@ -68,17 +80,25 @@ function singleValued(incoming: IncomingMessage): Readonly<Record<string, string
   return flat;
 }
 
-function joinedIfRepeated(rawHeaders: readonly string[], name: string): string | undefined {
+/** How often a host is named, and what came as `Authorization` when that came more than once. Nearly every other name is told from them by its length. */
+function repeatedOf(rawHeaders: readonly string[]): {
+  readonly hosts: number;
+  readonly authorization: string | undefined;
+} {
+  let hosts = 0;
   let first: string | undefined;
   let joined: string | undefined;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const candidate = rawHeaders[at]!;
-    if (candidate.length !== name.length || candidate.toLowerCase() !== name) continue;
-    const value = rawHeaders[at + 1]!;
-    if (first === undefined) first = value;
-    else joined = `${joined ?? first}, ${value}`;
+    const name = rawHeaders[at]!;
+    if (name.length === 4) {
+      if (name.toLowerCase() === 'host') hosts += 1;
+    } else if (name.length === 13 && name.toLowerCase() === 'authorization') {
+      const value = rawHeaders[at + 1]!;
+      if (first === undefined) first = value;
+      else joined = `${joined ?? first}, ${value}`;
+    }
   }
-  return joined;
+  return { hosts, authorization: joined };
 }
 
 export class NodeLine implements Line {
@@ -117,6 +137,10 @@ export class NodeLine implements Line {
 
   bodyIsMissing(): boolean {
     return this.#hasBody && !this.#incoming.complete;
+  }
+
+  isGone(): boolean {
+    return this.#outgoing.destroyed || this.#incoming.socket.destroyed;
   }
 
   reply(answer: Answer, own: Headers): void {

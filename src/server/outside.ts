@@ -5,8 +5,10 @@ import { Hono } from 'hono';
 import { errorMessage, Fault } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import type { Service } from '../engine/service/contract.ts';
+import type { Headers } from '../engine/service/http.ts';
 import type { AdminEnv } from './admin/env.ts';
 import { adminMount } from './admin/plane.ts';
+import type { RequestHead } from './passage.ts';
 import { requestIdOf } from './request-id.ts';
 
 /** The Hono environment of a page: the Node objects behind a request; absent when the backend is used as a plain `fetch`. */
@@ -16,6 +18,8 @@ export interface PageEnv {
     readonly outgoing?: ServerResponse;
     /** The one client address. */
     readonly address?: string;
+    /** Whether the client came over https. */
+    readonly isSecure?: boolean;
   };
 }
 
@@ -25,6 +29,8 @@ export interface OutsideOptions {
   /** Paths of its own; it names and logs its requests itself. */
   readonly admin?: Hono<AdminEnv> | undefined;
   readonly challengeResponse?: ((path: string) => string | undefined) | undefined;
+  /** What goes out with every answer beside its own headers. */
+  readonly secureHeaders: (isSecure: boolean, own: Headers) => Headers;
   /** Their mounts are named to whoever asks for nothing that is there. */
   readonly services: readonly Service[];
   readonly observe: Observe;
@@ -32,15 +38,21 @@ export interface OutsideOptions {
 
 /** Everything outside of the services as one Hono app. */
 export function buildOutside(options: OutsideOptions): Hono<PageEnv> {
-  const { pages, admin, challengeResponse, services, observe } = options;
+  const { pages, admin, challengeResponse, secureHeaders, services, observe } = options;
   const app = new Hono<PageEnv>();
+  app.use('*', async (c, next) => {
+    await next();
+    // Behind `next`: an answer that is made anew, as that for nothing found, has no header of before.
+    for (const [name, value] of secureHeaders(c.env?.isSecure === true, [...c.res.headers]))
+      c.header(name, value);
+  });
   // Sound: what the plane reads of the bindings, and may be absent, has the same names here.
   if (admin) app.all(`${adminMount}/*`, (c) => admin.fetch(c.req.raw, c.env as never));
   app.use('*', async (c, next) => {
     const startedMs = performance.now();
     const requestId = requestIdOf(c.req.header('x-request-id'));
-    c.header('x-request-id', requestId);
     await next();
+    c.header('x-request-id', requestId);
     const { method, path } = c.req;
     const level = path === '/health' || path === '/ready' ? 'debug' : 'info';
     const durationMs = Math.round((performance.now() - startedMs) * 100) / 100;
@@ -81,13 +93,17 @@ export const internalFault = {
 export function fetchHandler(
   fetch: (request: Request, bindings: object) => Response | Promise<Response>,
   observe: Observe,
-): (incoming: IncomingMessage, outgoing: ServerResponse, address?: string) => void {
-  const addresses = new WeakMap<IncomingMessage, string>();
-  const withAddress = (request: Request, bindings: { readonly incoming: IncomingMessage }) =>
-    fetch(request, { ...bindings, address: addresses.get(bindings.incoming) });
+): (incoming: IncomingMessage, outgoing: ServerResponse, head?: RequestHead) => void {
+  const heads = new WeakMap<IncomingMessage, RequestHead>();
+  const withHead = (request: Request, bindings: { readonly incoming: IncomingMessage }) => {
+    const head = heads.get(bindings.incoming);
+    return fetch(request, { ...bindings, address: head?.address, isSecure: head?.isSecure });
+  };
   // Sound: over HTTP/1 these are Node's own objects.
-  const answer = getRequestListener(withAddress as typeof fetch, {
+  const answer = getRequestListener(withHead as typeof fetch, {
     overrideGlobalObjects: true,
+    // HTTP/1.0 has no Host, and some load balancers probe with it. No page looks at the name.
+    hostname: 'localhost',
     errorHandler(error) {
       const malformed = error instanceof RequestError;
       observe({ kind: 'http.error', level: malformed ? 'info' : 'error', error });
@@ -95,8 +111,8 @@ export function fetchHandler(
     },
   });
   // Never rejects: the adapter answers 500 itself.
-  return (incoming, outgoing, address) => {
-    if (address !== undefined) addresses.set(incoming, address);
+  return (incoming, outgoing, head) => {
+    if (head !== undefined) heads.set(incoming, head);
     void answer(incoming, outgoing);
   };
 }

@@ -33,6 +33,8 @@ export interface Line {
   readBody(maxBytes: number): Promise<Buffer | undefined>;
   /** Whether the client still owes a part of the body. */
   bodyIsMissing(): boolean;
+  /** Whether there is nobody any more who could read an answer. */
+  isGone(): boolean;
   /** Called once. `own` are the gateway's headers, which go before the answer's. */
   reply(answer: Answer, own: Headers): void;
 }
@@ -54,6 +56,8 @@ export class Passage implements ServiceRequest {
   /** Whether it counts as one of those in flight. */
   isCounted = false;
   trace: Trace | undefined;
+  /** The rule that refused it, for the log. */
+  refusedBy: string | undefined;
   isAnswered = false;
   #caller: Caller | undefined;
   readonly #tooLong: (maxBytes: number) => Error;

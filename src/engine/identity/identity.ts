@@ -114,7 +114,7 @@ function keyCaller(role: string): Caller {
 }
 
 /** The token of `Bearer …`, in any case of the word; undefined for another scheme. Source: PostgREST 14 src/PostgREST/Auth.hs, RFC 6750 section 2.1. */
-function bearerOf(authorization: string): string | undefined {
+export function bearerOf(authorization: string): string | undefined {
   return (
     /^bearer(?: +(.*))?$/i.exec(authorization)?.[1]?.trim() ??
     (/^bearer *$/i.test(authorization) ? '' : undefined)

@@ -106,7 +106,7 @@ describe('a refusal', () => {
     const fault = rulesOf({ night: { action: 'deny', ...rule } }).before(request());
     expect(fault).toMatchObject(expected);
     // The log says which rule it was, the client does not hear it.
-    expect(fault?.cause).toBe('the rule "night" in gateway.rules');
+    expect(fault?.cause).toBe('gateway.rules.night');
     expect(JSON.stringify(fault)).not.toContain('gateway.rules');
   });
 });

@@ -107,6 +107,11 @@ function compileRule(facts: RuleFacts): CompiledRule {
   };
 }
 
+/** Which rule a refusal is by, for the log; undefined for every other refusal. */
+export function ruleOf({ cause }: Fault): string | undefined {
+  return typeof cause === 'string' ? cause : undefined;
+}
+
 /** For an allowance: every reading of the path has to fit, letter by letter. A request that some router may read otherwise is not let by. */
 export function compileEvery(patterns: readonly string[]): (forms: PathForms) => boolean {
   const fits = patterns.map(compilePathPattern);
@@ -130,10 +135,7 @@ function compileHeader(wanted: string | boolean): (value: string | undefined) =>
 function refusalOf({ name, status, message }: RuleFacts): Fault {
   const [code, sentence] = refusals[status];
   const headers = status === 429 ? { 'retry-after': '60' } : {};
-  return new Fault(
-    { status, code, message: message ?? sentence, headers },
-    `the rule "${name}" in gateway.rules`,
-  );
+  return new Fault({ status, code, message: message ?? sentence, headers }, `gateway.rules.${name}`);
 }
 
 const refusals: Readonly<Record<RuleStatus, readonly [code: string, message: string]>> = {

@@ -97,6 +97,12 @@ describe('what an answer says itself', () => {
   it('is all that a page of ours has as a policy', () => {
     expect(added('text/html', 'page')).not.toHaveProperty('content-security-policy');
     expect(added('text/html', 'page')).toHaveProperty('x-frame-options', 'DENY');
+    expect(added('text/html', 'page', { 'content-security-policy': "default-src 'self'" })).toEqual({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-resource-policy': 'same-origin',
+      'x-frame-options': 'DENY',
+    });
   });
 
   it('is all there is when the setting is off', () => {

@@ -64,8 +64,8 @@ export function openSecureHeaders(isOn: () => boolean): (headers: Headers, answe
     const added = headersOf(contentType === undefined ? 'plain' : kindOf(contentType), answerOf);
     if (!hasOwn) return added;
     const present = new Set(headers.map(([name]) => name.toLowerCase()));
-    // A policy of its own says who may frame it; ours beside it would say otherwise.
-    if (present.has('content-security-policy')) present.add('x-frame-options');
+    // A policy of its own says who may frame it; ours beside it would say otherwise. No page of ours may be framed.
+    if (answerOf !== 'page' && present.has('content-security-policy')) present.add('x-frame-options');
     return added.filter(([name]) => !present.has(name));
   };
 }
