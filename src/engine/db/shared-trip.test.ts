@@ -1,0 +1,603 @@
+// In charge of: what requests that share a connection promise each other: nothing of one is seen by another, whatever becomes of it.
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { ClientConfig } from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
+import { openSharedConnections, outcome, someLimits } from '../../../test/harness/shared-connections.ts';
+import { Cancellation } from '../../base/cancellation.ts';
+import type { Caller } from '../identity/caller.ts';
+import { withClient } from './client.ts';
+import type { Rows, Work } from './db.ts';
+
+let test: TestDatabase;
+
+beforeAll(async () => {
+  test = await openTestDatabase();
+  await test.run(`
+    create table public.own (id int, owner text, body text);
+    alter table public.own enable row level security;
+    create policy own on public.own using (owner = current_setting('request.jwt.claims')::json ->> 'sub');
+    insert into public.own select n, 'user' || n % 40, 'of user' || n % 40 from generate_series(0, 399) n;
+    grant select on public.own to anon, authenticated;
+
+    create table public.secret as select 'secret' as word;
+    revoke all on public.secret from anon, authenticated;
+    grant select on public.secret to authenticated;
+
+    create table public.log (n int primary key, owner text);
+    grant select, insert on public.log to anon, authenticated;
+
+    create schema one; create schema two;
+    create table one.here as select 'one' as name;
+    create table two.here as select 2 as name;
+    grant usage on schema one, two to anon, authenticated;
+    grant select on one.here, two.here to anon, authenticated;
+
+    create function public.put(name text, value text, is_local boolean) returns text language plpgsql volatile as
+      $$ begin perform set_config(name, value, is_local); return current_setting(name); end $$;
+    create function public.become(name text) returns text language plpgsql volatile as
+      $$ begin execute format('set role %I', name); return current_user; end $$;
+    create function public.litter(word text) returns text language plpgsql volatile as $$ begin
+      execute format('create temp table %I (id int) on commit drop', word);
+      execute format('prepare %I as select 1', word);
+      execute format('deallocate %I', word);
+      perform pg_advisory_xact_lock(hashtext(word));
+      return word; end $$;
+  `);
+});
+
+afterAll(() => test[Symbol.asyncDispose]());
+
+function callerOf(subject: string, role = 'authenticated'): Caller {
+  return { role, claims: JSON.stringify({ role, sub: subject }), subject, by: 'token' };
+}
+const anon = callerOf('nobody', 'anon');
+const ada = callerOf('user1');
+
+const read = (text: string, params: readonly (string | null)[] = []): Work => ({
+  statement: { text, params },
+  readOnly: true,
+});
+const write = (text: string, params: readonly (string | null)[] = []): Work => ({
+  statement: { text, params },
+});
+const number = (n: number) => read('select $1', [String(n)]);
+/** Waits for as long as somebody holds the lock. */
+const locked = (key: number, n: number) =>
+  read('select pg_advisory_xact_lock_shared($1)::text || $2', [String(key), String(n)]);
+
+/** A session that holds advisory lock `key` until it is disposed of. */
+async function lock(key: number): Promise<AsyncDisposable> {
+  let free = () => {};
+  const released = new Promise<void>((resolve) => {
+    free = resolve;
+  });
+  let session: Promise<void> | undefined;
+  await new Promise<void>((held, failed) => {
+    session = withClient(test.login('supabase_admin'), async (client) => {
+      await client.query('select pg_advisory_lock($1)', [key]);
+      held();
+      await released;
+    });
+    session.catch(failed);
+  });
+  return {
+    async [Symbol.asyncDispose]() {
+      free();
+      await session;
+    },
+  };
+}
+
+/** The backends that wait for an advisory lock; as soon as there is one. */
+async function waitingBackends(): Promise<readonly number[]> {
+  for (;;) {
+    const rows = await test.run(
+      `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      'supabase_admin',
+    );
+    if (rows.length > 0) return rows.map((row) => row.pid as number);
+  }
+}
+
+/** Tells whether somebody still listens to it. */
+class Heard extends Cancellation {
+  isHeard = false;
+  override listen(listener: (() => void) | undefined): void {
+    this.isHeard = listener !== undefined;
+    super.listen(listener);
+  }
+}
+
+describe('requests of many callers on few connections', () => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+  const asks = 800;
+
+  it(`each get their own answer under their own role, claims and settings (SEED=${seed})`, async () => {
+    await using shared = openSharedConnections(test.login('authenticator'), {
+      ...someLimits,
+      maxConnections: 3,
+    });
+    const { db } = shared;
+    const random = randomOf(seed);
+    const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]!;
+
+    const who = `select current_user || '|' || current_setting('request.jwt.claims') || '|' || current_setting('request.headers') || '|' ||
+      current_setting('timezone') || '|' || current_setting('search_path') || '|' || current_setting('transaction_read_only') || '|' ||
+      coalesce((select string_agg(distinct body, ',') from public.own), '')`;
+    const here = 'select name from here';
+    const divide = 'select 60 / $1::int';
+    const secret = 'select word from public.secret';
+    const insert = 'insert into public.log values ($1, current_user) returning n';
+    const sleep = 'select pg_sleep($1)::text || $2';
+    const put = 'select public.put($1, $2, $3)';
+    const become = 'select public.become($1)';
+    const litter = 'select public.litter($1)';
+
+    const headed = { settings: [['request.headers', '{}']] } as const;
+    await shared.learn(
+      ada,
+      { ...read(who), ...headed },
+      read(divide, ['1']),
+      read(secret),
+      read(sleep, ['0', 'x']),
+    );
+    await shared.learn(ada, write(put, ['my.note', 'x', 'true']), write(become, ['anon']));
+    await shared.learn(ada, { ...read(here), settings: [['search_path', 'one']] });
+    for (let n = 0; n < 12; n += 1) await db.as(ada, write(insert, [String(-1 - n)]));
+    for (let n = 0; n < 12; n += 1) await db.as(ada, write(litter, [`first${n}`]));
+    shared.forgetWrites();
+
+    let inserted = 0;
+    /** One request, and every answer that it may get. */
+    const next = (n: number): readonly [caller: Caller, work: Work, expected: readonly unknown[]] => {
+      const caller = callerOf(
+        `user${Math.floor(random() * 40)}`,
+        pick(['anon', 'authenticated', 'authenticated']),
+      );
+      const readOnly = random() < 0.7;
+      const headers = `{"n":"${n}"}`;
+      const [timezone, path] = [pick(['UTC', 'Asia/Tokyo', 'America/Lima']), pick(['one', 'two', 'public'])];
+      const settings = [
+        ['search_path', path],
+        ['request.headers', headers],
+        ['timezone', timezone],
+      ] as const;
+      const kind = random();
+      const base = { settings, readOnly };
+      const as = (text: string, params: readonly string[] = []) => ({ ...base, statement: { text, params } });
+      if (kind < 0.4) {
+        const body = `of ${caller.subject}`;
+        const onOff = readOnly ? 'on' : 'off';
+        return [
+          caller,
+          as(who),
+          [[caller.role, caller.claims, headers, timezone, path, onOff, body].join('|')],
+        ];
+      }
+      if (kind < 0.55) return [caller, as(here), [{ one: 'one', two: '2', public: '42P01' }[path]]];
+      if (kind < 0.65) {
+        const by = pick([0, 1, 2, 3]);
+        return [caller, as(divide, [String(by)]), [by === 0 ? '22012' : String(60 / by)]];
+      }
+      if (kind < 0.7) return [caller, as(secret), [caller.role === 'anon' ? '42501' : 'secret']];
+      if (kind < 0.8) {
+        if (!readOnly) inserted += 1;
+        return [caller, as(insert, [String(n)]), [readOnly ? '25006' : String(n)]];
+      }
+      if (kind < 0.82) return [caller, as(sleep, ['0.06', String(n)]), [String(n)]];
+      if (kind < 0.88) {
+        // What a function sets for its session stays in the session, as with any pool; what a request sets itself is its own nevertheless.
+        const [name, value] = pick([
+          ['request.headers', '{"n":"spoilt"}'],
+          ['request.jwt.claims', '{"sub":"spoilt"}'],
+          ['timezone', 'Europe/Oslo'],
+          ['search_path', 'spoilt'],
+          ['my.note', 'spoilt'],
+        ] as const);
+        return [caller, as(put, [name, value, String(random() < 0.5)]), [value]];
+      }
+      if (kind < 0.92) return [caller, as(become, ['service_role']), ['service_role']];
+      if (kind < 0.96)
+        return [caller, as(litter, [`litter${n}`]), [readOnly ? '25006' : `litter${n}`, `litter${n}`]];
+      const cancellation = new Cancellation();
+      const inTurns = pick([0, 1, 3, 10]);
+      const cancel = (turns: number) =>
+        void (turns === 0 ? cancellation.cancel(new Error('gone')) : setImmediate(cancel, turns - 1));
+      setImmediate(cancel, inTurns);
+      return [caller, { ...as(sleep, ['0.01', String(n)]), cancellation }, ['gone', '57014', String(n)]];
+    };
+
+    const wrong: unknown[] = [];
+    for (let n = 0; n < asks; ) {
+      const wave = Array.from({ length: Math.min(asks - n, 1 + Math.floor(random() * 120)) }, async () => {
+        n += 1;
+        const [caller, work, expected] = next(n);
+        const [settled] = await Promise.allSettled([db.as(caller, work)]);
+        const got = outcome(settled!);
+        if (!expected.includes(got))
+          wrong.push({ work: work.statement, caller: caller.claims, got, expected });
+      });
+      await Promise.all(wave);
+    }
+    expect(wrong).toEqual([]);
+    // It really was shared: most went out in the write of another.
+    const writes = shared.writes();
+    expect(writes.filter((count) => count > 1).length).toBeGreaterThan(20);
+    expect(Math.max(...writes)).toBeGreaterThanOrEqual(5);
+    // Each write was done once, however often its request began anew.
+    const [log] = await test.run('select count(*)::int as n from public.log where n > 0', 'supabase_admin');
+    expect(log?.n).toBe(inserted);
+    expect(shared.said).not.toContain('db.prepared_off');
+    await shared.atRest();
+  });
+});
+
+describe('a request that fails', () => {
+  it('fails alone, and all are answered in the order in which they came', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'));
+    const divide = (by: number) => read('select 60 / $1::int', [String(by)]);
+    await shared.learn(ada, divide(1), read('select word from public.secret'));
+    const order: number[] = [];
+    shared.forgetWrites();
+    const settled = await shared.together(() =>
+      [
+        [ada, divide(1)],
+        [ada, divide(0)],
+        [anon, divide(2)],
+        [anon, read('select word from public.secret')],
+        [ada, read('select word from public.secret')],
+        [callerOf('x', 'no_such_role'), divide(3)],
+        [ada, divide(0)],
+        [anon, divide(4)],
+      ].map(async ([caller, work], index) => {
+        try {
+          return await shared.db.as(caller as Caller, work as Work);
+        } finally {
+          order.push(index);
+        }
+      }),
+    );
+    expect(settled.map(outcome)).toEqual(['60', '22012', '30', '42501', 'secret', '22023', '22012', '15']);
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(shared.writes()).toEqual([8]);
+    await shared.atRest();
+  });
+
+  it('at the end of its transaction fails alone too', async () => {
+    await test.run(`
+      create table public.late (id int, constraint once unique (id) deferrable initially deferred);
+      insert into public.late values (7); grant all on public.late to authenticated`);
+    await using shared = openSharedConnections(test.login('authenticator'));
+    const insert = (id: number) => write('insert into public.late values ($1) returning id', [String(id)]);
+    for (let id = 100; id < 112; id += 1) await shared.db.as(ada, insert(id));
+    shared.forgetWrites();
+    const settled = await shared.together(() => [1, 7, 2].map((id) => shared.db.as(ada, insert(id))));
+    expect(settled.map(outcome)).toEqual(['1', '23505', '2']);
+    expect(shared.writes()).toEqual([3]);
+    await shared.atRest();
+  });
+
+  it('on the way out leaves nobody hanging', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'));
+    await shared.learn(ada, number(0));
+    // No caller can do this; a mistake of ours could.
+    const broken = read('select $1', [{} as string]);
+    const settled = await shared.together(() => [shared.db.as(ada, number(1)), shared.db.as(ada, broken)]);
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(outcome((await Promise.allSettled([shared.db.as(ada, number(2))]))[0]!)).toBe('2');
+    await shared.atRest();
+  });
+});
+
+describe('a caller who has gone', () => {
+  const some = async (cancelled: readonly number[], holdsUntilDone: boolean) => {
+    await using shared = openSharedConnections(test.login('authenticator'));
+    await shared.learn(ada, locked(1, 0), number(0));
+    const cancellations = Array.from({ length: 4 }, () => new Heard());
+    const held = await lock(1);
+    let release: PromiseLike<void> | undefined;
+    let settled: PromiseSettledResult<Rows>[];
+    try {
+      const asked = shared.together(() =>
+        cancellations.map((cancellation, index) =>
+          shared.db.as(ada, {
+            ...(index === 0 || holdsUntilDone ? locked(1, index) : number(index)),
+            cancellation,
+          }),
+        ),
+      );
+      await waitingBackends();
+      for (const index of cancelled) cancellations[index]!.cancel(new Error('gone'));
+      if (!holdsUntilDone) release = held[Symbol.asyncDispose]();
+      settled = await asked;
+    } finally {
+      await (release ?? held[Symbol.asyncDispose]());
+    }
+    await shared.atRest();
+    expect(cancellations.map(({ isHeard }) => isHeard)).toEqual([false, false, false, false]);
+    // No cancel was left over for whoever came next.
+    const after = await Promise.allSettled([5, 6, 7].map((n) => shared.db.as(ada, locked(1, n))));
+    expect(after.map(outcome)).toEqual(['5', '6', '7']);
+    await shared.atRest();
+    return settled.map(outcome);
+  };
+
+  it('has the query stopped that runs; the others are answered', async () => {
+    const [first, ...others] = await some([0], false);
+    // The lock may have come before the cancel.
+    expect(['57014', '0']).toContain(first);
+    expect(others).toEqual(['1', '2', '3']);
+  });
+
+  it('and waits behind another harms nobody', async () => {
+    const [first, second, ...others] = await some([1], false);
+    expect(first).toBe('0');
+    expect(['57014', '1', 'gone']).toContain(second);
+    expect(others).toEqual(['2', '3']);
+  });
+
+  it('is not waited for by the server, were it all of them', async () => {
+    for (const answer of await some([0, 1, 2, 3], true)) expect(['57014', 'gone']).toContain(answer);
+  });
+
+  it('while waiting for a connection is not sent at all', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'));
+    await shared.learn(ada, number(0));
+    shared.forgetWrites();
+    const cancellations = [0, 1, 2].map(() => new Heard());
+    const settled = await shared.together(() => {
+      const asked = cancellations.map((cancellation, n) => shared.db.as(ada, { ...number(n), cancellation }));
+      cancellations[0]!.cancel(new Error('gone'));
+      cancellations[2]!.cancel(new Error('gone'));
+      return asked;
+    });
+    expect(settled.map(outcome)).toEqual(['gone', '1', 'gone']);
+    expect(shared.writes()).toEqual([1]);
+    const all = await shared.together(() => {
+      const gone = [0, 1].map((n) => {
+        const cancellation = new Cancellation();
+        const asked = shared.db.as(ada, { ...number(n), cancellation });
+        cancellation.cancel(new Error('gone'));
+        return asked;
+      });
+      return gone;
+    });
+    expect(all.map(outcome)).toEqual(['gone', 'gone']);
+    await shared.atRest();
+  });
+});
+
+describe('a request that suddenly takes long', () => {
+  it('does not keep those behind it waiting: it runs again alone, and does not share for a while', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'), {
+      ...someLimits,
+      maxConnections: 2,
+    });
+    await shared.learn(ada, locked(2, 0), number(0));
+    const held = await lock(2);
+    const other = await shared.hold();
+    let isFirstDone = false;
+    const client = await shared.hold();
+    const first = shared.db.as(ada, locked(2, 1)).finally(() => {
+      isFirstDone = true;
+    });
+    const others = [2, 3, 4].map((n) => shared.db.as(ada, number(n)));
+    shared.forgetWrites();
+    shared.free(client);
+    expect(shared.writes()).toEqual([4]);
+    // Nobody has let go of the lock, and there is no other connection.
+    expect((await Promise.allSettled(others)).map(outcome)).toEqual(['2', '3', '4']);
+    expect(isFirstDone).toBe(false);
+    shared.free(other);
+    await held[Symbol.asyncDispose]();
+    expect((await first).rows).toEqual([['1']]);
+    await shared.atRest();
+
+    shared.forgetWrites();
+    await shared.together(() => [1, 2, 3].map((n) => shared.db.as(ada, locked(2, n))));
+    expect(shared.writes()).toEqual([1, 1, 1]);
+    await shared.atRest();
+  });
+
+  it('and writes does so once', async () => {
+    await test.run(
+      `create table public.counted (id int primary key, n int); insert into public.counted values (1, 0), (2, 0);
+       grant all on public.counted to authenticated`,
+    );
+    await using shared = openSharedConnections(test.login('authenticator'), {
+      ...someLimits,
+      maxConnections: 2,
+    });
+    const add = (id: number) =>
+      write('update public.counted set n = n + 1 where id = $1 returning n', [String(id)]);
+    await shared.learn(ada, add(2));
+    let free = () => {};
+    const released = new Promise<void>((resolve) => {
+      free = resolve;
+    });
+    let blocker: Promise<void> | undefined;
+    await new Promise<void>((locks) => {
+      blocker = withClient(test.login('postgres'), async (client) => {
+        await client.query('begin; update public.counted set n = n where id = 1');
+        locks();
+        await released;
+        await client.query('commit');
+      });
+    });
+    const held = await Promise.all([shared.hold(), shared.hold()]);
+    const first = shared.db.as(ada, add(1));
+    const others = [shared.db.as(ada, add(2)), shared.db.as(ada, add(2))];
+    shared.free(held[0]!);
+    expect((await Promise.allSettled(others)).map(outcome)).toEqual(['13', '14']);
+    free();
+    await blocker;
+    shared.free(held[1]!);
+    expect((await first).rows).toEqual([['1']]);
+    expect(await test.run('select n from public.counted order by id')).toEqual([{ n: 1 }, { n: 14 }]);
+    await shared.atRest();
+  });
+
+  it('again and again into its time limit does not share either', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'), someLimits, 'on');
+    const limited = (n: number): Work => ({ ...locked(3, n), settings: [['statement_timeout', '100ms']] });
+    await shared.learn(ada, limited(0));
+    const held = await lock(3);
+    const settled = await shared.together(() => [1, 2].map((n) => shared.db.as(ada, limited(n))));
+    expect(settled.map(outcome)).toEqual(['57014', '57014']);
+    shared.forgetWrites();
+    await shared.together(() => [1, 2].map((n) => shared.db.as(ada, limited(n))));
+    expect(shared.writes()).toEqual([1, 1]);
+    await held[Symbol.asyncDispose]();
+    await shared.atRest();
+  });
+});
+
+describe('a connection that dies', () => {
+  it.each(['pg_terminate_backend($1)', 'cut'])(
+    'under several requests fails all of them, and no other (%s)',
+    async (how) => {
+      const server = test.login('authenticator');
+      await using proxy = await openProxy(server);
+      await using shared = openSharedConnections(
+        how === 'cut' ? { ...server, host: '127.0.0.1', port: proxy.port } : server,
+      );
+      await shared.learn(ada, locked(4, 0), number(0));
+      const held = await lock(4);
+      const asked = shared.together(() =>
+        [locked(4, 1), number(2), number(3)].map((work) => shared.db.as(ada, work)),
+      );
+      const [pid] = await waitingBackends();
+      const later = shared.db.as(anon, read(`select 'later'`));
+      if (how === 'cut') proxy.cut();
+      else await test.run(`select ${how.replace('$1', String(pid))}`, 'supabase_admin');
+      expect((await asked).map(outcome)).toEqual(['unreachable', 'unreachable', 'unreachable']);
+      expect((await later).rows).toEqual([['later']]);
+      await held[Symbol.asyncDispose]();
+      await shared.atRest();
+    },
+  );
+});
+
+describe('what is prepared', () => {
+  it('is prepared anew when DDL changed what it gives, once for each connection', async () => {
+    await test.run(`
+      create table public.changing as select 1 as a, 2 as b; grant select on public.changing to anon, authenticated`);
+    await using shared = openSharedConnections(test.login('authenticator'));
+    const all = read('select * from public.changing');
+    await shared.learn(ada, all, number(0));
+    await shared.learn(anon, all);
+    await test.run(
+      'alter table public.changing drop column a; alter table public.changing add column c int default 3',
+    );
+    const ask = () =>
+      [ada, ada, anon, ada].map((caller, n) => shared.db.as(caller, n === 1 ? number(n) : all));
+    const first = await shared.together(ask);
+    expect(first.map((settled) => settled.status === 'fulfilled' && settled.value.rows)).toEqual([
+      [['2', '3']],
+      [['1']],
+      [['2', '3']],
+      [['2', '3']],
+    ]);
+    shared.forgetWrites();
+    const second = await shared.together(ask);
+    expect(second.map(outcome)).toEqual(['2', '1', '2', '2']);
+    expect(shared.writes()).toEqual([4]);
+    expect(shared.said).not.toContain('db.prepared_off');
+    await shared.atRest();
+  });
+
+  it('is not taken for prepared when it could not be, whatever others on the same trip had prepared before it', async () => {
+    await test.run(
+      'create table public.coming as select 1 as a; grant select on public.coming to anon, authenticated',
+    );
+    await using shared = openSharedConnections(test.login('authenticator'));
+    const coming = read('select a from public.coming');
+    const others = [number(1), read('select 2 + $1::int', ['0']), read('select 3 + $1::int', ['0'])];
+    await shared.learn(ada, coming, ...others);
+    // For this role nothing is prepared yet on the one connection; its table is away just now.
+    await test.run('alter table public.coming rename to away');
+    shared.forgetWrites();
+    const settled = await shared.together(() =>
+      [...others, coming, coming, ...others].map((work) => shared.db.as(anon, work)),
+    );
+    expect(settled.map(outcome)).toEqual(['1', '2', '3', '42P01', '42P01', '1', '2', '3']);
+    // The second one missed the name that the first was to make, and went alone.
+    expect(shared.writes()[0]).toBe(8);
+    await test.run('alter table public.away rename to coming');
+    const again = await shared.together(() => [coming, coming].map((work) => shared.db.as(anon, work)));
+    expect(again.map(outcome)).toEqual(['1', '1']);
+    expect(outcome((await Promise.allSettled([shared.db.as(anon, coming)]))[0]!)).toBe('1');
+    expect(shared.said).not.toContain('db.prepared_off');
+    await shared.atRest();
+  });
+
+  it('stays within its bound on a connection, when more goes through than it keeps', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'), someLimits, 'on');
+    const texts = Array.from({ length: 300 }, (_, n) => read(`select ${n} + $1::int`, ['0']));
+    const askAll = (caller: Caller) => shared.together(() => texts.map((work) => shared.db.as(caller, work)));
+    const expected = texts.map((_, n) => String(n));
+    for (let round = 0; round < 5; round += 1) expect((await askAll(ada)).map(outcome)).toEqual(expected);
+    shared.forgetWrites();
+    expect((await askAll(ada)).map(outcome)).toEqual(expected);
+    expect(shared.writes().filter((count) => count === 8).length).toBeGreaterThan(20);
+    // Another role, for which nothing is to be dropped but what belongs to others.
+    expect((await askAll(anon)).map(outcome)).toEqual(expected);
+    const prepared = read('select count(*) from pg_prepared_statements');
+    expect((await shared.db.as(ada, prepared)).rows).toEqual([['256']]);
+    await shared.atRest();
+  });
+
+  it('is not needed to be right: without names, nothing is shared', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'), someLimits, 'off');
+    await shared.learn(ada, number(0));
+    shared.forgetWrites();
+    const settled = await shared.together(() => [1, 2, 3].map((n) => shared.db.as(ada, number(n))));
+    expect(settled.map(outcome)).toEqual(['1', '2', '3']);
+    expect(shared.writes()).toEqual([1, 1, 1]);
+    await shared.atRest();
+  });
+});
+
+/** The same numbers from 0 to 1 for the same seed. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A network between us and the server, that can be cut. */
+async function openProxy(server: ClientConfig) {
+  const sockets = new Set<Socket>();
+  const listener = createServer((near) => {
+    const far = server.host?.startsWith('/')
+      ? connect(`${server.host}/.s.PGSQL.${server.port}`)
+      : connect(server.port!, server.host);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+      from.pipe(to);
+    }
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  return {
+    port: (listener.address() as AddressInfo).port,
+    cut,
+    async [Symbol.asyncDispose]() {
+      cut();
+      await new Promise((resolve) => listener.close(resolve));
+    },
+  };
+}
