@@ -1,5 +1,6 @@
-// In charge of: what the port does with a client that does not read its answer, beside one that waits for it.
-import { afterEach, expect, it } from 'vitest';
+// In charge of: what the port does with clients that do not read their answer, offer another protocol or expect what nobody does.
+import type { Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
 import { exchange, openSocket } from '../../test/harness/sockets.ts';
 import type { Observation } from '../base/observe.ts';
 import { delay } from '../base/time.ts';
@@ -12,12 +13,15 @@ const request = 'GET / HTTP/1.1\r\nhost: localhost\r\n\r\n';
 let port: HttpPort | undefined;
 afterEach(() => port?.close(0));
 
-async function open(fetch: () => Promise<Response>) {
+async function open(fetch: (url: string) => Promise<Response>) {
   const seen: Observation[] = [];
   port = await openHttpPort({
     host: '127.0.0.1',
     port: 0,
-    handle: fetchHandler(fetch, () => {}),
+    handle: fetchHandler(
+      ({ url }) => fetch(url),
+      () => {},
+    ),
     observe: (event) => seen.push(event),
     stalledMs,
   });
@@ -43,3 +47,64 @@ it('lets a client wait for an answer that takes longer than that', async () => {
   expect(seen).toEqual([]);
   socket.destroy();
 });
+
+describe('an offer of another protocol', () => {
+  it('ends the connection with its answer: Node loses what came in one piece with it', async () => {
+    const asked: string[] = [];
+    const { socket } = await open(async (url) => {
+      asked.push(url);
+      return new Response('the answer');
+    });
+    const upgrade = `${request.slice(0, -2)}upgrade: h2c\r\nconnection: upgrade\r\n\r\n`;
+    expect(await everything(socket, `${upgrade}${request.replace('/', '/second')}`)).toMatch(
+      /^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*connection: close\r\n(?:.*\r\n)*\r\nthe answer$/i,
+    );
+    expect(asked).toHaveLength(1);
+  });
+
+  it('leaves no way for what comes later to be taken for a request', async () => {
+    let release = () => {};
+    const asked: string[] = [];
+    const { socket } = await open((url) => {
+      asked.push(url);
+      return new Promise((resolve) => {
+        release = () => resolve(new Response('first'));
+      });
+    });
+    socket.write(`${request.slice(0, -2)}upgrade: websocket\r\nconnection: upgrade\r\n\r\n`);
+    await expect.poll(() => asked.length).toBe(1);
+    const answer = everything(socket, request.replace('/', '/second'));
+    const other = await openSocket({ API_URL: `http://127.0.0.1:${port?.port}` });
+    other.write(request.replace('/', '/third'));
+    // What was sent later is there, so what was sent earlier is.
+    await expect.poll(() => asked.at(-1)).toMatch(/third$/);
+    expect(asked.filter((url) => url.endsWith('second'))).toEqual([]);
+    other.destroy();
+    socket.destroy();
+    await answer;
+    release();
+  });
+});
+
+it('says what it does not know of Expect', async () => {
+  const { socket } = await open(async () => new Response('never'));
+  const answer = await everything(socket, `${request.slice(0, -2)}expect: miracles\r\n\r\n`);
+  expect(answer).toMatch(/^HTTP\/1\.1 417 /);
+  expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toEqual({
+    code: 'expectation_failed',
+    message: 'This server does not do what the header Expect asks for: "miracles".',
+    hint: 'It knows "100-continue".',
+  });
+});
+
+/** What comes back until the server closes. */
+function everything(socket: Socket, bytes: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+    });
+    socket.once('close', () => resolve(text));
+    socket.write(bytes);
+  });
+}

@@ -59,6 +59,8 @@ export async function openHttpPort({
 }: HttpPortOptions): Promise<HttpPort> {
   let draining = false;
   const inFlight = new Set<ServerResponse>();
+  /** Connections that take no other request. */
+  const leaving = new WeakSet<Socket>();
   const limits = {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headersTimeoutMs,
@@ -77,6 +79,13 @@ export async function openHttpPort({
       refuse(response, 431, tooManyHeaders);
       return;
     }
+    if (leaving.has(request.socket)) return;
+    // Node reads past whatever came in one piece with the offer of another protocol that nobody takes: it may be requests, of which the
+    // rest would then be read as if it were the beginning (CWE-444). So that answer is the connection's last.
+    if (request.headers.upgrade !== undefined) {
+      response.shouldKeepAlive = false;
+      leaving.add(request.socket);
+    }
     inFlight.add(response);
     response.on('close', () => inFlight.delete(response));
     handle(request, response);
@@ -84,6 +93,10 @@ export async function openHttpPort({
   const secure: TlsServer | undefined =
     tls && createTlsServer({ ...limits, ...tls.secureOptions() }, onRequest);
   const server = secure ?? createServer(limits, onRequest);
+  // Without this Node answers with no word about what it did not like.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    refuse(response, 417, unknownExpectation(request.headers.expect ?? '')),
+  );
   // Those that are still in their handshake are none of the server's own list.
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
@@ -188,6 +201,13 @@ const tooManyHeaders: Refusal = {
   message: `The request has more than ${maxHeaders} headers.`,
   hint: 'Send fewer.',
 };
+function unknownExpectation(expectation: string): Refusal {
+  return {
+    code: 'expectation_failed',
+    message: `This server does not do what the header Expect asks for: "${expectation}".`,
+    hint: 'It knows "100-continue".',
+  };
+}
 function malformedRequest(problem: string): Refusal {
   return { code: 'malformed_request', message: `This is not an HTTP request: ${problem}.`, hint: null };
 }
