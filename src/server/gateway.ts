@@ -238,7 +238,8 @@ export function openGateway(options: GatewayOptions): Gateway {
     handle(incoming, outgoing) {
       const head = headOf(incoming);
       if (typeof head === 'string') {
-        observe({ kind: 'http.malformed', message: head });
+        // A query may hold a key.
+        observe({ kind: 'http.malformed', message: head.split('?', 1)[0] });
         outgoing.shouldKeepAlive = false;
         new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(head)), []);
         return;
