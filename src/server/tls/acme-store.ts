@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../base/errors.ts';
+import { writePrivately } from '../../base/private-file.ts';
 import { type Certificate, readCertificate } from './certificate.ts';
-import { writePrivately } from './private-file.ts';
 
 /** How the last orders went. Kept in a file, so that a program that crashes and starts again does not hammer the authority. */
 export interface Attempts {

@@ -3,8 +3,8 @@ import { webcrypto } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { writePrivately } from '../../base/private-file.ts';
 import { type Certificate, parseCertificate, readCertificate, validityOf } from './certificate.ts';
-import { writePrivately } from './private-file.ts';
 
 const dayMs = 24 * 3600 * 1000;
 /** What browsers accept at most. Source: CA/Browser Forum, Baseline Requirements 6.3.2. */
