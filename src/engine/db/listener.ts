@@ -47,6 +47,8 @@ export function openListener(config: ClientConfig, observe: Observe): Listener {
     while (!closing.signal.aborted) {
       try {
         const session = await connectOnce();
+        // Closed meanwhile: nobody else knows of this session, so nobody else would end it.
+        if (closing.signal.aborted) return await session.end();
         client = session;
         const ended = new Promise<void>((resolve) => session.once('end', () => resolve()));
         announceReady();
