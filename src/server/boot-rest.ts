@@ -35,6 +35,8 @@ export interface PreparedRest {
   readonly rest: Live<RestSettings>;
   /** The connection string as a URL. */
   readonly databaseUrl: string;
+  /** Reads the file again; sentences about what is wrong in it, of which nothing holds then. @throws OperatorError when it cannot be read. */
+  readAgain(): Promise<readonly string[]>;
 }
 
 export interface RestProcess {
@@ -79,7 +81,17 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
   const { own, rest } = prepared;
   const observe = leveled(options.observe);
   const values = own.now();
-  const identity = openPostgrestIdentity(prepared, observe, options.now);
+  const { identity, readKeys } = openPostgrestIdentity(prepared, observe, options.now);
+  const readAgain = async () => {
+    try {
+      for (const message of await prepared.readAgain())
+        observe({ kind: 'settings.ignored', level: 'error', message });
+      // The path of a secret's file may be the same and its text another.
+      readKeys();
+    } catch (error) {
+      observe({ kind: 'settings.ignored', level: 'error', message: errorMessage(error) });
+    }
+  };
   const gatewayOver = (running: Running) =>
     openGateway({
       services: [{ service, running }],
@@ -99,7 +111,7 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
   const opened = (async () => {
     for (;;) {
       try {
-        current = await openDatabaseSide(prepared, identity, { ...options, observe, signal });
+        current = await openDatabaseSide(prepared, identity, readAgain, { ...options, observe, signal });
         gateway = gatewayOver(current.running);
         observe({ kind: 'start.connected', version: current.server.version });
         return current.server;
@@ -161,7 +173,11 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
 }
 
 /** Who asks: by token, or the anonymous role. There are no API keys. */
-function openPostgrestIdentity({ own, rest }: PreparedRest, observe: Observe, now: Clock): Identity {
+function openPostgrestIdentity(
+  { own, rest }: PreparedRest,
+  observe: Observe,
+  now: Clock,
+): { readonly identity: Identity; readKeys(): void } {
   let keys: TokenKeys | undefined = readTokenKeys(own.now());
   const identity = openIdentity({
     keys: undefined,
@@ -178,22 +194,24 @@ function openPostgrestIdentity({ own, rest }: PreparedRest, observe: Observe, no
     anonymousWithoutKey: () => true,
     now,
   });
-  own.onChange((values) => {
+  const readKeys = () => {
     try {
-      keys = readTokenKeys(values);
+      keys = readTokenKeys(own.now());
     } catch (error) {
       observe({ kind: 'settings.ignored', level: 'error', message: errorMessage(error) });
     }
     identity.forget();
-  });
+  };
+  own.onChange(readKeys);
   rest.onChange(() => identity.forget());
-  return identity;
+  return { identity, readKeys };
 }
 
 /** One attempt at everything that needs the database. What it opened is closed again when a later part fails. */
 async function openDatabaseSide(
   { settings, own, rest, databaseUrl }: PreparedRest,
   identity: Identity,
+  readAgain: () => Promise<void>,
   { observe, now, signal }: RestBootOptions,
 ): Promise<Opened> {
   const values = own.now();
@@ -231,8 +249,11 @@ async function openDatabaseSide(
       preConfig: () => own.now().preConfig,
       observe,
     });
-    const readSettings = values.inDatabase ? reloadSettings : async () => {};
-    await readSettings();
+    const readInDatabase = async () => {
+      if (own.now().inDatabase) await reloadSettings();
+      else settings.setInDatabase(new Map());
+    };
+    await readInDatabase();
     const catalog = await openCatalog({
       db: database.db,
       reader: 'authenticator',
@@ -243,7 +264,7 @@ async function openDatabaseSide(
       db: database.db,
       catalog,
       listener: database.listener,
-      reloadSettings: readSettings,
+      reloadSettings: () => readAgain().then(readInDatabase),
       reader: 'authenticator',
       channel: values.channel,
       askEveryMs: 'never',

@@ -97,12 +97,14 @@ export const postgrestSettings = {
     env: ['PGRST_DB_CONFIG'],
     default: true,
     sentence: 'Read settings that stand in the database.',
+    live: true,
   }),
   preConfig: text({
     key: 'db-pre-config',
     env: ['PGRST_DB_PRE_CONFIG'],
     default: '',
     sentence: 'A function that sets settings, called whenever they are read.',
+    live: true,
   }),
   prepared: flag({
     key: 'db-prepared-statements',

@@ -23,8 +23,11 @@ export async function prepareRest({
   currentFolder,
 }: Invocation): Promise<PreparedRest & { readonly notices: readonly string[] }> {
   const [file] = options.rest;
-  const ofFile = file === undefined ? {} : await readVariables(resolve(currentFolder, file), environment);
-  const variables = withoutEmpty({ ...ofFile, ...environment });
+  const read = async () => {
+    const ofFile = file === undefined ? {} : await readVariables(resolve(currentFolder, file), environment);
+    return withoutEmpty({ ...ofFile, ...environment });
+  };
+  const variables = await read();
   const settings = openSettings([postgrestSettings, postgrestRestSettings], {
     file: {},
     environment: withAppSettings(variables),
@@ -37,6 +40,7 @@ export async function prepareRest({
     own,
     rest: settings.of(postgrestRestSettings),
     databaseUrl: databaseUrlOf(uri, environment),
+    readAgain: async () => settings.setEnvironment(withAppSettings(await read())),
     notices: ignoredVariables(variables),
   };
 }

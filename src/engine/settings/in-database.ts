@@ -34,12 +34,15 @@ const names = [
   'url_use_legacy_target_names',
 ];
 
+/** PostgREST heeds it from the next reload on; here at once. */
+const preConfigName = 'db_pre_config';
+
 export interface InDatabaseOptions {
   readonly settings: Pick<LiveSettings, 'setInDatabase'>;
   readonly db: Pick<Db, 'asOwner'>;
   /** Whose settings are read: the role that requests log in as. */
   readonly reader: LoginRole;
-  /** A function that sets more of them by `set_config`; they yield to those of the role. Empty: none. Asked at each load. */
+  /** A function that sets more of them by `set_config`; they yield to those of the role. Empty: none. Asked at each load; the role's `pgrst.db_pre_config` comes before it. */
   readonly preConfig: () => string;
   readonly observe: Observe;
 }
@@ -51,10 +54,14 @@ export function openInDatabaseSettings(options: InDatabaseOptions): () => Promis
     try {
       const found = await db.asOwner(reader, async (client) => {
         await client.query('begin read only');
-        const set = await setByFunction(client, preConfig());
-        const { rows } = await client.query<{ name: string; value: string }>(ofRole, [names]);
+        const { rows } = await client.query<{ name: string; value: string }>(ofRole, [
+          [...names, preConfigName],
+        ]);
+        const set = new Map(rows.map(({ name, value }) => [name, value]));
+        const byFunction = await setByFunction(client, set.get(preConfigName) ?? preConfig());
         await client.query('rollback');
-        return new Map([...set, ...rows.map(({ name, value }) => [name, value] as const)]);
+        set.delete(preConfigName);
+        return new Map([...byFunction, ...set]);
       });
       const variables = [...found].map(([name, value]) => [`PGRST_${name.toUpperCase()}`, value] as const);
       for (const message of settings.setInDatabase(new Map(variables)))

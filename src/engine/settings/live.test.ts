@@ -37,6 +37,21 @@ describe('the layers', () => {
     expect(open(sources).of(table).now().rows).toBe(expected);
   });
 
+  it('hold what is live of an environment that was read again, or nothing of it when a value is wrong', () => {
+    const settings = open({ environment: { ROWS: '30', NAME: 'y' } });
+    const live = settings.of(table);
+    const heard: number[] = [];
+    live.onChange(({ rows }) => heard.push(rows));
+    expect(settings.setEnvironment({ ROWS: '40', NAME: 'z' })).toEqual([]);
+    expect(live.now()).toMatchObject({ rows: 40, name: 'y' });
+    expect(settings.setEnvironment({ ROWS: '1000' })).toEqual([
+      'The environment variable ROWS is "1000", but must be a whole number from 0 to 100.',
+    ]);
+    expect(live.now().rows).toBe(40);
+    expect(settings.setEnvironment({})).toEqual([]);
+    expect(heard).toEqual([40, 10]);
+  });
+
   it('parse each value by its own rule', () => {
     const values = open({ file: { api: { deep: { on: true }, wait: '1m30s' } } })
       .of(table)

@@ -32,6 +32,8 @@ export interface LiveSettings {
   setStored(stored: ReadonlyMap<string, unknown>): readonly string[];
   /** The same for what stands in the database under the names of environment variables: PostgREST's in-database configuration. */
   setInDatabase(variables: ReadonlyMap<string, string>): readonly string[];
+  /** The environment anew, as a file gives it that was read again: what is live among it holds from now on. With a wrong value nothing changes, and the result says what is wrong. */
+  setEnvironment(environment: SettingsSources['environment']): readonly string[];
   /** Sentences about file keys that a stronger layer hides; for the start. */
   shadowed(): readonly string[];
   /** Every setting with its value and where that comes from, for `/admin/v1`. The values of secret ones are in it. */
@@ -57,6 +59,7 @@ interface Resolved {
 export function openSettings(tables: readonly Settings[], sources: SettingsSources): LiveSettings {
   let stored = sources.stored ?? new Map<string, unknown>();
   let inDatabase: ReadonlyMap<string, string> = new Map();
+  let liveEnvironment = sources.environment;
   const complaints: string[] = [];
   for (const setting of everySetting(tables)) resolve(setting, complaints);
   if (complaints.length > 0) {
@@ -78,9 +81,9 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
     };
     const inFile = readKey(sources.file, setting.key);
     if (inFile !== undefined) take(inFile, 'config.toml', `"${setting.key}" in config.toml`);
-    const name = setting.env.find((candidate) => sources.environment[candidate] !== undefined);
-    if (name !== undefined)
-      take(sources.environment[name], 'environment', `The environment variable ${name}`);
+    const environment = setting.live ? liveEnvironment : sources.environment;
+    const name = setting.env.find((candidate) => environment[candidate] !== undefined);
+    if (name !== undefined) take(environment[name], 'environment', `The environment variable ${name}`);
     const flag = sources.commandLine?.get(setting.key);
     if (flag !== undefined) take(flag, 'command line', `The flag for "${setting.key}"`);
     const variable = setting.env.find((candidate) => inDatabase.has(candidate));
@@ -160,6 +163,16 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
       }
       inDatabase = accepted;
       refresh();
+      return wrong;
+    },
+    setEnvironment(environment) {
+      const before = liveEnvironment;
+      liveEnvironment = environment;
+      const wrong: string[] = [];
+      // Every other layer was looked through when it came.
+      for (const setting of everySetting(tables)) resolve(setting, wrong);
+      if (wrong.length > 0) liveEnvironment = before;
+      else refresh();
       return wrong;
     },
     shadowed() {
