@@ -258,6 +258,20 @@ describe('a body', () => {
     expect((await post({ body: Readable.from([note.slice(0, 700), note.slice(700)]) })).status).toBe(201);
   });
 
+  it('that a client asks about first is sent only where it is wanted', async () => {
+    const head = (key: string, length: number) =>
+      `POST /rest/v1/notes HTTP/1.1\r\nHost: 127.0.0.1\r\napikey: ${key}\r\nContent-Type: application/json\r\n` +
+      `Prefer: tx=rollback\r\nExpect: 100-continue\r\nContent-Length: ${length}\r\n\r\n`;
+    const { PUBLISHABLE_KEY } = backend.report;
+    expect(await send(head(PUBLISHABLE_KEY, 99_999))).toMatch(/^HTTP\/1.1 413 [\s\S]*connection: close/i);
+    expect(await send(head('sb_publishable_wrong', 20))).toMatch(/^HTTP\/1.1 401 [\s\S]*connection: close/i);
+    const text = JSON.stringify({ body: 'asked first' });
+    const close = `GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`;
+    expect(await send(head(PUBLISHABLE_KEY, text.length) + text + close)).toMatch(
+      /^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 201 /,
+    );
+  });
+
   it('that is no JSON is refused', async () => {
     const answer = await post({ body: '{"body": ' });
     expect([answer.status, json(answer)]).toMatchObject([400, { code: 'PGRST102' }]);

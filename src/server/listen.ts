@@ -93,6 +93,8 @@ export async function openHttpPort({
   const secure: TlsServer | undefined =
     tls && createTlsServer({ ...limits, ...tls.secureOptions() }, onRequest);
   const server = secure ?? createServer(limits, onRequest);
+  // A client that asks first is told to go on by whoever wants its body, and hears a refusal before it has sent it (RFC 9110 section 10.1.1).
+  server.on('checkContinue', onRequest);
   // Without this Node answers with no word about what it did not like.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
     refuse(response, 417, unknownExpectation(request.headers.expect ?? '')),

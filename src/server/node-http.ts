@@ -114,6 +114,7 @@ export class NodeLine implements Line {
 
   readBody(maxBytes: number): Promise<Buffer | undefined> {
     const incoming = this.#incoming;
+    askForBody(incoming, this.#outgoing);
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let sizeBytes = 0;
@@ -163,6 +164,12 @@ export class NodeLine implements Line {
     else outgoing.end(body);
     if (this.#hasBody && !this.#incoming.complete) drain(this.#incoming);
   }
+}
+
+/** Tells a client that asks first to send its body; every other one does anyway. Node closes the connection of one that is answered without. */
+export function askForBody({ headers, httpVersionMinor }: IncomingMessage, outgoing: ServerResponse): void {
+  if (headers.expect === undefined || httpVersionMinor === 0 || outgoing.destroyed) return;
+  outgoing.writeContinue();
 }
 
 const lengthHeader = 'content-length';

@@ -8,6 +8,7 @@ import type { Service } from '../engine/service/contract.ts';
 import type { Headers } from '../engine/service/http.ts';
 import type { AdminEnv } from './admin/env.ts';
 import { adminMount } from './admin/plane.ts';
+import { askForBody } from './node-http.ts';
 import type { RequestHead } from './passage.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -113,6 +114,7 @@ export function fetchHandler(
   // Never rejects: the adapter answers 500 itself.
   return (incoming, outgoing, head) => {
     if (head !== undefined) heads.set(incoming, head);
+    askForBody(incoming, outgoing);
     void answer(incoming, outgoing);
   };
 }

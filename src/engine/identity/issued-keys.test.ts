@@ -226,6 +226,14 @@ describe('making a key', () => {
     }
   });
 
+  it('takes none of PostgreSQL’s own roles, though authenticator is a member of one', async () => {
+    const refused = create({ role: 'pg_use_reserved_connections' });
+    await expect(refused).rejects.toMatchObject({
+      code: 'invalid_key',
+      hint: expect.not.stringContaining('pg_'),
+    });
+  });
+
   it('keeps a name to one key at a time; it is free again after the end', async () => {
     const { key } = await create({ name: 'only-one' });
     expect(await codeOf(create({ name: 'only-one' }))).toEqual([409, 'key_name_taken']);
