@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { makeProject, startBackend, startOnly } from '../harness/backend.ts';
+import { randomNumbers } from '../harness/random.ts';
 import { countLost, loadMigration, loggedRecoveryMs, openWriteLoad } from '../harness/write-load.ts';
 
 const rounds = 20;
@@ -18,17 +19,6 @@ beforeEach(async () => {
   });
 });
 afterEach(() => project?.[Symbol.asyncDispose]());
-
-/** The same numbers for the same seed. Source: Steele and Vigna, SplitMix, in 32 bits. */
-function randomNumbers(from: number): () => number {
-  let state = from;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
-  };
-}
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
