@@ -139,12 +139,13 @@ export function giveBack(
   const line = lineOf(pool);
   const { waiters } = line;
   if (wasEager) line.eager -= 1;
+  const isUnfit = broken || dead.has(client) || isInTransaction(client);
   // One whose time is over goes back to the pool, which ends it.
-  const isOver = broken || dead.has(client) || pool.ending || isTooOld(client, limits);
+  const isOver = isUnfit || pool.ending || isTooOld(client, limits);
   const next = isOver ? undefined : waiters.shift();
   if (!next) {
     line.taken -= 1;
-    client.release(broken);
+    client.release(isUnfit);
     connectWaiting(pool, limits);
     return;
   }
@@ -193,6 +194,12 @@ function lineOf(pool: Pool): Line {
     lines.set(pool, line);
   }
   return line;
+}
+
+/** A transaction that could not be ended: whoever came next would run in it. */
+function isInTransaction(client: PoolClient): boolean {
+  const status = client.getTransactionStatus();
+  return status === 'T' || status === 'E';
 }
 
 function isTooOld(client: PoolClient, { maxLifetimeSeconds }: PoolLimits): boolean {

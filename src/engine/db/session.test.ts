@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
+import { openSharedConnections, someLimits } from '../../../test/harness/shared-connections.ts';
 import { Cancellation } from '../../base/cancellation.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { Database } from './database.ts';
@@ -156,6 +157,15 @@ describe('as(caller, work)', () => {
     expect((await database.db.as(anon, select('select 1::text'))).rows).toEqual([['1']]);
   });
 
+  it('uses a full connection for a role that has nothing prepared on it yet', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'));
+    for (let n = 0; n < 300; n += 1) await shared.db.as(anon, select(`select ${n}::text`));
+    const work = select('select current_user::text');
+    expect((await shared.db.as(ada, work)).rows).toEqual([['authenticated']]);
+    expect((await shared.db.as(anon, work)).rows).toEqual([['anon']]);
+    expect(shared.said).toEqual([]);
+  });
+
   it('keeps a bounded number of prepared statements on a connection, and closes what it drops', async () => {
     for (let index = 0; index < 300; index += 1) await database.db.as(anon, select(`select ${index}::text`));
     const { rows } = await database.db.as(anon, select('select count(*)::text from pg_prepared_statements'));
@@ -181,6 +191,78 @@ describe('transaction(caller, run)', () => {
     ).toBe('23505');
     expect(await count()).toBe(3);
     await test.run('delete from public.notes where id = 20');
+  });
+
+  it('begins once more when DDL changed the result of its first step, and does the rest once', async () => {
+    await test.run(
+      `create table public.stepped as select 1 as a; grant select on public.stepped to authenticated`,
+    );
+    await using shared = openSharedConnections(test.login('authenticator'));
+    const all = select('select * from public.stepped');
+    const add = select('insert into public.notes values ($1, $2, null) returning id::text', ['30', 'ada']);
+    const twoSteps = () =>
+      shared.db.transaction(ada, async (step) => [(await step(all)).rows, (await step(add)).rows], {
+        isolation: 'repeatable read',
+        end: 'rollback',
+      });
+    expect(await twoSteps()).toEqual([[['1']], [['30']]]);
+    await test.run('alter table public.stepped add column b int default 2');
+    expect(await twoSteps()).toEqual([[['1', '2']], [['30']]]);
+    // Its transaction is the one that was asked for.
+    const level = select(`select current_setting('transaction_isolation')`);
+    await test.run('alter table public.stepped add column c int default 3');
+    const seen = await shared.db.transaction(
+      ada,
+      async (step) => [(await step(all)).rows, (await step(level)).rows],
+      { isolation: 'serializable' },
+    );
+    expect(seen).toEqual([[['1', '2', '3']], [['serializable']]]);
+    expect(shared.said).toEqual([]);
+    await shared.atRest();
+  });
+
+  it('begins once more without names when its first step misses one', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'));
+    const one = () => shared.db.transaction(ada, (step) => step(select('select 1::text')));
+    expect((await one()).rows).toEqual([['1']]);
+    await shared.db.as(ada, select('deallocate all'));
+    expect((await one()).rows).toEqual([['1']]);
+    expect(shared.said).toEqual(['db.prepared_off']);
+    await shared.atRest();
+  });
+
+  it('runs no step outside of its transaction after one has failed, were it the first', async () => {
+    const add = (id: number) => select('insert into public.notes values ($1, $2, null)', [String(id), 'ada']);
+    const codes: unknown[] = [];
+    const before = await count();
+    await database.db
+      .transaction(ada, async (step) => {
+        codes.push(await code(step(select('select 1 / 0'))));
+        codes.push(await code(step(add(40))));
+        throw new Error('no more');
+      })
+      .catch(() => {});
+    expect(codes).toEqual(['22012', '25P02']);
+    expect(await count()).toBe(before);
+  });
+
+  it('leaves no open transaction to who comes next, even when it could not be undone', async () => {
+    await using shared = openSharedConnections(test.login('authenticator'), someLimits, 'on');
+    const one = select('select 1::text');
+    await shared.db.transaction(ada, (step) => step(one), { end: 'rollback' });
+    // The server has lost the prepared rollback; asked to keep to names, we do not know of it.
+    const backend = select('select pg_backend_pid()::text');
+    let inside: unknown;
+    const refused = shared.db.transaction(ada, async (step) => {
+      inside = (await step(backend)).rows;
+      await step(select('deallocate all'));
+      throw new Error('no more');
+    });
+    await expect(refused).rejects.toThrow('no more');
+    const after = await shared.db.as(ada, backend);
+    expect(after.rows).not.toEqual(inside);
+    expect((await shared.db.as(ada, one)).rows).toEqual([['1']]);
+    await shared.atRest();
   });
 });
 

@@ -208,7 +208,7 @@ export function openDb(options: DbOptions): Db {
   ): Promise<T> {
     const begun = plain(begin(ends));
     return onConnection(ends.cancellation, async (client) => {
-      await exchange(client, [begun]);
+      await withRetry(client, [begun], false);
       let isFirst = true;
       try {
         const result = await run((work) => {
