@@ -24,6 +24,7 @@ async function open(fetch: (url: string) => Promise<Response>) {
     ),
     observe: (event) => seen.push(event),
     stalledMs,
+    heads: { timeoutMs: 300, checkedEveryMs: 50 },
   });
   return { seen, socket: await openSocket({ API_URL: `http://127.0.0.1:${port.port}` }) };
 }
@@ -108,3 +109,22 @@ function everything(socket: Socket, bytes: string): Promise<string> {
     socket.write(bytes);
   });
 }
+
+it('answers a client that sends its head bit by bit with 408, and lets go of it', async () => {
+  const { seen, socket } = await open(async () => new Response('never'));
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk;
+  });
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n');
+  // Never silent for long enough to be cut off as one that says nothing.
+  const drip = setInterval(() => socket.writable && socket.write('x-a: b\r\n'), stalledMs / 4);
+  await closed;
+  clearInterval(drip);
+  expect(text).toMatch(/^HTTP\/1.1 408 Request Timeout\r\nconnection: close\r\n/);
+  expect(text).toContain('"code":"request_timeout"');
+  expect(seen).toEqual([
+    { kind: 'http.malformed', code: 'ERR_HTTP_REQUEST_TIMEOUT', message: expect.any(String) },
+  ]);
+});

@@ -33,6 +33,8 @@ export interface HttpPortOptions {
   readonly slowClients?: () => SlowClientRules;
   /** A client that reads nothing of an answer for this long is cut off. */
   readonly stalledMs?: number;
+  /** How long a head may take, and how often that is looked at. */
+  readonly heads?: { readonly timeoutMs: number; readonly checkedEveryMs: number };
 }
 
 // Source of the defaults that these replace: Node's http documentation.
@@ -56,6 +58,7 @@ export async function openHttpPort({
   tls,
   slowClients,
   stalledMs = stalledMsDefault,
+  heads = { timeoutMs: headersTimeoutMs, checkedEveryMs: connectionsCheckingIntervalMs },
 }: HttpPortOptions): Promise<HttpPort> {
   let draining = false;
   const inFlight = new Set<ServerResponse>();
@@ -63,9 +66,9 @@ export async function openHttpPort({
   const leaving = new WeakSet<Socket>();
   const limits = {
     maxHeaderSize: maxHeaderBytes,
-    headersTimeout: headersTimeoutMs,
+    headersTimeout: heads.timeoutMs,
     requestTimeout: requestTimeoutMs,
-    connectionsCheckingInterval: connectionsCheckingIntervalMs,
+    connectionsCheckingInterval: heads.checkedEveryMs,
     keepAliveTimeout: keepAliveMs,
     // A request whose framing can be read in two ways is refused, not guessed at (CWE-444).
     insecureHTTPParser: false,
