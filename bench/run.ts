@@ -1,5 +1,6 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
-// `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth.
+// `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
+// `-- hashing` what passwords cost.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
@@ -10,6 +11,7 @@ import { findRunningServer } from '../src/engine/db/postgres/running.ts';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { makeProject, type RunningBackend, startBackend } from '../test/harness/backend.ts';
 import { gatewayTable } from './gateway.ts';
+import { hashingTable } from './hashing.ts';
 import { hasWrk, type LoadResult, load } from './load.ts';
 import { memoryMiB } from './memory.ts';
 import { openLoop } from './open-loop.ts';
@@ -23,6 +25,10 @@ const only = process.argv[2];
 console.log(`${cpus()[0]?.model ?? ''}, ${cpus().length} cores, Node ${process.version}\n`);
 if (only === undefined || only === 'start') await startTable();
 if (only === 'start') process.exit();
+if (only === 'hashing') {
+  await hashingTable({ rounds, seconds });
+  process.exit();
+}
 
 if (!hasWrk()) {
   console.error('bench: needs wrk (Debian: apt-get install wrk)');

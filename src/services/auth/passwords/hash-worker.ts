@@ -1,4 +1,4 @@
-// In charge of: the work of one hashing thread. One job at a time, and by the synchronous functions: the asynchronous ones run in libuv's
+// In charge of: the work of one hashing thread. One job after the other, and by the synchronous functions: the asynchronous ones run in libuv's
 // pool, whose four threads also read files and look names up for everybody else.
 import { createCipheriv, scryptSync, timingSafeEqual } from 'node:crypto';
 import { constants, setPriority } from 'node:os';
@@ -14,12 +14,16 @@ if (process.platform === 'linux') {
   } catch {}
 }
 
+// The next job may be here already; what a job loads must not let it pass, as answers come in the order of the jobs.
+let last: Promise<void> = Promise.resolve();
 parentPort?.on('message', (job: Job) => {
-  run(job).then(
-    (value) => answer({ kind: 'done', value }),
-    (error: unknown) =>
-      answer({ kind: 'failed', message: error instanceof Error ? error.message : String(error) }),
-  );
+  last = last
+    .then(() => run(job))
+    .then(
+      (value) => answer({ kind: 'done', value }),
+      (error: unknown) =>
+        answer({ kind: 'failed', message: error instanceof Error ? error.message : String(error) }),
+    );
 });
 
 function answer(result: JobResult): void {

@@ -26,26 +26,24 @@ function open(options: Partial<HasherOptions> = {}) {
 
 /** The real worker, and what passes between it and the hasher. */
 function watched() {
-  const workers: { worker: Worker; busy: number }[] = [];
-  let busy = 0;
+  const workers: { worker: Worker; jobs: number }[] = [];
   let mostBusy = 0;
+  let mostJobs = 0;
   let onJob: ((worker: Worker) => void) | undefined;
   const startWorker = () => {
     const worker = new Worker(fileURLToPath(new URL('./hash-worker.ts', import.meta.url)));
-    const record = { worker, busy: 0 };
+    const record = { worker, jobs: 0 };
     workers.push(record);
     const post = worker.postMessage.bind(worker);
     worker.postMessage = (job: Job) => {
-      record.busy += 1;
-      busy += 1;
-      mostBusy = Math.max(mostBusy, busy);
-      expect(record.busy).toBe(1);
+      record.jobs += 1;
+      mostJobs = Math.max(mostJobs, record.jobs);
+      mostBusy = Math.max(mostBusy, workers.filter(({ jobs }) => jobs > 0).length);
       post(job);
       onJob?.(worker);
     };
     worker.prependListener('message', (_: JobResult) => {
-      record.busy -= 1;
-      busy -= 1;
+      record.jobs -= 1;
     });
     return worker;
   };
@@ -53,6 +51,7 @@ function watched() {
     startWorker,
     workers,
     mostBusy: () => mostBusy,
+    mostJobs: () => mostJobs,
     onJob(listener: ((worker: Worker) => void) | undefined) {
       onJob = listener;
     },
@@ -175,7 +174,7 @@ describe('comparing', () => {
 
 describe('many at a time', () => {
   it('works on no more than its number, and starts no more workers', async () => {
-    const { startWorker, workers, mostBusy } = watched();
+    const { startWorker, workers, mostBusy, mostJobs } = watched();
     const hasher = open({ parallelism: 2, startWorker });
     const verdicts = await Promise.all(
       Array.from({ length: 30 }, (_, index) => hasher.verify(index % 2 ? quickPassword : 'other', quick)),
@@ -183,6 +182,33 @@ describe('many at a time', () => {
     expect(verdicts.map(({ ok }) => ok)).toEqual(Array.from({ length: 30 }, (_, index) => index % 2 === 1));
     expect(mostBusy()).toBe(2);
     expect(workers).toHaveLength(2);
+    // One that is worked on and the next one: the others can still be cancelled, refused, given to another worker.
+    expect(mostJobs()).toBe(2);
+  });
+
+  it('keeps nobody waiting behind an imported hash that takes long, where another worker is free', async () => {
+    const hasher = open({ parallelism: 2 });
+    await Promise.all([1, 2].map(() => hasher.verify(quickPassword, quick)));
+    expect(hasher.state().workers).toBe(2);
+    const order: string[] = [];
+    await Promise.all([
+      hasher.verify(slowPassword, slow).then(() => order.push('slow')),
+      ...['1', '2', '3', '4'].map((name) => hasher.verify(quickPassword, quick).then(() => order.push(name))),
+    ]);
+    expect(order).toEqual(['1', '2', '3', '4', 'slow']);
+  });
+
+  it('answers each with its own result, also where one loads more than the next', async () => {
+    const hasher = open();
+    const imported = '$argon2i$v=19$m=16,t=2,p=1$bGJRWThNOHJJTVBSdHl2dQ$NfEnUOuUpb7F2fQkgFUG4g';
+    const verdicts = await Promise.all([
+      hasher.verify(quickPassword, quick),
+      hasher.verify('wrong', imported),
+      hasher.verify(quickPassword, quick),
+      hasher.verify('wrong', quick),
+      hasher.verify('test', imported),
+    ]);
+    expect(verdicts.map(({ ok }) => ok)).toEqual([true, false, true, false, true]);
   });
 
   it('refuses one more than may wait with 429 at once, and goes on with the others', async () => {
@@ -221,12 +247,13 @@ describe('many at a time', () => {
     onJob(() => (jobs += 1));
     const hasher = open({ startWorker });
     const gone = new Cancellation();
-    const first = hasher.verify(quickPassword, quick);
-    const second = hasher.verify(quickPassword, quick, gone);
+    const two = [1, 2].map(() => hasher.verify(quickPassword, quick));
+    const third = hasher.verify(quickPassword, quick, gone);
+    const fourth = hasher.verify(quickPassword, quick);
     gone.cancel(new Error('the client went away'));
-    await expect(second).rejects.toThrow('the client went away');
-    expect((await first).ok).toBe(true);
-    expect(jobs).toBe(1);
+    await expect(third).rejects.toThrow('the client went away');
+    expect((await Promise.all([...two, fourth])).map(({ ok }) => ok)).toEqual([true, true, true]);
+    expect(jobs).toBe(3);
   });
 
   it("leaves the event loop and libuv's pool to the others while 20 are under way", async () => {
@@ -283,6 +310,21 @@ describe('a worker', () => {
     expect(verdicts.map(({ ok }) => ok)).toEqual([true, true]);
     expect(workers).toHaveLength(2);
     expect(hasher.states()).toEqual(['started', 'died', 'started']);
+  });
+
+  it('that dies with the next job in its hands loses neither', async () => {
+    const { startWorker, workers, onJob } = watched();
+    const hasher = open({ startWorker });
+    let jobs = 0;
+    onJob((worker) => {
+      jobs += 1;
+      if (jobs === 2) void worker.terminate();
+    });
+    const made = await Promise.all(['one', 'two', 'three'].map((password) => hasher.hash(password)));
+    onJob(undefined);
+    expect(workers).toHaveLength(2);
+    const verdicts = ['one', 'two', 'three'].map((password, index) => hasher.verify(password, made[index]));
+    expect((await Promise.all(verdicts)).map(({ ok }) => ok)).toEqual([true, true, true]);
   });
 
   it('takes no more than one other along: the job fails then, and the next one is done', async () => {

@@ -30,7 +30,9 @@ export interface Verdict {
 
 export interface HasherState {
   readonly workers: number;
+  /** Workers that work. */
   readonly running: number;
+  /** Jobs beyond those that are worked on. */
   readonly queued: number;
 }
 
@@ -47,7 +49,7 @@ export interface Hasher {
    */
   verify(password: string, encoded: string | null | undefined, cancellation?: Cancellation): Promise<Verdict>;
   state(): HasherState;
-  /** Lets what runs come to its end, refuses what waits, ends the workers. */
+  /** Lets what the workers have come to its end, refuses what waits, ends the workers. */
   close(): Promise<void>;
 }
 
@@ -62,7 +64,10 @@ interface Waiting {
 
 interface Thread {
   readonly worker: Worker;
-  running: { readonly waiting: Waiting; readonly startedAt: number } | undefined;
+  /** The one that it works on, and the one that it does next: without that it would stand idle until the main thread gets round to it. */
+  readonly jobs: Waiting[];
+  /** When the first of them began. */
+  startedAt: number;
   idleTimer: NodeJS.Timeout | undefined;
   isEnding: boolean;
 }
@@ -79,7 +84,7 @@ export function openHasher(options: HasherOptions): Hasher {
 
   function submit(job: Job, cancellation: Cancellation | undefined): Promise<string | boolean> {
     if (isClosed) return Promise.reject(new Error('The hasher is closed.'));
-    if (queue.length >= maxQueued) return Promise.reject(busy());
+    if (countWaiting() >= maxQueued) return Promise.reject(busy());
     return new Promise((resolve, reject) => {
       queue.push({ job, cancellation, resolve, reject, deaths: 0 });
       pump();
@@ -94,9 +99,8 @@ export function openHasher(options: HasherOptions): Hasher {
         waiting.reject(waiting.cancellation.reason);
         continue;
       }
-      let thread = idleThread();
-      if (thread === undefined) {
-        if (threads.size >= parallelism) return;
+      let thread = findThread((jobs) => jobs.length === 0);
+      if (thread === undefined && threads.size < parallelism) {
         try {
           thread = start();
         } catch (error) {
@@ -105,21 +109,25 @@ export function openHasher(options: HasherOptions): Hasher {
           continue;
         }
       }
+      // Nobody is put behind an imported hash that may take seconds while another worker is free sooner.
+      thread ??= findThread((jobs) => jobs.length === 1 && isShort(jobs[0]!.job));
+      if (thread === undefined) return;
       queue.shift();
       give(thread, waiting);
     }
     if (isClosed && countRunning() === 0) onSettled?.();
   }
 
-  function idleThread(): Thread | undefined {
-    for (const thread of threads) if (thread.running === undefined && !thread.isEnding) return thread;
+  function findThread(fits: (jobs: readonly Waiting[]) => boolean): Thread | undefined {
+    for (const thread of threads) if (!thread.isEnding && fits(thread.jobs)) return thread;
     return undefined;
   }
 
   function start(): Thread {
     const thread: Thread = {
       worker: startWorker(),
-      running: undefined,
+      jobs: [],
+      startedAt: 0,
       idleTimer: undefined,
       isEnding: false,
     };
@@ -137,23 +145,26 @@ export function openHasher(options: HasherOptions): Hasher {
 
   function give(thread: Thread, waiting: Waiting): void {
     clearTimeout(thread.idleTimer);
-    thread.running = { waiting, startedAt: now() };
+    if (thread.jobs.length === 0) thread.startedAt = now();
+    thread.jobs.push(waiting);
     // A worker keeps the program alive while it has work, and only then.
     thread.worker.ref();
     thread.worker.postMessage(waiting.job);
   }
 
   function settle(thread: Thread, result: JobResult): void {
-    const { running } = thread;
-    if (running === undefined) return;
-    thread.running = undefined;
-    usualMs += (now() - running.startedAt - usualMs) * weightOfLast;
-    if (result.kind === 'done') running.waiting.resolve(result.value);
-    else running.waiting.reject(new Error(`A password could not be hashed: ${result.message}`));
+    const done = thread.jobs.shift();
+    if (done === undefined) return;
+    const endedAt = now();
+    usualMs += (endedAt - thread.startedAt - usualMs) * weightOfLast;
+    thread.startedAt = endedAt;
+    if (result.kind === 'done') done.resolve(result.value);
+    else done.reject(new Error(`A password could not be hashed: ${result.message}`));
+    pump();
+    if (thread.jobs.length > 0 || thread.isEnding) return;
     thread.worker.unref();
     thread.idleTimer = setTimeout(() => end(thread), idleMs);
     thread.idleTimer.unref();
-    pump();
   }
 
   function end(thread: Thread): void {
@@ -165,8 +176,8 @@ export function openHasher(options: HasherOptions): Hasher {
   function gone(thread: Thread, exitCode: number, cause: unknown): void {
     threads.delete(thread);
     clearTimeout(thread.idleTimer);
-    const { running, isEnding } = thread;
-    thread.running = undefined;
+    const { isEnding } = thread;
+    const [first, next] = thread.jobs.splice(0);
     observe({
       kind: 'auth.hashing_worker',
       level: isEnding ? 'debug' : 'warn',
@@ -174,20 +185,20 @@ export function openHasher(options: HasherOptions): Hasher {
       workers: threads.size,
       ...(!isEnding && { exitCode, message: cause === undefined ? undefined : errorMessage(cause) }),
     });
-    if (running !== undefined) {
-      const { waiting } = running;
-      waiting.deaths += 1;
+    if (next !== undefined) queue.unshift(next);
+    if (first !== undefined) {
+      first.deaths += 1;
       // Once is an accident; whoever takes two workers along does not get a third.
-      if (waiting.deaths < maxDeaths) queue.unshift(waiting);
-      else waiting.reject(new Error('A password could not be hashed: two workers died of it.', { cause }));
+      if (first.deaths < maxDeaths) queue.unshift(first);
+      else first.reject(new Error('A password could not be hashed: two workers died of it.', { cause }));
     }
     pump();
   }
 
   /** Source: supabase/auth internal/api/middleware.go for code and message. */
   function busy(): Fault {
-    const seconds = Math.ceil((queue.length * usualMs) / parallelism / 1000);
-    observe({ kind: 'auth.hashing_refused', level: 'debug', queued: queue.length });
+    const seconds = Math.ceil((countWaiting() * usualMs) / parallelism / 1000);
+    observe({ kind: 'auth.hashing_refused', level: 'debug', queued: countWaiting() });
     return new Fault({
       status: 429,
       code: 'over_request_rate_limit',
@@ -198,7 +209,13 @@ export function openHasher(options: HasherOptions): Hasher {
 
   function countRunning(): number {
     let count = 0;
-    for (const thread of threads) if (thread.running !== undefined) count += 1;
+    for (const thread of threads) if (thread.jobs.length > 0) count += 1;
+    return count;
+  }
+
+  function countWaiting(): number {
+    let count = queue.length;
+    for (const thread of threads) count += Math.max(0, thread.jobs.length - 1);
     return count;
   }
 
@@ -242,9 +259,13 @@ export function openHasher(options: HasherOptions): Hasher {
   return {
     hash,
     verify,
-    state: () => ({ workers: threads.size, running: countRunning(), queued: queue.length }),
+    state: () => ({ workers: threads.size, running: countRunning(), queued: countWaiting() }),
     close,
   };
+}
+
+function isShort(job: Job): boolean {
+  return job.kind === 'hash' || (job.encoded.kind === 'bcrypt' && job.encoded.cost <= bcryptCost);
 }
 
 /** A broken argon2 or scrypt hash is a wrong password to upstream, any other text a failure. Source: internal/models/user.go, Authenticate. */
