@@ -1,7 +1,10 @@
 // In charge of: what requests that share a connection promise each other: nothing of one is seen by another, whatever becomes of it.
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
 import {
   openSharedConnections,
@@ -13,6 +16,7 @@ import { Cancellation } from '../../base/cancellation.ts';
 import type { Caller } from '../identity/caller.ts';
 import { withClient } from './client.ts';
 import type { Rows, Work } from './db.ts';
+import { openPostgres } from './postgres/supervisor.ts';
 
 let test: TestDatabase;
 
@@ -535,6 +539,31 @@ describe('a connection that dies', () => {
       await shared.atRest();
     },
   );
+
+  it('with its server, which falls when one of its processes is killed, fails all requests and is replaced', async () => {
+    await using server = await openOwnServer();
+    const asked: Promise<Rows>[] = [];
+    await using shared = openSharedConnections(server.login, { ...someLimits, maxConnections: 4 });
+    const root = callerOf('root', 'supabase_admin');
+    await shared.learn(root, locked(5, 0), number(0));
+    const client = await shared.hold();
+    await client.query('select pg_advisory_lock(5)');
+    const held = await Promise.all([shared.hold(), shared.hold(), shared.hold()]);
+    for (let n = 0; n < 24; n += 1) asked.push(shared.db.as(root, n % 8 === 0 ? locked(5, n) : number(n)));
+    shared.forgetWrites();
+    for (const one of held) shared.free(one);
+    expect(shared.writes()).toEqual([8, 8, 8]);
+    const { rows } = await client.query('select pg_backend_pid() as pid');
+    process.kill(rows[0].pid as number, 'SIGKILL');
+    const answers = (await Promise.allSettled(asked)).map(outcome);
+    expect(new Set(answers)).toEqual(new Set(['unreachable']));
+    shared.free(client);
+    await shared.atRest();
+    await vi.waitFor(async () => {
+      expect((await shared.db.as(root, number(7))).rows).toEqual([['7']]);
+    }, 30_000);
+    await shared.atRest();
+  });
 });
 
 describe('what is prepared', () => {
@@ -625,6 +654,28 @@ function randomOf(seed: number): () => number {
     let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
     mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
     return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A Postgres that nobody else uses, so that it may fall. */
+async function openOwnServer() {
+  const folder = await mkdtemp(join(tmpdir(), 'mr-trip-'));
+  // Root's Postgres runs as another user, who has to get through.
+  await chmod(folder, 0o711);
+  const server = await openPostgres({
+    project: folder,
+    data: join(folder, 'state'),
+    systemFolder: join(folder, 'system'),
+    port: 0,
+    password: 'postgres',
+    observe: () => {},
+  });
+  return {
+    login: server.login('supabase_admin'),
+    async [Symbol.asyncDispose]() {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 
