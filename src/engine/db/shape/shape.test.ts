@@ -159,7 +159,7 @@ describe.each([17, 18])('a PostgreSQL %i that was shaped', (major) => {
        from pg_namespace where nspname !~ '^(pg_|information)' order by nspname`,
     );
     expect(found).toEqual([
-      ['_millrace', 'millrace_admin', ''],
+      ['_millrace', 'millrace_admin', 'supabase_auth_admin=U supabase_storage_admin=U'],
       [
         'auth',
         'supabase_admin',
