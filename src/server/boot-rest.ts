@@ -273,7 +273,11 @@ async function openDatabaseSide(
     const db = values.logQuery ? withQueryLog(database.db, observe) : database.db;
     const { fanout, leases } = database;
     const egress = openEgress({ allow: () => [], observe, now });
-    const context = { db, catalog, identity, leases, fanout, egress, now, observe, signal };
+    // Nobody signs in here.
+    const signToken = async () =>
+      Promise.reject(new Error('There is no signing key beside the Data API alone.'));
+    const others = { signToken, externalUrl: () => '' };
+    const context = { db, catalog, identity, leases, fanout, egress, ...others, now, observe, signal };
     const running = await service.open(context, rest);
     return {
       server,

@@ -7,11 +7,13 @@ import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openEgress } from '../engine/egress/egress.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
+import { openTokenSigner } from '../engine/identity/token-signer.ts';
 import { limitTasks } from '../engine/limits/store.ts';
 import type { Ctx, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
+import { auth } from '../services/auth/service.ts';
 import { rest } from '../services/rest/service.ts';
 import { watchLeases } from './admin/lease-watch.ts';
 import { operatorSocketPath, tryOperatorSocket } from './admin/socket.ts';
@@ -54,7 +56,7 @@ export interface BootOptions {
   readonly signal: AbortSignal;
 }
 
-const services: readonly Service[] = [rest];
+const services: readonly Service[] = [rest, auth];
 
 /** Starts the backend of a prepared project. What was opened is closed again, in reverse, when a later part fails. */
 export async function startBackend(prepared: Prepared, options: BootOptions): Promise<Backend> {
@@ -107,6 +109,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const { db, fanout } = database;
   const { identity } = who;
   const leases = watchLeases(database.leases, now);
+  let apiUrl = externalUrl.url;
   const context: Ctx = {
     db,
     catalog,
@@ -114,6 +117,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     leases,
     fanout,
     egress,
+    signToken: openTokenSigner(secrets.signingKey, secrets.jwtSecret),
+    externalUrl: () => apiUrl,
     now,
     observe,
     signal: options.signal,
@@ -130,7 +135,6 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
 
   const tls = await openProjectTls(prepared, { server, leases, egress, observe, now });
   if (tls) closers.add(() => tls.close());
-  let apiUrl = externalUrl.url;
   const notices = [
     ...shaped.notices,
     ...applied.warnings,

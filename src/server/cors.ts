@@ -22,7 +22,8 @@ export interface CorsSettings {
   readonly corsMaxAgeSeconds: number;
 }
 
-// A page can read only the headers that are named here. Source: PostgREST 14 src/PostgREST/Cors.hs, and what our gateway adds.
+// A page can read only the headers that are named here. Source: PostgREST 14 src/PostgREST/Cors.hs; supabase/auth internal/api/api.go
+// `ExposedHeaders`; and what our gateway adds.
 const exposedHeaders = [
   'Content-Encoding',
   'Content-Location',
@@ -40,6 +41,9 @@ const exposedHeaders = [
   'Retry-After',
   'Server-Timing',
   'X-Request-Id',
+  'X-Total-Count',
+  'Link',
+  'X-Supabase-Api-Version',
   'Sb-Error-Code',
   'X-Sb-Error-Code',
 ].join(', ');

@@ -117,12 +117,26 @@ export function openGateway(options: GatewayOptions): Gateway {
       );
   }
 
-  /** Wrong credentials count as a request, too: whoever tries many is told to wait. */
+  /**
+   * Wrong credentials count as a request, too: whoever tries many is told to wait. A service may let them in all the same, as its
+   * protocol has paths for people without any, and its own words for a token that does not hold.
+   */
   function unidentified(passage: Passage, error: unknown): void {
     if (!(error instanceof CredentialsRefused)) {
       finish(passage, refusal(passage, error));
       return;
     }
+    const admitted = passage.mounted.service.admits?.(passage.path, error.reason);
+    if (admitted !== undefined) {
+      passage.refused = error;
+      if (admitted === 'open') identified(passage, nobody);
+      else identifiedByKey(passage);
+      return;
+    }
+    turnedAway(passage, error);
+  }
+
+  function turnedAway(passage: Passage, error: unknown): void {
     const refused = front.after(passage, undefined);
     if (!(refused instanceof Promise)) finish(passage, refusal(passage, refused ?? error));
     else
@@ -130,6 +144,19 @@ export function openGateway(options: GatewayOptions): Gateway {
         (late) => finish(passage, refusal(passage, late ?? error)),
         () => finish(passage, refusal(passage, error)),
       );
+  }
+
+  /** By the API key alone; a second refusal is final. */
+  function identifiedByKey(passage: Passage): void {
+    const { mounted, head } = passage;
+    const refuse = (error: unknown) => turnedAway(passage, error);
+    try {
+      const caller = identity.callerOf(undefined, apikeyOf(head), mounted.service.name, head.address);
+      if (caller instanceof Promise) caller.then((known) => identified(passage, known), refuse);
+      else identified(passage, caller);
+    } catch (error) {
+      refuse(error);
+    }
   }
 
   function serve(passage: Passage, refused: Fault | undefined): void {
@@ -156,9 +183,9 @@ export function openGateway(options: GatewayOptions): Gateway {
   }
 
   /** In the service's shape. A mistake in that must not end the program. */
-  function rendered({ mounted }: Passage, error: unknown): Answer {
+  function rendered(passage: Passage, error: unknown): Answer {
     try {
-      return mounted.service.renderError(error);
+      return passage.mounted.service.renderError(error, passage);
     } catch (second) {
       observe({ kind: 'http.error', level: 'error', error: second });
       return plainAnswer(new Fault(internalFault));
@@ -271,6 +298,9 @@ export function openGateway(options: GatewayOptions): Gateway {
     },
   };
 }
+
+/** Who comes in by a path that is open to all. */
+const nobody: Caller = { role: 'anon', claims: '{"role":"anon"}', subject: undefined, by: 'nothing' };
 
 const slash = '/'.charCodeAt(0);
 

@@ -19,6 +19,8 @@ export interface ProjectSecrets {
   readonly keys: ApiKeys;
   readonly jwtSecret: string;
   readonly jwks: JSONWebKeySet;
+  /** The private half of the key that signs tokens; undefined: the secret signs them. */
+  readonly signingKey: JWK | undefined;
   readonly databasePassword: string;
   /** Names of the secrets that are the public development ones. */
   readonly development: readonly string[];
@@ -55,10 +57,22 @@ export async function loadSecrets(
   ].filter((name) => name !== false);
   // The development signing key's private half is public too: it verifies nothing once a real secret is set.
   const trusted = settings.signingKeysPath || jwtSecret === developmentJwtSecret ? signingKeys : [];
-  return { keys, jwtSecret, jwks: { keys: trusted.map(publicJwk) }, databasePassword, development };
+  return {
+    keys,
+    jwtSecret,
+    jwks: { keys: trusted.map(publicJwk) },
+    signingKey: trusted.find(isForSigning),
+    databasePassword,
+    development,
+  };
 }
 
 const minSecretLength = 16;
+
+/** Source: supabase/auth internal/conf/jwk.go `GetSigningJwk`: the key whose `key_ops` has `sign`. */
+function isForSigning({ key_ops: uses, d }: JWK): boolean {
+  return d !== undefined && (uses === undefined || uses.includes('sign'));
+}
 
 async function readSigningKeys(path: string): Promise<readonly JWK[]> {
   let parsed: unknown;

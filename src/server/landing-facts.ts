@@ -21,7 +21,7 @@ export interface LandingSources {
   readonly hasExample: boolean;
 }
 
-const titles: Readonly<Record<string, string>> = { rest: 'Data API' };
+const titles: Readonly<Record<string, string>> = { rest: 'Data API', auth: 'Sign-in' };
 
 export async function landingFacts(sources: LandingSources): Promise<LandingFacts> {
   const { prepared, server, database, running, apiUrl, startedAt, schemas, hasExample } = sources;

@@ -1,6 +1,7 @@
 // In charge of: one request on its way through the gateway: who it is from, how long it may take, and that it is answered once.
 import { Cancellation } from '../base/cancellation.ts';
 import type { Caller } from '../engine/identity/caller.ts';
+import type { CredentialsRefused } from '../engine/identity/refused.ts';
 import type { Running, Service } from '../engine/service/contract.ts';
 import type { Answer, Headers, ServiceRequest } from '../engine/service/http.ts';
 import type { Trace } from './guard/trace.ts';
@@ -59,6 +60,7 @@ export class Passage implements ServiceRequest {
   /** The rule that refused it, for the log. */
   refusedBy: string | undefined;
   isAnswered = false;
+  refused: CredentialsRefused | undefined;
   #caller: Caller | undefined;
   readonly #tooLong: (maxBytes: number) => Error;
 
@@ -101,6 +103,10 @@ export class Passage implements ServiceRequest {
 
   get hasBody(): boolean {
     return this.head.hasBody;
+  }
+
+  get address(): string {
+    return this.head.address;
   }
 
   /** Known from the moment that a service gets the request. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ValuesOf } from '../base/settings.ts';
 import { loadConfig, type ProjectConfig } from '../engine/project/config.ts';
 import { type Live, type LiveSettings, openSettings } from '../engine/settings/live.ts';
+import { withOpposites } from '../services/auth/settings.ts';
 import { withAppSettings } from '../services/rest/settings.ts';
 import type { Invocation } from './cli/main.ts';
 import { findProjectFolder } from './cli/project-folder.ts';
@@ -27,7 +28,7 @@ export async function prepare({ options, environment, currentFolder }: Invocatio
     projectSettings.map(([, table]) => table),
     {
       file: project.root,
-      environment: withAppSettings(project.environment),
+      environment: withOpposites(withAppSettings(project.environment)),
       commandLine: options.settings,
     },
   );

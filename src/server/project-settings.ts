@@ -3,6 +3,7 @@ import type { Settings } from '../base/settings.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
 import { thirdPartySettings } from '../engine/identity/third-party.ts';
 import { limitSettings } from '../engine/limits/settings.ts';
+import { auth } from '../services/auth/service.ts';
 import { rest } from '../services/rest/service.ts';
 import { adminSettings } from './admin/settings.ts';
 import { guardSettings } from './guard/settings.ts';
@@ -18,4 +19,5 @@ export const projectSettings: readonly (readonly [title: string, settings: Setti
   ['Other issuers of tokens', thirdPartySettings],
   ['Outgoing requests', egressSettings],
   ['Data API', rest.settings],
+  ['Sign-in', auth.settings],
 ];

@@ -111,6 +111,8 @@ async function ask(url: string, { method = 'GET', headers = {}, body, caller = s
     query,
     headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
     caller,
+    refused: undefined,
+    address: '',
     requestId: 'test',
     cancellation: new Cancellation(),
     timings: undefined,

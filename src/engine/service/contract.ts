@@ -8,6 +8,7 @@ import type { Fanout } from '../db/fanout.ts';
 import type { Leases } from '../db/leases.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Identity } from '../identity/identity.ts';
+import type { RefusalReason } from '../identity/refused.ts';
 import type { Live } from '../settings/live.ts';
 import type { Answer, ServiceRequest } from './http.ts';
 
@@ -20,9 +21,14 @@ export interface Service<S extends Settings = Settings> {
   readonly settings: S;
   /**
    * Any error in the protocol's own shape: a Fault, CredentialsRefused, DatabaseUnavailable, a DatabaseError of `pg`, or a
-   * bug of ours. The gateway uses it for what it refuses itself.
+   * bug of ours. The gateway uses it for what it refuses itself; `request` is the one that is refused, for a protocol with several shapes.
    */
-  readonly renderError: (error: unknown) => Answer;
+  readonly renderError: (error: unknown, request?: Pick<ServiceRequest, 'headers'>) => Answer;
+  /**
+   * What may come in although nobody vouches for it. `open`: whatever credentials it has, as a link in a mail or a redirect has none;
+   * `judged_here`: a token that does not hold, beside an API key that does, which the service then refuses or overlooks itself. Unset: nothing.
+   */
+  readonly admits?: (path: string, reason: RefusalReason) => 'open' | 'judged_here' | undefined;
   open(ctx: Ctx, config: Live<ValuesOf<S>>): Promise<Running>;
 }
 
@@ -35,6 +41,10 @@ export interface Ctx {
   readonly fanout: Fanout;
   /** The only way to other hosts. */
   readonly egress: Egress;
+  /** Signs a token's claims, in their order, by the project's signing key. */
+  readonly signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
+  /** Where clients reach this server: what links and the issuer of tokens begin with. Known once the port is open. */
+  readonly externalUrl: () => string;
   readonly now: Clock;
   readonly observe: Observe;
   /** Aborted when the program stops. */

@@ -2,6 +2,7 @@
 // `fetch` Request. A Request and a Response for each call would cost more than the rest of the gateway.
 import type { Cancellation } from '../../base/cancellation.ts';
 import type { Caller } from '../identity/caller.ts';
+import type { CredentialsRefused } from '../identity/refused.ts';
 
 /** A header may be given several times, so they are pairs. */
 export type Headers = readonly (readonly [name: string, value: string])[];
@@ -22,6 +23,10 @@ export interface ServiceRequest {
   /** By lower-case name; one that came several times is joined by commas. */
   readonly headers: Readonly<Record<string, string>>;
   readonly caller: Caller;
+  /** Why the credentials did not hold, for a service that lets such requests in; `caller` is then whoever the API key says, or nobody. */
+  readonly refused: CredentialsRefused | undefined;
+  /** The one client address; empty where there is none. */
+  readonly address: string;
   readonly requestId: string;
   /** Says when the client goes away or the request's time is over. */
   readonly cancellation: Cancellation;

@@ -1,0 +1,42 @@
+// In charge of: what every part of the auth API works with, and a request on its way through it.
+import type { Observe } from '../../base/observe.ts';
+import type { Clock } from '../../base/time.ts';
+import type { Db } from '../../engine/db/db.ts';
+import type { Identity } from '../../engine/identity/identity.ts';
+import type { Answer, Headers, ServiceRequest } from '../../engine/service/http.ts';
+import type { Live } from '../../engine/settings/live.ts';
+import type { Mailer } from './mailer.ts';
+import type { Hasher } from './passwords/hasher.ts';
+import type { PwnedPasswords } from './passwords/pwned.ts';
+import type { AuthSettings } from './settings.ts';
+
+export interface Auth {
+  readonly db: Pick<Db, 'asOwner'>;
+  readonly config: Live<AuthSettings>;
+  readonly identity: Pick<Identity, 'jwks'>;
+  readonly sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
+  readonly hasher: Hasher;
+  readonly pwned: PwnedPasswords;
+  readonly mailer: Mailer;
+  /** Where the auth API is reached: `http://127.0.0.1:54321/auth/v1`. */
+  readonly url: () => string;
+  readonly now: Clock;
+  readonly observe: Observe;
+  readonly signal: AbortSignal;
+}
+
+/** A request with what was found out about it. */
+export interface Visit {
+  readonly auth: Auth;
+  readonly request: ServiceRequest;
+  readonly config: AuthSettings;
+  /** What the path's pattern names. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Headers that go out with a good answer; what is refused has none of them. */
+  readonly headersOut: (readonly [string, string])[];
+}
+
+export type Handle = (visit: Visit) => Promise<Answer> | Answer;
+
+export type { Answer, Headers };

@@ -1,0 +1,75 @@
+// In charge of: POST /token: a password or a refresh token for tokens. Source: supabase/auth internal/api/{token,token_refresh}.go.
+import { record } from '../audit.ts';
+import { audienceOf } from '../authenticate.ts';
+import type { Answer, Visit } from '../context.ts';
+import { badRequest, invalidCredentials, unprocessable } from '../errors.ts';
+import { json } from '../go-json.ts';
+import { issuedJson, signIn } from '../issue.ts';
+import { weaknessOf } from '../password.ts';
+import { refresh } from '../refresh.ts';
+import { isPlainToken } from '../refresh-tokens.ts';
+import { queryOf, readParams } from '../request.ts';
+import { inTransaction, withTables } from '../transaction.ts';
+import { hasPassword, isBanned, isConfirmed, isPhoneConfirmed } from '../user.ts';
+import { findUserByEmail, findUserByPhone } from '../users.ts';
+import { plainPhone } from '../validate.ts';
+
+export async function token(visit: Visit): Promise<Answer> {
+  const grant = grants[queryOf(visit, 'grant_type')];
+  if (grant === undefined) throw badRequest('invalid_credentials', 'unsupported_grant_type');
+  return grant(visit);
+}
+
+const grants: Readonly<Record<string, (visit: Visit) => Promise<Answer>>> = {
+  password: byPassword,
+  refresh_token: byRefreshToken,
+};
+
+async function byPassword(visit: Visit): Promise<Answer> {
+  const { auth, request } = visit;
+  const params = await readParams(request, { email: 'text', phone: 'text', password: 'text' });
+  const provider = providerOf(visit, params);
+  const aud = audienceOf(visit);
+  const user = await withTables(auth.db, (tx) =>
+    provider === 'email'
+      ? findUserByEmail(tx, params.email, aud)
+      : findUserByPhone(tx, plainPhone(params.phone), aud),
+  );
+  // Nobody's password takes as long as somebody's wrong one.
+  const verdict = await auth.hasher.verify(params.password, user?.encrypted_password, request.cancellation);
+  if (user === undefined || !hasPassword(user)) throw invalidCredentials();
+  if (isBanned(user, auth.now())) throw badRequest('user_banned', 'User is banned');
+  if (!verdict.ok) throw invalidCredentials();
+  if (provider === 'email' && !isConfirmed(user))
+    throw badRequest('email_not_confirmed', 'Email not confirmed');
+  if (provider === 'phone' && !isPhoneConfirmed(user))
+    throw badRequest('phone_not_confirmed', 'Phone not confirmed');
+  const weak = await weaknessOf(visit, params.password);
+  const issued = await inTransaction(auth.db, async (tx) => {
+    await record(tx, visit, user, 'login', { provider });
+    return signIn(tx, visit, user, 'password');
+  });
+  return json(200, issuedJson(issued, auth.now(), weak), visit.headersOut);
+}
+
+function providerOf({ config }: Visit, { email, phone }: { readonly email: string; readonly phone: string }) {
+  if (email !== '' && phone !== '')
+    throw badRequest(
+      'validation_failed',
+      'Only an email address or phone number should be provided on login.',
+    );
+  if (email !== '') {
+    if (!config.enableEmail) throw unprocessable('email_provider_disabled', 'Email logins are disabled');
+    return 'email';
+  }
+  if (phone === '') throw badRequest('validation_failed', 'missing email or phone');
+  if (!config.enablePhone) throw unprocessable('phone_provider_disabled', 'Phone logins are disabled');
+  return 'phone';
+}
+
+async function byRefreshToken(visit: Visit): Promise<Answer> {
+  const { refresh_token: text } = await readParams(visit.request, { refresh_token: 'text' });
+  if (!isPlainToken(text)) throw badRequest('validation_failed', 'Refresh token is not valid');
+  const issued = await refresh(visit, text);
+  return json(200, issuedJson(issued, visit.auth.now()), visit.headersOut);
+}

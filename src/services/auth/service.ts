@@ -1,0 +1,111 @@
+// In charge of: sign-in as a service: users, their sessions and tokens over HTTP, as supabase/auth (GoTrue) v2.196 speaks it.
+import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
+import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
+import { openRoutes } from '../../engine/service/routes.ts';
+import type { Live } from '../../engine/settings/live.ts';
+import type { Auth, Handle, Visit } from './context.ts';
+import { openHasher } from './passwords/hasher.ts';
+import { openPwnedPasswords } from './passwords/pwned.ts';
+import { isAboutToken } from './refused-fault.ts';
+import { isBug, renderError } from './render-error.ts';
+import { health, jwks, publicSettings } from './routes/about.ts';
+import { listAudit } from './routes/admin-audit.ts';
+import { updateOneUser } from './routes/admin-user-update.ts';
+import { createOneUser, deleteOneUser, getOneUser, listAllUsers, listFactors } from './routes/admin-users.ts';
+import { logout } from './routes/logout.ts';
+import { signUp } from './routes/sign-up.ts';
+import { token } from './routes/token.ts';
+import { getUser, updateOwnUser } from './routes/user.ts';
+import { type AuthSettings, settings } from './settings.ts';
+
+const find = openRoutes<Handle>([
+  { method: 'GET', pattern: '/health', handle: health },
+  { method: 'GET', pattern: '/settings', handle: publicSettings },
+  { method: 'GET', pattern: '/.well-known/jwks.json', handle: jwks },
+  { method: 'POST', pattern: '/signup', handle: signUp },
+  { method: 'POST', pattern: '/token', handle: token },
+  { method: 'POST', pattern: '/logout', handle: logout },
+  { method: 'GET', pattern: '/user', handle: getUser },
+  { method: 'PUT', pattern: '/user', handle: updateOwnUser },
+  { method: 'GET', pattern: '/admin/users', handle: listAllUsers },
+  { method: 'POST', pattern: '/admin/users', handle: createOneUser },
+  { method: 'GET', pattern: '/admin/users/:user_id', handle: getOneUser },
+  { method: 'PUT', pattern: '/admin/users/:user_id', handle: updateOneUser },
+  { method: 'DELETE', pattern: '/admin/users/:user_id', handle: deleteOneUser },
+  { method: 'GET', pattern: '/admin/users/:user_id/factors', handle: listFactors },
+  { method: 'GET', pattern: '/admin/audit', handle: listAudit },
+]);
+
+export const auth = {
+  name: 'auth',
+  mount: '/auth/v1',
+  settings,
+  renderError,
+  admits,
+  open,
+} as const satisfies Service<typeof settings>;
+
+/**
+ * Links in mails, redirects of providers and what is public by nature come without a key, as upstream's gateway lets them; a token that
+ * does not hold is refused here, in GoTrue's words, and only by paths that ask for one.
+ * Source: supabase/cli apps/cli-go/internal/start/templates/kong.yml; supabase/supabase docker/volumes/api/kong.yml.
+ */
+function admits(path: string, reason: Parameters<NonNullable<Service['admits']>>[1]) {
+  if (reason === 'development_secret') return undefined;
+  if (openPaths.test(path)) return 'open';
+  return isAboutToken(reason) ? 'judged_here' : undefined;
+}
+
+const openPaths =
+  /^\/(?:verify|callback|authorize|\.well-known\/(?:jwks\.json|openid-configuration|oauth-authorization-server)|sso\/saml\/(?:acs|metadata)|oauth\/(?:authorize|token|userinfo|clients\/register))\/?$/;
+
+async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
+  const hasher = openHasher({ observe: ctx.observe });
+  const opened: Auth = {
+    db: ctx.db,
+    config,
+    identity: ctx.identity,
+    sign: ctx.signToken,
+    hasher,
+    pwned: openPwnedPasswords({ fetch: ctx.egress.fetch, observe: ctx.observe, now: ctx.now }),
+    mailer: { send: async () => {} },
+    url: () => config.now().externalUrl || `${ctx.externalUrl()}/auth/v1`,
+    now: ctx.now,
+    observe: ctx.observe,
+    signal: ctx.signal,
+  };
+  return {
+    answer: (request) => answer(opened, request),
+    close: () => hasher.close(),
+  };
+}
+
+async function answer(opened: Auth, request: ServiceRequest): Promise<Answer> {
+  const found = find(request.method, request.path);
+  if (found.kind === 'nothing') return nothing;
+  if (found.kind === 'wrong_method')
+    return { ...wrongMethod, headers: [['allow', found.allowed.join(', ')]] };
+  const visit: Visit = {
+    auth: opened,
+    request,
+    config: opened.config.now(),
+    params: found.params,
+    query: new URLSearchParams(request.query),
+    headersOut: [],
+  };
+  try {
+    return await found.handle(visit);
+  } catch (error) {
+    if (isBug(error))
+      opened.observe({ kind: 'auth.error', level: 'error', requestId: request.requestId, error });
+    return renderError(error, request);
+  }
+}
+
+// As upstream's router says it. Source: go-chi/chi v5 mux.go, Go net/http `NotFound`.
+const nothing: Answer = {
+  status: 404,
+  headers: [['content-type', 'text/plain; charset=utf-8']],
+  body: '404 page not found\n',
+};
+const wrongMethod: Answer = { status: 405, headers: [], body: null };

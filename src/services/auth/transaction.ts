@@ -1,0 +1,75 @@
+// In charge of: work on auth's own tables, in one transaction on a session of their owner.
+import type { PoolClient, QueryResultRow } from 'pg';
+import { Fault } from '../../base/errors.ts';
+import type { Db } from '../../engine/db/db.ts';
+
+/** An open transaction on auth's tables; times come as Postgres writes them, because a Date would cut their microseconds off. */
+export interface Tx {
+  query<R extends QueryResultRow>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ readonly rows: R[]; readonly rowCount: number }>;
+}
+
+export const owner = 'supabase_auth_admin';
+
+/**
+ * Runs `work` in a transaction. A throw undoes it and is rethrown; the connection stays, because a refusal is nothing that a
+ * connection should be closed for. Whoever wants to refuse and keep what was written returns the refusal and throws it afterwards.
+ * @throws DatabaseUnavailable, and what `work` throws
+ */
+export async function inTransaction<T>(db: Pick<Db, 'asOwner'>, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const outcome = await db.asOwner(owner, async (client) => {
+    await client.query('begin');
+    try {
+      const value = await work(txOf(client));
+      await client.query('commit');
+      return { value };
+    } catch (error) {
+      // A connection that cannot even do this is closed by whoever opened it.
+      await client.query('rollback');
+      return { error };
+    }
+  });
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
+}
+
+/** Runs single statements, each its own transaction. */
+export async function withTables<T>(db: Pick<Db, 'asOwner'>, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const outcome = await db.asOwner(owner, async (client) => {
+    try {
+      return { value: await work(txOf(client)) };
+    } catch (error) {
+      // Still there, when it was the statement and not the connection that failed.
+      if (!(error instanceof Fault)) await client.query('select');
+      return { error };
+    }
+  });
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
+}
+
+function txOf(client: PoolClient): Tx {
+  return {
+    async query<R extends QueryResultRow>(text: string, values: readonly unknown[] = []) {
+      const { rows, rowCount } = await client.query<R>({ text, values: [...values], types: timesAsText });
+      return { rows, rowCount: rowCount ?? 0 };
+    },
+  };
+}
+
+/** How values are read: switches, small numbers and JSON as what they are, everything else as text. Source: PostgreSQL pg_type.dat for the numbers. */
+const parsers: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
+  [16, (text) => text === 't'],
+  [21, Number],
+  [23, Number],
+  [114, JSON.parse],
+  [3802, JSON.parse],
+]);
+
+const timesAsText = {
+  getTypeParser: (oid: number) => parsers.get(oid) ?? asText,
+};
+
+const asText = (text: string) => text;
