@@ -5,7 +5,7 @@ export interface Remembered {
   readonly caller: Caller;
   /** Seconds since 1970; Infinity without an exp claim. */
   readonly expiresAt: number;
-  /** Whether the keys that verified it still count; undefined for the project's own, whose change forgets everything. */
+  /** Whether the keys that verified it still count; undefined where a change forgets everything. */
   readonly stillCounts: (() => boolean) | undefined;
 }
 

@@ -14,6 +14,10 @@ export interface TokenKeys {
   readonly secret: Uint8Array | undefined;
   /** Public keys for RS…, ES… and EdDSA, and secrets for HS… (`kty` oct). */
   readonly jwks: JSONWebKeySet;
+  /** Whether what these have verified stays so. Asked for at each use of a remembered token; unset: until everything is forgotten. */
+  readonly stillCount?: () => boolean;
+  /** Looks whether there is a key of this name by now, made by another process; undefined when that is known already. */
+  readonly lookAgain?: (kid: string) => Promise<void> | undefined;
 }
 
 export interface TokenRules {
@@ -33,7 +37,7 @@ export interface Tokens {
    * No promise: this is what a request pays.
    */
   verifyNow(token: string): Caller | undefined;
-  /** @throws CredentialsRefused and nothing else, whatever the text is. */
+  /** @throws CredentialsRefused, whatever the text is; DatabaseUnavailable when nobody can say which keys count. */
   verify(token: string): Promise<Caller>;
   /** Forgets what was verified: keys or rules have changed. */
   forget(): void;
@@ -86,10 +90,10 @@ export function openTokens(
     if (issuers === undefined && keys() === undefined) throw new CredentialsRefused('no_secret');
     const text = parseTokenText(token);
     const issuer = issuers?.find(issuerNamedIn(text));
-    const ofIssuer = await issuer?.keysFor(text.kid);
-    const trusted = ofIssuer ?? keys();
-    if (trusted === undefined) throw new CredentialsRefused('no_secret');
-    const { payload } = await verifyByAny(token, text, candidates(text, trusted, issuer));
+    const { payload, by } =
+      issuer === undefined
+        ? await verifyByOwn(token, text)
+        : await verifyBy(token, text, await issuer.keysFor(text.kid), issuer);
     const signed = readClaims(payload);
     checkTimes(signed.claims, Math.floor(now() / 1000));
     const current = rules();
@@ -99,9 +103,27 @@ export function openTokens(
       const { exp } = signed.claims;
       const expiresAt = typeof exp === 'number' ? exp : Number.POSITIVE_INFINITY;
       const max = current.maxRemembered ?? maxRememberedDefault;
-      memory.keep(token, { caller, expiresAt, stillCounts: ofIssuer?.stillCount }, max);
+      memory.keep(token, { caller, expiresAt, stillCounts: by.stillCount }, max);
     }
     return caller;
+  }
+
+  /** A key that another process made a moment ago is looked for before a token that names it is refused. */
+  async function verifyByOwn(token: string, text: TokenText): Promise<Verified> {
+    const own = keys();
+    if (own === undefined) throw new CredentialsRefused('no_secret');
+    try {
+      return await verifyBy(token, text, own, undefined);
+    } catch (error) {
+      const { kid } = text;
+      const isKnown = kid === undefined || own.jwks.keys.some((key) => key.kid === kid);
+      const looked = isKnown ? undefined : own.lookAgain?.(kid);
+      if (looked === undefined) throw error;
+      await looked;
+      const newer = keys();
+      if (newer === undefined || newer === own) throw error;
+      return verifyBy(token, text, newer, undefined);
+    }
   }
 
   return {
@@ -112,6 +134,22 @@ export function openTokens(
       memory.clear();
     },
   };
+}
+
+interface Verified {
+  readonly payload: Uint8Array;
+  /** The keys of which one has verified it. */
+  readonly by: TokenKeys;
+}
+
+async function verifyBy(
+  token: string,
+  text: TokenText,
+  by: TokenKeys,
+  issuer: Issuer | undefined,
+): Promise<Verified> {
+  const { payload } = await verifyByAny(token, text, candidates(text, by, issuer));
+  return { payload, by };
 }
 
 function callerOf({ claims, text }: ReturnType<typeof readClaims>, rules: TokenRules): Caller {
