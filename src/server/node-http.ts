@@ -150,13 +150,18 @@ export class NodeLine implements Line {
     const { status, body } = answer;
     // One flat list straight into the head: setHeader() first, and Node merges header by header.
     const flat: string[] = [];
+    const { method } = this.#incoming;
     let hasLength = false;
     for (const [name, value] of own) flat.push(name, value);
     for (const [name, value] of answer.headers) {
-      if (name.length === lengthHeader.length && name.toLowerCase() === lengthHeader) hasLength = true;
+      if (isFraming(name)) {
+        // What a GET would have had; nothing else of it could be known here.
+        if (method !== 'HEAD' || name.toLowerCase() !== lengthHeader) continue;
+        hasLength = true;
+      }
       flat.push(name, value);
     }
-    if (!hasLength && carriesBody(this.#incoming.method, status)) {
+    if (!hasLength && carriesBody(method, status)) {
       flat.push(lengthHeader, body === null ? '0' : String(Buffer.byteLength(body)));
     }
     outgoing.writeHead(status, flat);
@@ -173,6 +178,32 @@ export function askForBody({ headers, httpVersionMinor }: IncomingMessage, outgo
 }
 
 const lengthHeader = 'content-length';
+
+/**
+ * What says where an answer ends and what becomes of the connection is this file's to say. A function of the project's may set any
+ * header, and with a length of its own the rest of its body would be read as the next answer (CWE-113).
+ */
+function isFraming(name: string): boolean {
+  // By length first: most names are done with by that.
+  switch (name.length) {
+    case 7:
+    case 10:
+    case 14:
+    case 17:
+      return framing.has(name.toLowerCase());
+    default:
+      return false;
+  }
+}
+
+const framing: ReadonlySet<string> = new Set([
+  'upgrade',
+  'trailer',
+  'connection',
+  'keep-alive',
+  lengthHeader,
+  'transfer-encoding',
+]);
 
 function carriesBody(method: string | undefined, status: number): boolean {
   return method !== 'HEAD' && status !== 204 && status !== 304;
