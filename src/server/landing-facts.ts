@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { errorCode } from '../base/errors.ts';
 import type { Database } from '../engine/db/database.ts';
+import { DatabaseUnavailable } from '../engine/db/db.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { developmentDatabasePassword } from '../engine/identity/development-secrets.ts';
 import type { Running, Service } from '../engine/service/contract.ts';
@@ -61,9 +63,12 @@ function publicUrl(url: string, { databasePassword }: Prepared['secrets']): stri
   return hidden.href;
 }
 
-/** A table of the first exposed schema that anybody may read, so that the snippet works as it stands. */
-async function findReadableTable(database: Database, schemas: readonly string[]) {
-  const { rows } = await database.db.asOwner('authenticator', (client) =>
+/**
+ * A table of the first exposed schema that anybody may read, so that the snippet works as it stands. None while the database does not
+ * answer: the page is there to say so.
+ */
+export async function findReadableTable({ db }: Pick<Database, 'db'>, schemas: readonly string[]) {
+  const asked = db.asOwner('authenticator', (client) =>
     client.query<{ schema: string; name: string }>(
       `select n.nspname as schema, c.relname as name
        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -78,7 +83,13 @@ async function findReadableTable(database: Database, schemas: readonly string[])
       [schemas[0] ?? 'public'],
     ),
   );
-  return rows[0];
+  try {
+    return (await asked).rows[0];
+  } catch (error) {
+    // query_canceled: somebody had it stopped.
+    if (error instanceof DatabaseUnavailable || errorCode(error) === '57014') return undefined;
+    throw error;
+  }
 }
 
 function docs(): LandingFacts['docs'] {
