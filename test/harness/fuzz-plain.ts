@@ -3,7 +3,7 @@ import type { Draft } from './fuzz-frames.ts';
 import type { RequestFacts } from './fuzz-requests.ts';
 import type { Random } from './random.ts';
 
-/** A request of the Data API that is answered 2xx while nothing is amiss. */
+/** A request of the Data API that is answered 2xx while nothing is amiss, and now and then its refused twin. */
 export function plainRequest(random: Random, facts: RequestFacts): Draft {
   const [method, path, body, headers = {}] = random.weighted<Plain>([
     [8, () => ['GET', read(random)]],
@@ -50,6 +50,7 @@ export function plainRequest(random: Random, facts: RequestFacts): Draft {
         ];
       },
     ],
+    [2, () => forbidden(random)],
     [3, () => ['GET', call(random)]],
     [2, () => ['POST', '/rpc/add', { a: random.whole(0, 1e6), b: 1 }]],
     [1, () => ['POST', '/rpc/rename_books?select=id,title', { word: `word ${random.whole(0, 1e6)} ` }]],
@@ -140,6 +141,22 @@ function call(random: Random): string {
     `/rpc/rows_of?count=${number}&n=lt.10`,
     `/rpc/every?words={a,b}`,
     '/rpc/nap?seconds=0.02',
+  ]);
+}
+
+/** As good as the others, but of rows that nobody may change. */
+function forbidden(random: Random): Plain {
+  const id = random.whole(1, 100);
+  return random.pick<Plain>([
+    ['POST', '/sealed', { id: id + 1000, word: 'new' }],
+    ['PATCH', `/sealed?id=eq.${id}`, { word: 'changed' }],
+    ['DELETE', `/sealed?id=eq.${id}`],
+    ['POST', '/sealed?on_conflict=id', { id, word: 'changed' }, { prefer: 'resolution=merge-duplicates' }],
+    ['PATCH', `/authors?id=lt.${id}`, { name: 'changed' }],
+    ['PATCH', `/diary?id=eq.${id}`, { page: 'changed' }],
+    ['DELETE', `/diary?id=eq.${id}`],
+    ['PATCH', `/safe?id=eq.${id}`, { word: 'changed' }, { 'content-profile': 'hidden' }],
+    ['POST', '/', [{ method: 'PATCH', path: `/sealed?id=eq.${id}`, body: { word: 'changed' } }]],
   ]);
 }
 

@@ -218,7 +218,10 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
     errors: backend
       .log()
       .split('\n')
-      .filter((line) => /"level":"?(?:error|fatal|50|60)\b/.test(line)),
+      // What a statement of the project's came to is no error of the program.
+      .filter(
+        (line) => /"level":(?:50|60)\b/.test(line) && !/"kind":"postgres.log","severity":"ERROR"/.test(line),
+      ),
   };
 }
 
@@ -273,11 +276,6 @@ export function renderSample({
     `  ${String(seconds).padStart(5)} s ${String(sent).padStart(8)} sent  heap ${megabytes(heapBytes)}  external ${megabytes(externalBytes)}` +
     `  rss ${megabytes(rssBytes)} MiB  ${descriptors} descriptors  ${sessions} sessions\n`
   );
-}
-
-/** The middle one. */
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
 function pause(ms: number): Promise<void> {
