@@ -81,3 +81,15 @@ export async function readObject(c: Context<AdminEnv>): Promise<Readonly<Record<
 export function invalid(message: string, hint: string): Fault {
   return new Fault({ status: 422, code: 'invalid_request', message, hint });
 }
+
+/** The same where nothing need be said. */
+export async function readOptionalObject(c: Context<AdminEnv>): Promise<Readonly<Record<string, unknown>>> {
+  return (await c.req.text()) === '' ? {} : readObject(c);
+}
+
+/** A misspelt field would otherwise be left out without a word. @throws Fault 422 */
+export function refuseStray(body: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+  const stray = Object.keys(body).find((name) => !known.includes(name));
+  if (stray !== undefined)
+    throw invalid(`"${stray}" is nothing that this takes.`, `It takes ${known.join(', ')}.`);
+}

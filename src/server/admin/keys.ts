@@ -1,5 +1,5 @@
 // In charge of: API keys on the operator plane: list, make, rotate, revoke. The text of a key is in the answer that made it and nowhere else.
-import { type Context, Hono } from 'hono';
+import { Hono } from 'hono';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../engine/db/db.ts';
 import type { IssuedKeys } from '../../engine/identity/issued-keys.ts';
@@ -13,7 +13,7 @@ import {
   revokeKey,
   rotateKey,
 } from '../../engine/identity/key-store.ts';
-import { invalid, readObject } from './answers.ts';
+import { invalid, readObject, readOptionalObject, refuseStray } from './answers.ts';
 import type { AdminEnv } from './env.ts';
 import type { AdminPart } from './plane.ts';
 import { inTransaction, record } from './record.ts';
@@ -175,17 +175,6 @@ function parseList(
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
     throw wrong(name, value, 'a list of texts', example);
   return value;
-}
-
-/** A rotation needs no body. */
-async function readOptionalObject(c: Context<AdminEnv>): Promise<Readonly<Record<string, unknown>>> {
-  return (await c.req.text()) === '' ? {} : readObject(c);
-}
-
-function refuseStray(body: Readonly<Record<string, unknown>>, known: readonly string[]): void {
-  const stray = Object.keys(body).find((name) => !known.includes(name));
-  if (stray !== undefined)
-    throw invalid(`"${stray}" is nothing that this takes.`, `It takes ${known.join(', ')}.`);
 }
 
 function wrong(name: string, value: unknown, expected: string, example: string) {

@@ -3,10 +3,12 @@ import { errorCode, OperatorError } from '../../base/errors.ts';
 import { packageVersion } from '../version.ts';
 import { changes } from './commands/changes.ts';
 import { keys } from './commands/keys.ts';
+import { masterKey } from './commands/master-key.ts';
 import { migrate } from './commands/migrate.ts';
 import { operators } from './commands/operators.ts';
 import { reset } from './commands/reset.ts';
 import { settings } from './commands/settings.ts';
+import { signingKeys } from './commands/signing-keys.ts';
 import { start } from './commands/start.ts';
 import { status } from './commands/status.ts';
 import { stop } from './commands/stop.ts';
@@ -61,6 +63,24 @@ const commands: Readonly<Record<string, Command>> = {
     ],
     run: keys,
   },
+  'signing-keys': {
+    sentence: 'Show, announce, rotate and revoke the keys that sign tokens.',
+    examples: [
+      'millrace signing-keys list',
+      'millrace signing-keys standby',
+      'millrace signing-keys standby --algorithm RS256',
+      'millrace signing-keys standby --import signing-key.json',
+      'millrace signing-keys rotate',
+      'millrace signing-keys revoke 3a18cfe2-7226-43b0-bbb4-7c5242f2406e',
+      'millrace signing-keys standby 3a18cfe2-7226-43b0-bbb4-7c5242f2406e   (takes it back)',
+    ],
+    run: signingKeys,
+  },
+  'master-key': {
+    sentence: 'Show where the master key is that wraps secrets in the database; put a new one in its place.',
+    examples: ['millrace master-key', 'millrace master-key rotate'],
+    run: masterKey,
+  },
   settings: {
     sentence: 'List, read, set and reset the settings of the running backend.',
     examples: [
@@ -113,7 +133,7 @@ const flags = `Flags
   --json            print one line for programs; logs go to standard error
   --yes, -y         do not ask
   --no-seed         reset: leave the seed files out
-  --url URL         keys, settings, operators, changes: a backend elsewhere, with MILLRACE_OPERATOR_TOKEN
+  --url URL         keys, signing-keys, settings, operators, changes: a backend elsewhere, with MILLRACE_OPERATOR_TOKEN
   --scopes LIST     operators create: some of read, settings, keys, metrics, operators
   --expires WORD    operators create: 90d (the default), another number of days, or never; keys create: the same (default: never)
   --limit N         changes: how many (default: 50)
@@ -122,6 +142,10 @@ const flags = `Flags
   --table PREFIX    keys create: what tables and functions that it is for begin with; again for more (default: all)
   --address CIDR    keys create: where its clients are; again for more (default: anywhere)
   --overlap TIME    keys rotate: how long the replaced key stays valid (default: 24h)
+  --algorithm WORD  signing-keys standby: ES256 (the default), RS256, EdDSA or HS256
+  --import FILE     signing-keys standby: a private JWK, as \`supabase gen signing-key\` writes it
+  --now             signing-keys rotate: although the key was announced less than 20 minutes ago
+  --end-legacy-keys signing-keys revoke legacy: the legacy API keys end with the JWT secret
   --help, -h        this text, or a command's
   --version, -v     the version`;
 
@@ -163,7 +187,13 @@ function mostWords({ command, only }: Options): number {
   return Object.hasOwn(wordsAfter, command) ? wordsAfter[command]! : 0;
 }
 
-const wordsAfter: Readonly<Record<string, number>> = { keys: 2, settings: 3, operators: 2 };
+const wordsAfter: Readonly<Record<string, number>> = {
+  keys: 2,
+  'signing-keys': 2,
+  'master-key': 1,
+  settings: 3,
+  operators: 2,
+};
 
 function help(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));

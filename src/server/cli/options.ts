@@ -31,6 +31,13 @@ export interface Options {
   readonly addresses: readonly string[];
   /** How long a replaced key stays valid: `24h`. */
   readonly overlap: string | undefined;
+  /** What a new signing key is for, or the file that it is in. */
+  readonly algorithm: string | undefined;
+  readonly importFile: string | undefined;
+  /** A signing key is to sign although it was announced just now. */
+  readonly now: boolean;
+  /** The JWT secret is to end, and the legacy API keys with it. */
+  readonly endLegacyKeys: boolean;
   /** Flags that are settings, under their setting's key. */
   readonly settings: ReadonlyMap<string, string>;
 }
@@ -78,6 +85,10 @@ export function parseOptions(args: readonly string[]): Options {
     tables: values.table ?? [],
     addresses: values.address ?? [],
     overlap: values.overlap,
+    algorithm: values.algorithm,
+    importFile: values.import,
+    now: values.now ?? false,
+    endLegacyKeys: values['end-legacy-keys'] ?? false,
   };
 }
 
@@ -110,6 +121,10 @@ function parse(args: readonly string[]) {
         table: { type: 'string', multiple: true },
         address: { type: 'string', multiple: true },
         overlap: { type: 'string' },
+        algorithm: { type: 'string' },
+        import: { type: 'string' },
+        now: { type: 'boolean' },
+        'end-legacy-keys': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
       },
