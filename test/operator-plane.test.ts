@@ -184,7 +184,10 @@ describe('GET /admin/v1/status', () => {
         pid: backend.report.PID,
         production: false,
         database: { ok: true },
-        services: [{ name: 'rest', mount: '/rest/v1', ok: true }],
+        services: [
+          { name: 'rest', mount: '/rest/v1', ok: true },
+          { name: 'auth', mount: '/auth/v1', ok: true },
+        ],
       },
     });
     for (const name of ['JWT_SECRET', 'SECRET_KEY', 'SERVICE_ROLE_KEY', 'DB_URL'] as const)

@@ -7,7 +7,7 @@ import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openEgress } from '../engine/egress/egress.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
-import { openTokenSigner } from '../engine/identity/token-signer.ts';
+import { fixedSigningKeys } from '../engine/identity/signing-keys.ts';
 import { limitTasks } from '../engine/limits/store.ts';
 import type { Ctx, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
@@ -109,6 +109,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const { db, fanout } = database;
   const { identity } = who;
   const leases = watchLeases(database.leases, now);
+  const jwtSecret = new TextEncoder().encode(secrets.jwtSecret);
+  const signing = fixedSigningKeys(jwtSecret, secrets.jwks, secrets.signingKey);
   let apiUrl = externalUrl.url;
   const context: Ctx = {
     db,
@@ -117,7 +119,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     leases,
     fanout,
     egress,
-    signToken: openTokenSigner(secrets.signingKey, secrets.jwtSecret),
+    signToken: signing.sign,
     externalUrl: () => apiUrl,
     now,
     observe,
