@@ -13,6 +13,7 @@ interface CancelTarget {
   readonly ssl: unknown;
   readonly processID: number;
   readonly secretKey: number;
+  readonly connection: WireConnection;
 }
 interface WireConnection extends NodeJS.EventEmitter {
   readonly stream: { destroy(): void };
@@ -23,7 +24,8 @@ interface WireConnection extends NodeJS.EventEmitter {
 
 /**
  * Sends a CancelRequest for what `client` runs and resolves when the server has closed that connection: only then is it
- * sure that the cancel cannot hit the session's next query. Never rejects; `false` says that the session must not be used again.
+ * sure that the cancel cannot hit the session's next query. Never rejects; `false` says that the server did not even take it: the session
+ * is ended then, as its query would be waited for without end.
  * Source: PostgreSQL manual, "Canceling Requests in Progress".
  */
 export async function cancelQuery(client: PoolClient): Promise<boolean> {
@@ -43,6 +45,7 @@ export async function cancelQuery(client: PoolClient): Promise<boolean> {
     return true;
   } catch {
     connection.stream.destroy();
+    target.connection.stream.destroy();
     return false;
   }
 }

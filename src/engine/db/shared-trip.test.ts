@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
 import {
@@ -79,24 +80,16 @@ const locked = (key: number, n: number) =>
   read('select pg_advisory_xact_lock_shared($1)::text || $2', [String(key), String(n)]);
 
 /** A session that holds advisory lock `key` until it is disposed of. */
-async function lock(key: number): Promise<AsyncDisposable> {
-  let free = () => {};
-  const released = new Promise<void>((resolve) => {
-    free = resolve;
-  });
-  let session: Promise<void> | undefined;
-  await new Promise<void>((held, failed) => {
-    session = withClient(test.login('supabase_admin'), async (client) => {
-      await client.query('select pg_advisory_lock($1)', [key]);
-      held();
-      await released;
-    });
-    session.catch(failed);
-  });
+async function lock(key: number): Promise<AsyncDisposable & { query(sql: string): Promise<unknown> }> {
+  const client = new pg.Client(test.login('supabase_admin'));
+  await client.connect();
+  await client.query('select pg_advisory_lock($1)', [key]);
+  let ended: Promise<void> | undefined;
   return {
+    query: (sql) => client.query(sql),
     async [Symbol.asyncDispose]() {
-      free();
-      await session;
+      ended ??= client.query('select pg_advisory_unlock_all()').then(() => client.end());
+      await ended;
     },
   };
 }
@@ -129,6 +122,7 @@ describe('requests of many callers on few connections', () => {
     current_setting('timezone') || '|' || current_setting('search_path') || '|' || current_setting('transaction_read_only') || '|' ||
     coalesce((select string_agg(distinct body, ',') from public.own), '')`;
   const here = 'select name from here';
+  const leftover = `select coalesce(current_setting('request.cookies', true), '')`;
   const altered = 'select * from public.altered';
   const divide = 'select 60 / $1::int';
   const secret = 'select word from public.secret';
@@ -156,6 +150,7 @@ describe('requests of many callers on few connections', () => {
       const settings = [
         ['search_path', path],
         ['request.headers', headers],
+        ['request.cookies', headers],
         ['timezone', timezone],
       ] as const;
       const base = { settings, readOnly };
@@ -169,6 +164,7 @@ describe('requests of many callers on few connections', () => {
         const verdict = kind > 0.38 ? { verdict: () => 'rollback' as const } : {};
         return [caller, { ...as(who), ...isolation, ...verdict }, [answer]];
       }
+      if (kind < 0.43) return [caller, { ...read(leftover), readOnly }, ['']];
       if (kind < 0.5) return [caller, as(here), [{ one: 'one', two: '2', public: '42P01' }[path]]];
       if (kind < 0.58) return [caller, as(altered), ['same']];
       if (kind < 0.65) {
@@ -234,9 +230,17 @@ describe('requests of many callers on few connections', () => {
       write(become, ['anon']),
       read(nap, ['0', 'x']),
     );
-    await shared.learn(ada, { ...read(here), settings: [['search_path', 'one']] }, read(altered));
-    for (let n = 0; n < 12; n += 1) await shared.db.as(ada, write(insert, [String(table - 1 - n)]));
-    for (let n = 0; n < 12; n += 1) await shared.db.as(ada, write(litter, [`first${n}`]));
+    await shared.learn(
+      ada,
+      { ...read(here), settings: [['search_path', 'one']] },
+      read(altered),
+      read(leftover),
+    );
+    await shared.learn(
+      ada,
+      (run) => write(insert, [String(-table - run)]),
+      (run) => write(litter, [`first${run}`]),
+    );
     shared.forgetWrites();
   }
 
@@ -332,7 +336,7 @@ describe('a request that fails', () => {
       insert into public.late values (7); grant all on public.late to authenticated`);
     await using shared = openSharedConnections(test.login('authenticator'));
     const insert = (id: number) => write('insert into public.late values ($1) returning id', [String(id)]);
-    for (let id = 100; id < 112; id += 1) await shared.db.as(ada, insert(id));
+    await shared.learn(ada, (run) => insert(100 + run));
     shared.forgetWrites();
     const settled = await shared.together(() => [1, 7, 2].map((id) => shared.db.as(ada, insert(id))));
     expect(settled.map(outcome)).toEqual(['1', '23505', '2']);
@@ -357,7 +361,7 @@ describe('a caller who has gone', () => {
     await using shared = openSharedConnections(test.login('authenticator'));
     await shared.learn(ada, locked(1, 0), number(0));
     const cancellations = Array.from({ length: 4 }, () => new Heard());
-    const held = await lock(1);
+    await using held = await lock(1);
     let release: PromiseLike<void> | undefined;
     let settled: PromiseSettledResult<Rows>[];
     try {
@@ -403,6 +407,29 @@ describe('a caller who has gone', () => {
     for (const answer of await some([0, 1, 2, 3], true)) expect(['57014', 'gone']).toContain(answer);
   });
 
+  it('has the connection used again only when the cancel is through, which may come late', async () => {
+    const server = test.login('authenticator');
+    await using proxy = await openProxy(server);
+    await using held = await lock(6);
+    const config = { ...server, host: '127.0.0.1', port: proxy.port };
+    await using shared = openSharedConnections(config);
+    await shared.learn(ada, locked(60, 0), number(0));
+    const client = await shared.hold();
+    const cancellation = new Heard();
+    const asked = [{ ...locked(6, 1), cancellation }, number(2)].map((work) => shared.db.as(ada, work));
+    shared.free(client);
+    const arrived = proxy.holdNew();
+    cancellation.cancel(new Error('gone'));
+    await arrived;
+    await held[Symbol.asyncDispose]();
+    expect((await Promise.allSettled(asked)).map(outcome)).toEqual(['1', '2']);
+    const later = shared.db.as(ada, number(3));
+    expect(shared.figures()).toMatchObject({ taken: 1, waiting: 1 });
+    proxy.letNew();
+    expect((await later).rows).toEqual([['3']]);
+    await shared.atRest();
+  });
+
   it('while waiting for a connection is not sent at all', async () => {
     await using shared = openSharedConnections(test.login('authenticator'));
     await shared.learn(ada, number(0));
@@ -437,7 +464,7 @@ describe('a request that suddenly takes long', () => {
       maxConnections: 2,
     });
     await shared.learn(ada, locked(2, 0), number(0));
-    const held = await lock(2);
+    await using held = await lock(2);
     const other = await shared.hold();
     let isFirstDone = false;
     const client = await shared.hold();
@@ -474,6 +501,8 @@ describe('a request that suddenly takes long', () => {
     const add = (id: number) =>
       write('update public.counted set n = n + 1 where id = $1 returning n', [String(id)]);
     await shared.learn(ada, add(2));
+    const [counted] = await test.run('select n from public.counted where id = 2');
+    const before = counted?.n as number;
     let free = () => {};
     const released = new Promise<void>((resolve) => {
       free = resolve;
@@ -491,12 +520,12 @@ describe('a request that suddenly takes long', () => {
     const first = shared.db.as(ada, add(1));
     const others = [shared.db.as(ada, add(2)), shared.db.as(ada, add(2))];
     shared.free(held[0]!);
-    expect((await Promise.allSettled(others)).map(outcome)).toEqual(['13', '14']);
+    expect((await Promise.allSettled(others)).map(outcome)).toEqual([String(before + 1), String(before + 2)]);
     free();
     await blocker;
     shared.free(held[1]!);
     expect((await first).rows).toEqual([['1']]);
-    expect(await test.run('select n from public.counted order by id')).toEqual([{ n: 1 }, { n: 14 }]);
+    expect(await test.run('select n from public.counted order by id')).toEqual([{ n: 1 }, { n: before + 2 }]);
     await shared.atRest();
   });
 
@@ -504,7 +533,7 @@ describe('a request that suddenly takes long', () => {
     await using shared = openSharedConnections(test.login('authenticator'), someLimits, 'on');
     const limited = (n: number): Work => ({ ...locked(3, n), settings: [['statement_timeout', '100ms']] });
     await shared.learn(ada, limited(0));
-    const held = await lock(3);
+    await using held = await lock(3);
     const settled = await shared.together(() => [1, 2].map((n) => shared.db.as(ada, limited(n))));
     expect(settled.map(outcome)).toEqual(['57014', '57014']);
     shared.forgetWrites();
@@ -516,29 +545,51 @@ describe('a request that suddenly takes long', () => {
 });
 
 describe('a connection that dies', () => {
-  it.each(['pg_terminate_backend($1)', 'cut'])(
+  it.each(['ended', 'cut'] as const)(
     'under several requests fails all of them, and no other (%s)',
     async (how) => {
       const server = test.login('authenticator');
       await using proxy = await openProxy(server);
-      await using shared = openSharedConnections(
-        how === 'cut' ? { ...server, host: '127.0.0.1', port: proxy.port } : server,
-      );
-      await shared.learn(ada, locked(4, 0), number(0));
-      const held = await lock(4);
-      const asked = shared.together(() =>
-        [locked(4, 1), number(2), number(3)].map((work) => shared.db.as(ada, work)),
-      );
-      const [pid] = await waitingBackends();
+      await using held = await lock(4);
+      await using shared = openSharedConnections({ ...server, host: '127.0.0.1', port: proxy.port });
+      await shared.learn(ada, locked(40, 0), number(0));
+      const client = await shared.hold();
+      const asked = [locked(4, 1), number(2), number(3)].map((work) => shared.db.as(ada, work));
       const later = shared.db.as(anon, read(`select 'later'`));
+      // Sound: `pg`'s Client knows the process that serves it; @types/pg leaves it out.
+      const pid = (client as unknown as { processID: number }).processID;
+      shared.forgetWrites();
+      shared.free(client);
+      expect(shared.writes()).toEqual([3]);
       if (how === 'cut') proxy.cut();
-      else await test.run(`select ${how.replace('$1', String(pid))}`, 'supabase_admin');
-      expect((await asked).map(outcome)).toEqual(['unreachable', 'unreachable', 'unreachable']);
+      else await held.query(`select pg_terminate_backend(${pid})`);
+      expect((await Promise.allSettled(asked)).map(outcome)).toEqual([
+        'unreachable',
+        'unreachable',
+        'unreachable',
+      ]);
       expect((await later).rows).toEqual([['later']]);
-      await held[Symbol.asyncDispose]();
       await shared.atRest();
     },
   );
+
+  it('without a word is given up when not even a cancel gets through', async () => {
+    const server = test.login('authenticator');
+    await using proxy = await openProxy(server);
+    const config = { ...server, host: '127.0.0.1', port: proxy.port };
+    await using shared = openSharedConnections(config, { ...someLimits, maxConnections: 2 });
+    await shared.learn(ada, number(0));
+    const held = await Promise.all([shared.hold(), shared.hold()]);
+    const asked = [1, 2, 3].map((n) => shared.db.as(ada, number(n)));
+    const cancellation = new Cancellation();
+    const alone = shared.db.as(ada, { ...read('select 1'), cancellation });
+    proxy.freeze();
+    for (const client of held) shared.free(client);
+    cancellation.cancel(new Error('gone'));
+    const settled = await Promise.allSettled([...asked, alone]);
+    expect(settled.map(outcome)).toEqual(['unreachable', 'unreachable', 'unreachable', 'unreachable']);
+    await shared.atRest();
+  });
 
   it('with its server, which falls when one of its processes is killed, fails all requests and is replaced', async () => {
     await using server = await openOwnServer();
@@ -547,13 +598,12 @@ describe('a connection that dies', () => {
     const root = callerOf('root', 'supabase_admin');
     await shared.learn(root, locked(5, 0), number(0));
     const client = await shared.hold();
-    await client.query('select pg_advisory_lock(5)');
+    const { rows } = await client.query('select pg_backend_pid() as pid, pg_advisory_lock(5)');
     const held = await Promise.all([shared.hold(), shared.hold(), shared.hold()]);
     for (let n = 0; n < 24; n += 1) asked.push(shared.db.as(root, n % 8 === 0 ? locked(5, n) : number(n)));
     shared.forgetWrites();
     for (const one of held) shared.free(one);
     expect(shared.writes()).toEqual([8, 8, 8]);
-    const { rows } = await client.query('select pg_backend_pid() as pid');
     process.kill(rows[0].pid as number, 'SIGKILL');
     const answers = (await Promise.allSettled(asked)).map(outcome);
     expect(new Set(answers)).toEqual(new Set(['unreachable']));
@@ -591,6 +641,37 @@ describe('what is prepared', () => {
     expect(second.map(outcome)).toEqual(['2', '1', '2', '2']);
     expect(shared.writes()).toEqual([4]);
     expect(shared.said).not.toContain('db.prepared_off');
+    await shared.atRest();
+  });
+
+  it('that is stale on one connection is not met there again, though its request went to another', async () => {
+    await test.run(
+      'create table public.moving as select 1 as a; grant select on public.moving to authenticated',
+    );
+    const limits = { ...someLimits, maxConnections: 2 };
+    await using shared = openSharedConnections(test.login('authenticator'), limits);
+    const all = read('select * from public.moving');
+    await shared.learn(ada, all);
+    const ask = () => [1, 2, 3].map(() => shared.db.as(ada, all));
+    const [one, other] = [await shared.hold(), await shared.hold()];
+    const onOne = async () => {
+      const asked = ask();
+      shared.free(one);
+      shared.free(other);
+      const settled = await Promise.allSettled(asked);
+      for (const client of [await shared.hold(), await shared.hold()]) expect([one, other]).toContain(client);
+      return settled.map(outcome);
+    };
+    expect(await onOne()).toEqual(['1', '1', '1']);
+    await test.run(
+      `alter table public.moving rename a to b; alter table public.moving alter b type text using 'x'`,
+    );
+    expect(await onOne()).toEqual(['x', 'x', 'x']);
+    shared.forgetWrites();
+    expect(await onOne()).toEqual(['x', 'x', 'x']);
+    expect(shared.writes()).toEqual([3]);
+    shared.free(one);
+    shared.free(other);
     await shared.atRest();
   });
 
@@ -679,9 +760,12 @@ async function openOwnServer() {
   };
 }
 
-/** A network between us and the server, that can be cut. */
+/** A network between us and the server. */
 async function openProxy(server: ClientConfig) {
   const sockets = new Set<Socket>();
+  let isFrozen = false;
+  let waiting: (() => void)[] | undefined;
+  let arrived = () => {};
   const listener = createServer((near) => {
     const far = server.host?.startsWith('/')
       ? connect(`${server.host}/.s.PGSQL.${server.port}`)
@@ -693,8 +777,10 @@ async function openProxy(server: ClientConfig) {
       sockets.add(from);
       from.on('error', () => to.destroy());
       from.on('close', () => to.destroy());
-      from.pipe(to);
+      if (waiting) waiting.push(() => from.pipe(to));
+      else if (!isFrozen) from.pipe(to);
     }
+    if (waiting) arrived();
   });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const cut = () => {
@@ -704,6 +790,22 @@ async function openProxy(server: ClientConfig) {
   return {
     port: (listener.address() as AddressInfo).port,
     cut,
+    /** Keeps back what new connections say; resolves with the first of them. */
+    holdNew() {
+      waiting = [];
+      return new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+    },
+    letNew() {
+      for (const go of waiting ?? []) go();
+      waiting = undefined;
+    },
+    /** Nothing goes through any more, and nobody is told. */
+    freeze() {
+      isFrozen = true;
+      for (const socket of sockets) socket.unpipe();
+    },
     async [Symbol.asyncDispose]() {
       cut();
       await new Promise((resolve) => listener.close(resolve));

@@ -44,4 +44,15 @@ describe('a prepared statement', () => {
       new StatementNames().use('anon', 'select 1').name,
     ]);
   });
+
+  it('of a role that has no other is dropped for another role, unless the same exchange uses it', () => {
+    const names = new StatementNames();
+    const given = Array.from(
+      { length: maxPreparedPerConnection },
+      (_, n) => names.use(`role${n}`, 'select 1').name,
+    );
+    names.beginExchange();
+    names.use('role0', 'select 1');
+    expect(names.use('anon', 'select 1').dropped).toEqual([given[1]]);
+  });
 });
