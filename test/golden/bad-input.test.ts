@@ -142,6 +142,8 @@ describe('any request', () => {
     const before = await api.test.run(rows);
     await fc.assert(
       fc.asyncProperty(request, async ({ method, path, query: asked, accept, prefer, range, type, body }) => {
+        // `/..` leaves the Data API, as every client reads it.
+        fc.pre(new URL(`http://localhost/rest/v1${path}`).pathname.startsWith('/rest/v1'));
         const headers = new Headers();
         for (const [name, value] of Object.entries({ accept, prefer, range, 'content-type': type })) {
           if (value) headers.set(name, value);
