@@ -58,14 +58,15 @@ export function openShedder({ targetMs, minLimit, maxLimit, loopDelayMs, now }: 
     const worstMs = Math.max(medianMs, loopDelayMs());
     const gradient = Math.max(minGradient, Math.min(1, allowedMs / worstMs));
     // Slow answers to few requests are slow answers; refusing some would make none of them faster.
-    if (inFlight >= minLimit && at - busySinceMs >= windowMs) {
+    const isFarFromLate = worstMs < allowedMs / 2;
+    if (!isFarFromLate && inFlight >= minLimit && at - busySinceMs >= windowMs) {
       // By Little's law the last one of more than this would wait too long; found at once, where the gradient takes a while.
       const inTime = (answered / (at - busySinceMs)) * allowedMs * tolerance;
       limit = Math.max(minLimit, Math.min(limit, inTime));
     }
     if (isPressed) {
       // The root leaves room to find out that more would do; where answers are far from late there is more to find.
-      const room = worstMs < allowedMs / 2 ? limit / 2 : Math.sqrt(limit);
+      const room = isFarFromLate ? limit / 2 : Math.sqrt(limit);
       const wanted = Math.min(limit, mostInFlight) * gradient + room;
       const next = gradient < 1 ? wanted : Math.max(limit, wanted);
       limit = Math.min(maxLimit, Math.max(minLimit, limit + (next - limit) * smoothing));
