@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { confirmationUrl, makeOtp, tokenHashOf, withFlowPrefix } from './links.ts';
 
-const externalUrl = 'https://api.example.com';
+const authUrl = 'https://api.example.com/auth/v1';
 
 describe('the link that confirms', () => {
   it.each([
@@ -17,7 +17,7 @@ describe('the link that confirms', () => {
     ['magiclink', 'myapp://sign-in', 'redirect_to=myapp://sign-in'],
     ['email_change', 'https://app.example.com/a+b', 'redirect_to=https%3A%2F%2Fapp.example.com%2Fa%2Bb'],
   ] as const)('of %s leads to the external URL, and from there to %j', (type, redirectTo, end) => {
-    expect(confirmationUrl({ externalUrl, type, tokenHash: 'pkce_abc', redirectTo })).toBe(
+    expect(confirmationUrl({ authUrl, type, tokenHash: 'pkce_abc', redirectTo })).toBe(
       `https://api.example.com/auth/v1/verify?token=pkce_abc&type=${type}&${end}`,
     );
   });
@@ -27,7 +27,7 @@ describe('the link that confirms', () => {
     fc.assert(
       fc.property(fc.webUrl({ withQueryParameters: true, withFragments: true }), (url) => {
         fc.pre(!url.includes('%'));
-        const link = confirmationUrl({ externalUrl, type: 'signup', tokenHash: 'x', redirectTo: url });
+        const link = confirmationUrl({ authUrl, type: 'signup', tokenHash: 'x', redirectTo: url });
         expect([...new URL(link).searchParams]).toEqual([
           ['token', 'x'],
           ['type', 'signup'],

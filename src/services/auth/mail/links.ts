@@ -1,4 +1,4 @@
-// In charge of: the codes, hashes and links that go out by mail. Links begin with the external URL; no request has a say in them.
+// In charge of: the codes, hashes and links that go out by mail. Links begin with the auth API's URL of the settings; no request has a say in them.
 import { createHash, randomInt } from 'node:crypto';
 import { queryEscape } from './template-functions.ts';
 
@@ -6,8 +6,8 @@ import { queryEscape } from './template-functions.ts';
 export type LinkType = 'signup' | 'invite' | 'recovery' | 'magiclink' | 'email_change';
 
 export interface LinkFacts {
-  /** Scheme, host and port, without a slash at the end. From the settings, never from `Host` (CWE-640, password reset poisoning). */
-  readonly externalUrl: string;
+  /** Where the auth API is reached: `https://api.example.com/auth/v1`. From the settings, never from `Host` (CWE-640, password reset poisoning). */
+  readonly authUrl: string;
   readonly type: LinkType;
   /** With its prefix where the flow has one. */
   readonly tokenHash: string;
@@ -19,9 +19,9 @@ export interface LinkFacts {
  * The link that confirms. Source: supabase/auth internal/mailer/templatemailer/templatemailer.go, `getPath`; supabase/cli
  * apps/cli-go/internal/start/start.go, GOTRUE_MAILER_URLPATHS_….
  */
-export function confirmationUrl({ externalUrl, type, tokenHash, redirectTo }: LinkFacts): string {
+export function confirmationUrl({ authUrl, type, tokenHash, redirectTo }: LinkFacts): string {
   const query = `token=${queryEscape(tokenHash)}&type=${queryEscape(type)}&redirect_to=${redirectValue(redirectTo)}`;
-  return `${externalUrl}${verifyPath}?${query}`;
+  return `${authUrl}/verify?${query}`;
 }
 
 /**
@@ -53,4 +53,3 @@ export function withFlowPrefix(tokenHash: string, isPkce: boolean): string {
 }
 
 export const pkcePrefix = 'pkce_';
-const verifyPath = '/auth/v1/verify';
