@@ -1,7 +1,9 @@
 // In charge of: signing in, as an application does it: the unmodified @supabase/supabase-js over a real socket.
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { personToken } from './harness/tokens.ts';
 
 let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
@@ -46,6 +48,7 @@ const uuid = /^[0-9a-f-]{36}$/;
 let count = 0;
 const address = () => `person-${count++}@example.com`;
 const password = 'correct horse';
+const bcryptOfImported = '$2b$10$YGaVwMVf2iIzSknUNvjT/u1zsyk3aQvCnK6dSoxN6GZj1YO6KWOdK';
 
 /** Somebody who has just signed up, with their own client. */
 async function signedUp(email = address(), data: Record<string, unknown> = {}) {
@@ -167,7 +170,101 @@ describe('refreshSession', () => {
     expect(data.session?.refresh_token).not.toBe(session.refresh_token);
     expect(data.user?.id).toBe(session.user.id);
   });
+
+  it('gives what it gave before to a client that lost the answer', async () => {
+    const { session } = await signedUp();
+    const first = await refresh(session.refresh_token);
+    const again = await refresh(session.refresh_token);
+    expect(again.body.refresh_token).toBe(first.body.refresh_token);
+  });
+
+  it('gives 50 tabs that ask at once one successor, and no error of ours', async () => {
+    const { session } = await signedUp();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => refresh(session.refresh_token)));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
+  });
+
+  it.each([
+    ['unknown', 'aaaaaaaaaaaa', 'refresh_token_not_found', 'Invalid Refresh Token: Refresh Token Not Found'],
+    ['no token', 'short', 'validation_failed', 'Refresh token is not valid'],
+  ])('refuses one that is %s', async (_, token, code, message) => {
+    expect(await refresh(token)).toEqual({ status: 400, body: { code, message } });
+  });
 });
+
+/** Class: replay of a stolen refresh token. Source: RFC 9700 section 4.14.2. */
+describe('a refresh token that somebody stole', () => {
+  it('ends the whole session when it is used behind its successor, the newest token included', async () => {
+    const { session, user } = await signedUp();
+    const stolen = session.refresh_token;
+    const second = String((await refresh(stolen)).body.refresh_token);
+    const third = String((await refresh(second)).body.refresh_token);
+    await setTimes(
+      `update auth.refresh_tokens set updated_at = now() - interval '1 minute' where user_id = '${user.id}'`,
+    );
+    const used = {
+      status: 400,
+      body: { code: 'refresh_token_already_used', message: 'Invalid Refresh Token: Already Used' },
+    };
+    expect(await refresh(stolen)).toEqual(used);
+    expect(await refresh(third)).toEqual(used);
+    expect(await refresh(second)).toEqual(used);
+  });
+});
+
+/** The answer of `POST /token?grant_type=refresh_token`. */
+async function refresh(token: string) {
+  const answer = await ask('/token?grant_type=refresh_token', {
+    method: 'POST',
+    body: { refresh_token: token },
+  });
+  return { status: answer.status, body: answer.body };
+}
+
+/** A request as it stands on the wire, in the shape of 2024-01-01 unless told otherwise. */
+async function ask(
+  path: string,
+  {
+    method = 'GET',
+    body,
+    token,
+    headers = {},
+    key = backend.report.PUBLISHABLE_KEY,
+  }: {
+    method?: string;
+    body?: unknown;
+    token?: string;
+    headers?: Record<string, string>;
+    key?: string | null;
+  } = {},
+) {
+  const answer = await fetch(`${backend.report.API_URL}/auth/v1${path}`, {
+    method,
+    headers: {
+      ...(key !== null && { apikey: key }),
+      'x-supabase-api-version': '2024-01-01',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
+    redirect: 'manual',
+  });
+  const text = await answer.text();
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text) as Record<string, unknown>,
+  };
+}
+
+/** What only the clock would do. */
+async function setTimes(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: backend.report.DB_URL });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+}
 
 describe('signOut', () => {
   it('ends the session: its tokens are good for nothing any more', async () => {
@@ -177,11 +274,169 @@ describe('signOut', () => {
       // What supabase-js makes of session_not_found.
       name: 'AuthSessionMissingError',
     });
-    expect(
-      (await connect().auth.refreshSession({ refresh_token: session.refresh_token })).error,
-    ).toMatchObject({
+    expect(await refresh(session.refresh_token)).toMatchObject({
       status: 400,
-      code: 'refresh_token_not_found',
+      body: { code: 'refresh_token_not_found' },
+    });
+  });
+
+  it.each([
+    ['local', [false, true, true]],
+    ['others', [true, false, false]],
+    ['global', [false, false, false]],
+  ] as const)('with scope %s', async (scope, stillIn) => {
+    const { email, client, session } = await signedUp();
+    const others = await Promise.all(
+      [1, 2].map(async () => (await connect().auth.signInWithPassword({ email, password })).data.session),
+    );
+    await client.auth.signOut({ scope });
+    const answers = await Promise.all(
+      [session, ...others].map((one) => ask('/user', { token: one?.access_token ?? '' })),
+    );
+    expect(answers.map(({ status }) => status === 200)).toEqual(stillIn);
+  });
+});
+
+describe('a token', () => {
+  it.each([
+    ['none', undefined, 403, 'bad_jwt', 'invalid claim: missing sub claim'],
+    ['of an API key', 'legacy', 403, 'bad_jwt', 'invalid claim: missing sub claim'],
+    [
+      'that is none',
+      'garbage',
+      403,
+      'bad_jwt',
+      'invalid JWT: unable to parse or verify signature, token is malformed: token contains an invalid number of segments',
+    ],
+    [
+      'that has expired',
+      'expired',
+      403,
+      'bad_jwt',
+      'invalid JWT: unable to parse or verify signature, token has invalid claims: token is expired',
+    ],
+    ['of nobody', 'nobody', 403, 'user_not_found', 'User from sub claim in JWT does not exist'],
+    ['whose sub is no id', 'no_id', 400, 'bad_jwt', 'invalid claim: sub claim must be a UUID'],
+  ])('%s is refused by GET /user', async (_, kind, status, code, message) => {
+    const nobody = '00000000-0000-4000-8000-000000000000';
+    const tokens: Record<string, string | undefined> = {
+      legacy: backend.report.ANON_KEY,
+      garbage: 'garbage',
+      expired: await personToken(nobody, { expiresInSeconds: -3600 }),
+      nobody: await personToken(nobody),
+      no_id: await personToken('mara'),
+    };
+    const token = kind === undefined ? undefined : tokens[kind];
+    const answer = await ask('/user', token === undefined ? {} : { token });
+    expect([answer.status, answer.body]).toEqual([status, { code, message }]);
+    expect(answer.headers.get('x-sb-error-code')).toBe(code);
+  });
+
+  it('that does not hold is nothing to a path that asks for none', async () => {
+    expect((await ask('/settings', { token: 'garbage' })).status).toBe(200);
+    const { email } = await signedUp();
+    const body = { email, password };
+    expect((await ask('/token?grant_type=password', { method: 'POST', token: 'garbage', body })).status).toBe(
+      200,
+    );
+  });
+
+  it("that does not hold opens nothing to an administrator's key beside it", async () => {
+    const answer = await ask('/admin/users', { token: 'garbage', key: backend.report.SECRET_KEY });
+    expect([answer.status, answer.body.code]).toEqual([403, 'bad_jwt']);
+  });
+
+  it('is verified by the public key', async () => {
+    const { session } = await signedUp();
+    const { data, error } = await connect().auth.getClaims(session.access_token);
+    expect(error).toBeNull();
+    expect(data?.header).toMatchObject({ alg: 'ES256', typ: 'JWT', kid: expect.any(String) });
+    expect(Object.keys(data?.claims ?? {})).toEqual([
+      'iss',
+      'sub',
+      'aud',
+      'exp',
+      'iat',
+      'email',
+      'phone',
+      'app_metadata',
+      'user_metadata',
+      'role',
+      'aal',
+      'amr',
+      'session_id',
+      'is_anonymous',
+    ]);
+    expect(data?.claims).toMatchObject({
+      iss: `${backend.report.API_URL}/auth/v1`,
+      sub: session.user.id,
+      aud: 'authenticated',
+      role: 'authenticated',
+      aal: 'aal1',
+      amr: [{ method: 'password', timestamp: expect.any(Number) }],
+      is_anonymous: false,
+    });
+  });
+});
+
+describe('updateUser', () => {
+  it('changes metadata: what is given, and null takes away', async () => {
+    const { client } = await signedUp(undefined, { name: 'Wen', colour: 'red' });
+    const { data } = await client.auth.updateUser({ data: { colour: null, size: 7 } });
+    expect(data.user?.user_metadata).toMatchObject({ name: 'Wen', size: 7 });
+    expect(data.user?.user_metadata).not.toHaveProperty('colour');
+  });
+
+  it('changes the password, and ends the other sessions', async () => {
+    const { client, email } = await signedUp();
+    const other = (await connect().auth.signInWithPassword({ email, password })).data.session;
+    expect((await client.auth.updateUser({ password })).error).toMatchObject({
+      status: 422,
+      code: 'same_password',
+    });
+    expect((await client.auth.updateUser({ password: 'another horse' })).error).toBeNull();
+    expect((await ask('/user', { token: other?.access_token ?? '' })).body.code).toBe('session_not_found');
+    expect((await client.auth.getUser()).error).toBeNull();
+    expect((await connect().auth.signInWithPassword({ email, password })).error?.code).toBe(
+      'invalid_credentials',
+    );
+    const renewed = await connect().auth.signInWithPassword({ email, password: 'another horse' });
+    expect(renewed.error).toBeNull();
+  });
+
+  it("lets nobody take an address that is taken, or change what is the administrator's", async () => {
+    const { email } = await signedUp();
+    const { client, session } = await signedUp();
+    expect((await client.auth.updateUser({ email })).error).toMatchObject({
+      status: 422,
+      code: 'email_exists',
+    });
+    const body = { app_metadata: { plan: 'pro' } };
+    expect(await ask('/user', { method: 'PUT', token: session.access_token, body })).toMatchObject({
+      status: 403,
+      body: { code: 'not_admin' },
+    });
+  });
+});
+
+describe('signInAnonymously', () => {
+  it('makes a user without a name, who takes one later', async () => {
+    const client = connect();
+    const { data } = await client.auth.signInAnonymously({ options: { data: { theme: 'dark' } } });
+    expect(data.user).toMatchObject({
+      is_anonymous: true,
+      email: '',
+      app_metadata: {},
+      user_metadata: { theme: 'dark' },
+    });
+    const email = address();
+    const named = await client.auth.updateUser({ email });
+    expect(named.error).toBeNull();
+    expect(named.data.user).toMatchObject({
+      id: data.user?.id,
+      email,
+      is_anonymous: false,
+      app_metadata: { provider: 'email', providers: ['email'] },
     });
   });
 });
@@ -208,9 +463,124 @@ describe('admin', () => {
     });
   });
 
+  it('lists page by page', async () => {
+    const answer = await ask('/admin/users?page=1&per_page=2', { key: backend.report.SECRET_KEY });
+    const total = Number(answer.headers.get('x-total-count'));
+    expect(answer.body.users).toHaveLength(2);
+    expect(answer.headers.get('link')).toBe(
+      `</admin/users?page=2&per_page=2>; rel="next", </admin/users?page=${Math.ceil(total / 2)}&per_page=2>; rel="last"`,
+    );
+    const bad = await ask('/admin/users?page=-1', { key: backend.report.SECRET_KEY });
+    expect([bad.status, bad.body.code]).toEqual([400, 'validation_failed']);
+  });
+
+  it('takes a hash that was made elsewhere', async () => {
+    const email = address();
+    // `bcrypt("imported")` at cost 10, as another system keeps it.
+    const { data, error } = await admin.auth.admin.createUser({
+      email,
+      email_confirm: true,
+      password_hash: bcryptOfImported,
+    });
+    expect(error).toBeNull();
+    expect(data.user?.email).toBe(email);
+    expect((await connect().auth.signInWithPassword({ email, password: 'imported' })).error).toBeNull();
+  });
+
+  it('bans until the ban is over', async () => {
+    const { email, user, session } = await signedUp();
+    await admin.auth.admin.updateUserById(user.id, { ban_duration: '24h' });
+    expect((await connect().auth.signInWithPassword({ email, password })).error?.code).toBe('user_banned');
+    expect(await refresh(session.refresh_token)).toMatchObject({ body: { code: 'user_banned' } });
+    expect((await ask('/user', { token: session.access_token })).body.code).toBe('user_banned');
+    await admin.auth.admin.updateUserById(user.id, { ban_duration: 'none' });
+    expect((await connect().auth.signInWithPassword({ email, password })).error).toBeNull();
+  });
+
+  it('deletes softly: the row stays, and nothing in it names anybody', async () => {
+    const { email, user } = await signedUp();
+    expect((await admin.auth.admin.deleteUser(user.id, true)).error).toBeNull();
+    const { data } = await admin.auth.admin.getUserById(user.id);
+    expect(data.user).toMatchObject({ user_metadata: {}, app_metadata: {}, deleted_at: expect.any(String) });
+    expect(data.user?.email).not.toContain('@');
+    expect((await connect().auth.signUp({ email, password })).error).toBeNull();
+  });
+
+  it('sees in the audit log who did what', async () => {
+    const { email, client } = await signedUp();
+    await client.auth.signOut();
+    const answer = await ask(`/admin/audit?query=author:${email}`, { key: backend.report.SECRET_KEY });
+    const entries = answer.body as unknown as { payload: { action: string } }[];
+    expect(entries.map(({ payload }) => payload.action)).toEqual(['logout', 'login', 'user_signedup']);
+  });
+
   it('is closed to everybody else', async () => {
     const { client } = await signedUp();
     expect((await client.auth.admin.listUsers()).error).toMatchObject({ status: 403, code: 'not_admin' });
     expect((await connect().auth.admin.listUsers()).error).toMatchObject({ status: 403, code: 'not_admin' });
+  });
+});
+
+describe('errors', () => {
+  it('have the shape of the version that the client asks for', async () => {
+    const body = { email: 'a@example.com', password: 'short' };
+    const before = await ask('/signup', { method: 'POST', body, headers: { 'x-supabase-api-version': '' } });
+    expect(before.body).toEqual({
+      code: 422,
+      error_code: 'weak_password',
+      msg: 'Password should be at least 6 characters.',
+      weak_password: { reasons: ['length'] },
+    });
+    const now = await ask('/signup', { method: 'POST', body });
+    expect(now.body).toEqual({
+      code: 'weak_password',
+      message: 'Password should be at least 6 characters.',
+      weak_password: { reasons: ['length'] },
+    });
+    expect(now.headers.get('x-supabase-api-version')).toBe('2024-01-01');
+  });
+
+  it.each([
+    ['no JSON', '{', 400, 'bad_json'],
+    ['nothing', '', 400, 'bad_json'],
+    ['a list', '[]', 400, 'bad_json'],
+    ['a number for a text', '{"email":7}', 400, 'bad_json'],
+    ['a text with a character that Postgres has not', '{"email":"a\\u0000@example.com"}', 400, 'bad_json'],
+    ['more than a megabyte', `{"email":"${'a'.repeat(1 << 20)}"}`, 413, 'request_entity_too_large'],
+    ['more levels than anybody needs', `{"data":${'['.repeat(9000)}${']'.repeat(9000)}}`, 400, 'bad_json'],
+  ])("%s is the client's mistake", async (_, body, status, code) => {
+    const answer = await ask('/signup', { method: 'POST', body });
+    expect([answer.status, answer.body.code]).toEqual([status, code]);
+  });
+
+  it("are upstream's router's for paths that are none", async () => {
+    const nowhere = await ask('/nowhere');
+    expect([nowhere.status, nowhere.body]).toEqual([404, '404 page not found\n']);
+    expect((await ask('/signup')).status).toBe(405);
+  });
+
+  it('are those of a switched-off feature for what is off', async () => {
+    const sso = await ask('/sso', { method: 'POST', body: { domain: 'example.com' } });
+    expect([sso.status, sso.body]).toEqual([
+      404,
+      { code: 'saml_provider_disabled', message: 'SAML 2.0 is disabled' },
+    ]);
+  });
+});
+
+describe('without a key', () => {
+  it('public keys and redirects are open', async () => {
+    expect((await ask('/.well-known/jwks.json', { key: null })).body).toEqual({
+      keys: [expect.objectContaining({ kty: 'EC' })],
+    });
+    expect(JSON.stringify((await ask('/.well-known/jwks.json', { key: null })).body)).not.toContain('"d"');
+  });
+
+  it("an unknown key is refused in GoTrue's shape", async () => {
+    const answer = await ask('/settings', { key: 'sb_publishable_wrong' });
+    expect([answer.status, answer.body]).toEqual([
+      401,
+      { code: 'no_authorization', message: 'Invalid API key' },
+    ]);
   });
 });

@@ -14,11 +14,13 @@ export type ErrorCode =
   | 'email_not_confirmed'
   | 'email_provider_disabled'
   | 'feature_disabled'
+  | 'flow_state_not_found'
   | 'insufficient_aal'
   | 'invalid_credentials'
   | 'manual_linking_disabled'
   | 'mfa_factor_not_found'
   | 'no_authorization'
+  | 'provider_disabled'
   | 'not_admin'
   | 'over_email_send_rate_limit'
   | 'over_request_rate_limit'
@@ -44,7 +46,8 @@ export type ErrorCode =
   | 'user_not_found'
   | 'user_sso_managed'
   | 'validation_failed'
-  | 'weak_password';
+  | 'weak_password'
+  | 'web3_provider_disabled';
 
 export function authFault(status: number, code: ErrorCode, message: string, cause?: unknown): Fault {
   return new Fault({ status, code, message }, cause);

@@ -3,38 +3,15 @@ import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
-import type { Auth, Handle, Visit } from './context.ts';
+import type { Auth, Visit } from './context.ts';
 import { openHasher } from './passwords/hasher.ts';
 import { openPwnedPasswords } from './passwords/pwned.ts';
 import { isAboutToken } from './refused-fault.ts';
 import { isBug, renderError } from './render-error.ts';
-import { health, jwks, publicSettings } from './routes/about.ts';
-import { listAudit } from './routes/admin-audit.ts';
-import { updateOneUser } from './routes/admin-user-update.ts';
-import { createOneUser, deleteOneUser, getOneUser, listAllUsers, listFactors } from './routes/admin-users.ts';
-import { logout } from './routes/logout.ts';
-import { signUp } from './routes/sign-up.ts';
-import { token } from './routes/token.ts';
-import { getUser, updateOwnUser } from './routes/user.ts';
+import { routes } from './routes/table.ts';
 import { type AuthSettings, settings } from './settings.ts';
 
-const find = openRoutes<Handle>([
-  { method: 'GET', pattern: '/health', handle: health },
-  { method: 'GET', pattern: '/settings', handle: publicSettings },
-  { method: 'GET', pattern: '/.well-known/jwks.json', handle: jwks },
-  { method: 'POST', pattern: '/signup', handle: signUp },
-  { method: 'POST', pattern: '/token', handle: token },
-  { method: 'POST', pattern: '/logout', handle: logout },
-  { method: 'GET', pattern: '/user', handle: getUser },
-  { method: 'PUT', pattern: '/user', handle: updateOwnUser },
-  { method: 'GET', pattern: '/admin/users', handle: listAllUsers },
-  { method: 'POST', pattern: '/admin/users', handle: createOneUser },
-  { method: 'GET', pattern: '/admin/users/:user_id', handle: getOneUser },
-  { method: 'PUT', pattern: '/admin/users/:user_id', handle: updateOneUser },
-  { method: 'DELETE', pattern: '/admin/users/:user_id', handle: deleteOneUser },
-  { method: 'GET', pattern: '/admin/users/:user_id/factors', handle: listFactors },
-  { method: 'GET', pattern: '/admin/audit', handle: listAudit },
-]);
+const find = openRoutes(routes);
 
 export const auth = {
   name: 'auth',

@@ -2,7 +2,7 @@
 import { record } from '../audit.ts';
 import { audienceOf } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
-import { badRequest, invalidCredentials, unprocessable } from '../errors.ts';
+import { badRequest, invalidCredentials, notFound, unprocessable } from '../errors.ts';
 import { json } from '../go-json.ts';
 import { issuedJson, signIn } from '../issue.ts';
 import { weaknessOf } from '../password.ts';
@@ -15,7 +15,8 @@ import { findUserByEmail, findUserByPhone } from '../users.ts';
 import { plainPhone } from '../validate.ts';
 
 export async function token(visit: Visit): Promise<Answer> {
-  const grant = grants[queryOf(visit, 'grant_type')];
+  const name = queryOf(visit, 'grant_type');
+  const grant = Object.hasOwn(grants, name) ? grants[name] : undefined;
   if (grant === undefined) throw badRequest('invalid_credentials', 'unsupported_grant_type');
   return grant(visit);
 }
@@ -23,6 +24,16 @@ export async function token(visit: Visit): Promise<Answer> {
 const grants: Readonly<Record<string, (visit: Visit) => Promise<Answer>>> = {
   password: byPassword,
   refresh_token: byRefreshToken,
+  // As upstream where nobody has switched these on.
+  web3: async () => {
+    throw unprocessable('web3_provider_disabled', 'Web3 provider is disabled');
+  },
+  id_token: async () => {
+    throw badRequest('provider_disabled', 'Provider is not enabled');
+  },
+  pkce: async () => {
+    throw notFound('flow_state_not_found', 'invalid flow state, no valid flow state found');
+  },
 };
 
 async function byPassword(visit: Visit): Promise<Answer> {

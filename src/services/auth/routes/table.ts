@@ -1,0 +1,32 @@
+// In charge of: every path of the auth API and what answers it. Source: supabase/auth internal/api/api.go.
+import type { Route } from '../../../engine/service/routes.ts';
+import type { Handle } from '../context.ts';
+import { health, jwks, publicSettings } from './about.ts';
+import { listAudit } from './admin-audit.ts';
+import { updateOneUser } from './admin-user-update.ts';
+import { createOneUser, deleteOneUser, getOneUser, listAllUsers, listFactors } from './admin-users.ts';
+import { logout } from './logout.ts';
+import { signUp } from './sign-up.ts';
+import { notYetRoutes, switchedOffRoutes } from './switched-off.ts';
+import { token } from './token.ts';
+import { getUser, updateOwnUser } from './user.ts';
+
+export const answeredRoutes: readonly Route<Handle>[] = [
+  { method: 'GET', pattern: '/health', handle: health },
+  { method: 'GET', pattern: '/settings', handle: publicSettings },
+  { method: 'GET', pattern: '/.well-known/jwks.json', handle: jwks },
+  { method: 'POST', pattern: '/signup', handle: signUp },
+  { method: 'POST', pattern: '/token', handle: token },
+  { method: 'POST', pattern: '/logout', handle: logout },
+  { method: 'GET', pattern: '/user', handle: getUser },
+  { method: 'PUT', pattern: '/user', handle: updateOwnUser },
+  { method: 'GET', pattern: '/admin/users', handle: listAllUsers },
+  { method: 'POST', pattern: '/admin/users', handle: createOneUser },
+  { method: 'GET', pattern: '/admin/users/:user_id', handle: getOneUser },
+  { method: 'PUT', pattern: '/admin/users/:user_id', handle: updateOneUser },
+  { method: 'DELETE', pattern: '/admin/users/:user_id', handle: deleteOneUser },
+  { method: 'GET', pattern: '/admin/users/:user_id/factors', handle: listFactors },
+  { method: 'GET', pattern: '/admin/audit', handle: listAudit },
+];
+
+export const routes: readonly Route<Handle>[] = [...answeredRoutes, ...switchedOffRoutes, ...notYetRoutes];
