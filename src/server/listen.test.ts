@@ -87,6 +87,18 @@ describe('an offer of another protocol', () => {
   });
 });
 
+describe('a client that waits to be told to go on', () => {
+  const waiting = `${request.slice(0, -2)}connection: close\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n`;
+  const bare = (answers: string) => answers.replaceAll(/(?:[a-z-]+: .*\r\n)+/gi, '');
+
+  it('is told so once', async () => {
+    const { socket } = await open(async () => new Response('done'));
+    expect(bare(await everything(socket, `${waiting}hi`))).toBe(
+      'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\ndone',
+    );
+  });
+});
+
 it('says what it does not know of Expect', async () => {
   const { socket } = await open(async () => new Response('never'));
   const answer = await everything(socket, `${request.slice(0, -2)}expect: miracles\r\n\r\n`);

@@ -2,20 +2,15 @@
 import { afterEach, expect, it } from 'vitest';
 import { openSocket } from '../../test/harness/sockets.ts';
 import type { Answer } from '../engine/service/http.ts';
-import { type HttpPort, openHttpPort } from './listen.ts';
+import { type HttpPort, type HttpPortOptions, openHttpPort } from './listen.ts';
 import { NodeLine } from './node-http.ts';
 
 let port: HttpPort | undefined;
 afterEach(() => port?.close(0));
 
-/** All bytes that come back for these requests, the last of which ends the connection. */
-async function ask(answer: Answer, ...methods: readonly string[]): Promise<string> {
-  port = await openHttpPort({
-    host: '127.0.0.1',
-    port: 0,
-    handle: (incoming, outgoing) => new NodeLine(incoming, outgoing, false).reply(answer, []),
-    observe: () => {},
-  });
+/** All bytes that come back, until the server closes. */
+async function exchange(bytes: string, handle: HttpPortOptions['handle']): Promise<string> {
+  port = await openHttpPort({ host: '127.0.0.1', port: 0, handle, observe: () => {} });
   const socket = await openSocket({ API_URL: `http://127.0.0.1:${port.port}` });
   return new Promise((resolve) => {
     let text = '';
@@ -23,9 +18,16 @@ async function ask(answer: Answer, ...methods: readonly string[]): Promise<strin
       text += chunk.toString('latin1');
     });
     socket.on('close', () => resolve(text.replaceAll(/date: [^\r]*\r\n|keep-alive: [^\r]*\r\n/gi, '')));
-    const requests = methods.map((method) => `${method} / HTTP/1.1\r\nhost: localhost\r\n\r\n`).join('');
-    socket.write(requests.replace(/\r\n$/, 'connection: close\r\n\r\n'));
+    socket.write(bytes);
   });
+}
+
+/** The answers to these requests, the last of which ends the connection. */
+function ask(answer: Answer, ...methods: readonly string[]): Promise<string> {
+  const requests = methods.map((method) => `${method} / HTTP/1.1\r\nhost: localhost\r\n\r\n`).join('');
+  return exchange(requests.replace(/\r\n$/, 'connection: close\r\n\r\n'), (incoming, outgoing) =>
+    new NodeLine(incoming, outgoing, false).reply(answer, []),
+  );
 }
 
 const unruly: Answer['headers'] = [
@@ -55,5 +57,28 @@ it('has no length where there can be no body', async () => {
 it('says of HEAD what it was told that GET has', async () => {
   expect(await ask({ status: 200, headers: unruly, body: null }, 'HEAD')).toBe(
     'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nx-own: kept\r\nConnection: close\r\n\r\n',
+  );
+});
+
+it('tells nobody to go on in the middle of an answer', async () => {
+  const requests =
+    'GET /first HTTP/1.1\r\nhost: localhost\r\n\r\n' +
+    'POST /second HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi';
+  let first: NodeLine | undefined;
+  const answers = await exchange(requests, (incoming, outgoing) => {
+    const line = new NodeLine(incoming, outgoing, incoming.method === 'POST');
+    if (incoming.method === 'GET') {
+      first = line;
+      return;
+    }
+    // The second answer is there before its turn has come.
+    void line.readBody(10).then((body) => {
+      line.reply({ status: 200, headers: [], body: body ?? null }, []);
+      first?.reply({ status: 200, headers: [], body: 'first' }, []);
+    });
+  });
+  expect(answers).toBe(
+    'HTTP/1.1 200 OK\r\ncontent-length: 5\r\nConnection: keep-alive\r\n\r\nfirst' +
+      'HTTP/1.1 200 OK\r\ncontent-length: 2\r\nConnection: close\r\n\r\nhi',
   );
 });

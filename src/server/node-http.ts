@@ -174,7 +174,12 @@ export class NodeLine implements Line {
 /** Tells a client that asks first to send its body; every other one does anyway. Node closes the connection of one that is answered without. */
 export function askForBody({ headers, httpVersionMinor }: IncomingMessage, outgoing: ServerResponse): void {
   if (headers.expect === undefined || httpVersionMinor === 0 || outgoing.destroyed) return;
-  outgoing.writeContinue();
+  // Of a request whose turn has not come Node would put the word behind the head of its answer.
+  if (outgoing.socket !== null) outgoing.writeContinue();
+  else
+    outgoing.once('socket', () => {
+      if (!outgoing.headersSent) outgoing.writeContinue();
+    });
 }
 
 const lengthHeader = 'content-length';
