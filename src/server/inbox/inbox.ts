@@ -30,7 +30,8 @@ export function buildInbox({ store, base, version, observe }: InboxOptions): Hon
     await next();
     c.header('cache-control', 'no-store');
     c.header('x-content-type-options', 'nosniff');
-    c.header('referrer-policy', 'no-referrer');
+    // With `no-referrer` a browser sends `Origin: null` with the page's own forms. Source: Fetch Standard, "append a request Origin header".
+    c.header('referrer-policy', 'same-origin');
     c.header('cross-origin-resource-policy', 'same-origin');
   });
   inbox.onError((error) => {

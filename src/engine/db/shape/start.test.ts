@@ -21,6 +21,9 @@ const files = [
   '0014-operators.sql',
   '0015-limits.sql',
   '0016-postgrest-settings.sql',
+  '0017-queue.sql',
+  '0018-secrets.sql',
+  '0019-inbox.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -123,6 +126,9 @@ describe('a server of our own', () => {
       '0014-operators.sql',
       '0015-limits.sql',
       '0016-postgrest-settings.sql',
+      '0017-queue.sql',
+      '0018-secrets.sql',
+      '0019-inbox.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);
