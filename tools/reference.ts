@@ -7,12 +7,16 @@ import { postgrestRestSettings, postgrestSettings } from '../src/server/postgres
 import { projectSettings } from '../src/server/project-settings.ts';
 import { serverSettings } from '../src/server/settings.ts';
 import { rest } from '../src/services/rest/service.ts';
+import { renderAuthCoverage } from './auth-coverage.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Every generated page: its path in the checkout and its text. */
 export function renderPages(): ReadonlyMap<string, string> {
-  return new Map([['docs/settings.md', renderSettings()]]);
+  return new Map([
+    ['docs/settings.md', renderSettings()],
+    ['docs/auth-coverage.md', renderAuthCoverage()],
+  ]);
 }
 
 /** The pages whose file differs from what the code says. */

@@ -1,0 +1,146 @@
+// In charge of: docs/auth-coverage.md, made from the routes of the auth API and the paths of upstream's openapi.yaml.
+import { openRoutes, type Route } from '../src/engine/service/routes.ts';
+import { notYetRoutes, switchedOffRoutes } from '../src/services/auth/routes/switched-off.ts';
+import { answeredRoutes } from '../src/services/auth/routes/table.ts';
+
+/** Every method and path of upstream's description. Source: supabase/auth v2.196 openapi.yaml. */
+const upstream = `
+POST /token
+POST /logout
+GET /verify
+POST /verify
+GET /authorize
+POST /signup
+POST /recover
+POST /resend
+POST /magiclink
+POST /otp
+GET /user
+PUT /user
+GET /user/identities/authorize
+DELETE /user/identities/{identityId}
+GET /user/oauth/grants
+DELETE /user/oauth/grants
+POST /reauthenticate
+POST /factors
+POST /factors/{factorId}/challenge
+POST /factors/{factorId}/verify
+DELETE /factors/{factorId}
+GET /callback
+POST /callback
+POST /sso
+GET /saml/metadata
+POST /saml/acs
+POST /invite
+POST /admin/generate_link
+GET /admin/audit
+GET /admin/users
+GET /admin/users/{userId}
+PUT /admin/users/{userId}
+DELETE /admin/users/{userId}
+GET /admin/users/{userId}/factors
+PUT /admin/users/{userId}/factors/{factorId}
+DELETE /admin/users/{userId}/factors/{factorId}
+GET /admin/sso/providers
+POST /admin/sso/providers
+GET /admin/sso/providers/{ssoProviderId}
+PUT /admin/sso/providers/{ssoProviderId}
+DELETE /admin/sso/providers/{ssoProviderId}
+GET /admin/oauth/clients
+POST /admin/oauth/clients
+GET /admin/oauth/clients/{client_id}
+PUT /admin/oauth/clients/{client_id}
+DELETE /admin/oauth/clients/{client_id}
+POST /admin/oauth/clients/{client_id}/regenerate_secret
+GET /admin/custom-providers
+POST /admin/custom-providers
+GET /admin/custom-providers/{identifier}
+PUT /admin/custom-providers/{identifier}
+DELETE /admin/custom-providers/{identifier}
+POST /oauth/clients/register
+POST /oauth/token
+GET /oauth/authorize
+GET /oauth/authorizations/{authorization_id}
+POST /oauth/authorizations/{authorization_id}/consent
+GET /health
+GET /settings
+`;
+
+/** Where upstream's description and its router differ: the router is what clients meet. Source: supabase/auth internal/api/api.go. */
+const routerSays: Readonly<Record<string, string>> = {
+  'POST /reauthenticate': 'GET /reauthenticate',
+  'GET /saml/metadata': 'GET /sso/saml/metadata',
+  'POST /saml/acs': 'POST /sso/saml/acs',
+};
+
+const states = [
+  ['answered', answeredRoutes],
+  ['switched off: answers as upstream does without the feature', switchedOffRoutes],
+  ['not yet: 404 `feature_disabled`', notYetRoutes],
+] as const;
+
+type Finder = ReturnType<typeof openRoutes<unknown>>;
+
+export function renderAuthCoverage(): string {
+  const finders = states.map(([state, routes]): readonly [string, Finder] => [
+    state,
+    openRoutes<unknown>(routes as readonly Route<unknown>[]),
+  ]);
+  const described = upstream.trim().split('\n');
+  const seen = new Set(described.map((line) => normal(routerSays[line] ?? line)));
+  const beyond = states
+    .flatMap(([, routes]) => routes.map(({ method, pattern }) => `${method} ${pattern}`))
+    .filter((line) => !seen.has(normal(line)));
+  const rows = described.map((line) => {
+    const routed = routerSays[line];
+    const note = routed === undefined ? '' : ` (upstream's router: \`${routed}\`)`;
+    return `| \`${line}\`${note} | ${stateOf(finders, routed ?? line)} |`;
+  });
+  return [
+    '# Coverage of the auth API',
+    '',
+    '<!-- Made by `npm run docs` from the routes in the code. -->',
+    '',
+    "Every path and method of upstream's `openapi.yaml` (supabase/auth v2.196), and what answers it here. Whatever stands neither here nor",
+    "below is answered as by upstream's router: 404 `404 page not found`, or 405 for a path with other methods.",
+    '',
+    '| Path | Here |',
+    '|---|---|',
+    ...rows,
+    '',
+    "In upstream's router and not in its description:",
+    '',
+    '| Path | Here |',
+    '|---|---|',
+    ...beyond.map((line) => `| \`${line.replaceAll(/:(\w+)/g, '{$1}')}\` | ${stateOf(finders, line)} |`),
+    '',
+    '## Deviations',
+    '',
+    ...deviations.map((line) => `- ${line}`),
+    '',
+  ].join('\n');
+}
+
+function stateOf(finders: readonly (readonly [string, Finder])[], line: string): string {
+  const [method = '', path = ''] = line.replaceAll(/[{}:]/g, '').split(' ');
+  const found = finders.find(([, find]) => find(method, path).kind === 'route');
+  if (found === undefined) throw new Error(`No route says what "${line}" is.`);
+  return found[0];
+}
+
+function normal(line: string): string {
+  return line.replaceAll(/\{\w+\}|:\w+/g, '*');
+}
+
+const deviations = [
+  'After a stolen refresh token ended its session, the newest token of the session is refused at once. Upstream lets it through for one more reuse interval, because revoking it counts as its last use.',
+  'A sign-in of an unknown address, and a sign-up with a known one, hash a password as well, so that the time does not tell who has an account.',
+  'A new row in `auth.users` has its role from the start; upstream inserts it without and updates it, so that a trigger on insert sees none.',
+  "The address of a client in `auth.sessions.ip` is the gateway's, which believes `X-Forwarded-For` only of trusted proxies; upstream takes the header from anybody.",
+  'A text with the character U+0000 anywhere in a body is 400 `bad_json`; upstream answers 500 where it reaches the database. So is a body of more than 500 levels.',
+  'A row of `auth.users` with nulls in its token columns, as seed files write them, is read as if they were empty; upstream answers 500.',
+  'A database that is away is 503 with `Retry-After`; upstream answers 500.',
+  "What refuses an API key is 401 in GoTrue's shape; upstream's gateway answers in its own.",
+  "Refresh tokens are of the first kind (12 characters, rows of `auth.refresh_tokens`), which is upstream's default; its second kind is not taken.",
+  'Passwords and keys that upstream encrypted in the database (`GOTRUE_SECURITY_DB_ENCRYPTION_…`) are not read.',
+];
