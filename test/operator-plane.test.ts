@@ -13,7 +13,11 @@ beforeAll(async () => {
   project = await makeProject({
     'supabase/config.toml': '[api]\nauto_expose_new_tables = true\nmax_rows = 500\n',
     'supabase/migrations/20260701000000_films.sql': `create table public.films (id int primary key);
-      insert into public.films select generate_series(1, 300);`,
+      insert into public.films select generate_series(1, 300);
+      create schema archive;
+      grant usage on schema archive to service_role;
+      create table archive.reels (id int primary key);
+      grant select on archive.reels to service_role;`,
   });
   backend = await startBackend(project.folder);
 });
@@ -56,6 +60,17 @@ describe('millrace settings', () => {
       { action: 'settings.reset', via: 'socket', details: { key: 'api.max_rows', after: null } },
       { action: 'settings.set', via: 'socket', details: { key: 'api.max_rows', after: { value: '7' } } },
     ]);
+  });
+
+  it('changes which schemas are the API', async () => {
+    const reels = async () =>
+      (await fetch(`${backend.report.REST_URL}/reels`, { headers: { apikey: backend.report.SECRET_KEY } }))
+        .status;
+    expect(await reels()).toBe(404);
+    expect((await millrace('settings', 'set', 'api.schemas', '["archive"]')).code).toBe(0);
+    await expect.poll(reels, { timeout: 10_000 }).toBe(200);
+    expect((await millrace('settings', 'reset', 'api.schemas')).code).toBe(0);
+    await expect.poll(reels, { timeout: 10_000 }).toBe(404);
   });
 
   it('lists every setting and shows no secret', async () => {

@@ -38,13 +38,21 @@ export const rest = restAt('/rest/v1');
 
 async function open(ctx: Ctx, config: Live<RestSettings>): Promise<Running> {
   const opened: Rest = { db: ctx.db, catalog: ctx.catalog, config, cache: openPlanCache<AnyPrepared>() };
+  let scope = JSON.stringify(catalogScope(config.now()));
   // What was prepared holds for the catalog and the settings that it was made from.
   const stops = [
     ctx.catalog.onChange(() => {
       opened.cache.clear();
       ctx.db.schemaChanged();
     }),
-    config.onChange(() => opened.cache.clear()),
+    config.onChange((values) => {
+      opened.cache.clear();
+      const wanted = JSON.stringify(catalogScope(values));
+      if (wanted === scope) return;
+      scope = wanted;
+      // A failure is observed there, and it is tried again until it holds.
+      void ctx.catalog.reload().catch(() => {});
+    }),
   ];
   return {
     answer: serveRest(opened, ctx.observe),
