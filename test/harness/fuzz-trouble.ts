@@ -31,12 +31,15 @@ interface Key {
 }
 
 const kept = 20;
+/** More than so many settings at once would leave little that is answered. */
+const maxChanged = 3;
 
 export async function openTrouble(facts: TroubleFacts): Promise<Trouble> {
   const { folder, backend, superuser, credentials, random, complain } = facts;
   const client = await openOperatorClient(folder);
   const made = new Map<string, number>();
   const keys: Key[] = [];
+  const changed: string[] = [];
   const operators: { id: string; token: string }[] = [];
 
   /** The body of what was done; undefined when it was refused as it may be while sessions end. */
@@ -67,6 +70,13 @@ export async function openTrouble(facts: TroubleFacts): Promise<Trouble> {
   async function set(): Promise<void> {
     const [key, values] = random.pick(settings);
     await operate('PUT', `/settings/${key}`, { value: random.pick(values) });
+    changed.push(key);
+    if (changed.length > maxChanged) await takeBack();
+  }
+
+  async function takeBack(): Promise<void> {
+    const key = changed.shift();
+    if (key !== undefined) await operate('DELETE', `/settings/${key}`);
   }
 
   async function issue(): Promise<void> {
@@ -139,7 +149,7 @@ export async function openTrouble(facts: TroubleFacts): Promise<Trouble> {
 
   const troubles: readonly (readonly [weight: number, name: string, make: () => Promise<void>])[] = [
     [6, 'setting', set],
-    [2, 'settings taken back', () => takeBack(2)],
+    [4, 'setting taken back', takeBack],
     [2, 'key made', issue],
     [1, 'key rotated', rotate],
     [1, 'key revoked', revoke],
@@ -163,12 +173,6 @@ export async function openTrouble(facts: TroubleFacts): Promise<Trouble> {
     ],
   ];
 
-  async function takeBack(howMany: number): Promise<void> {
-    const chosen =
-      howMany >= settings.length ? settings : Array.from({ length: howMany }, () => random.pick(settings));
-    for (const [key] of chosen) await operate('DELETE', `/settings/${key}`);
-  }
-
   return {
     made,
     async next() {
@@ -185,6 +189,7 @@ export async function openTrouble(facts: TroubleFacts): Promise<Trouble> {
     async calm() {
       // Also those that the fuzz itself has set, as an operator.
       const answer = await operate('GET', '/settings');
+      if (answer === undefined) complain('the settings cannot be read when all is quiet');
       const all = (answer?.settings ?? []) as { key: string; layer: string }[];
       for (const { key, layer } of all) if (layer === 'run time') await operate('DELETE', `/settings/${key}`);
     },
