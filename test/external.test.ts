@@ -128,7 +128,10 @@ describe('DATABASE_URL of a role that is no superuser', () => {
 });
 
 describe('DATABASE_URL of a superuser', () => {
-  const env = () => ({ DATABASE_URL: urlOf('owner', 'super'), MILLRACE_MASTER_KEY: 'the same for both' });
+  const env = () => ({
+    DATABASE_URL: urlOf('owner', 'super'),
+    MILLRACE_MASTER_KEY: 'the-same-for-both-0123456789-0123456789',
+  });
 
   it("is refused where another project's roles do not take its passwords", async () => {
     await asSuperuser('create database super');
@@ -166,6 +169,22 @@ describe('DATABASE_URL of a superuser', () => {
     expect(await backend.stop()).toBe(0);
     // The server is somebody else's: it stays.
     expect((await server.health()).ok).toBe(true);
+  });
+
+  it('is refused with another master key, and takes no role its password by that', async () => {
+    await using backend = await startBackend(project.folder, [], { env: env() });
+    const start = await runCli(['start', '--json', '--project', project.folder, '--port', '0'], {
+      env: { ...env(), MILLRACE_MASTER_KEY: 'another-master-key-0123456789-0123456789' },
+    });
+    expect(start).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^MILLRACE_MASTER_KEY is not the master key that wraps the secrets/m),
+    });
+    await asSuperuser(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = 'super' and application_name like 'millrace%'`,
+    );
+    await expect.poll(() => expectNotesWork(backend, 'still').then(() => 'works', String)).toBe('works');
   });
 
   it('that is away while it runs is said with 503, and is back by itself', async () => {
@@ -238,7 +257,7 @@ ignore_startup_parameters = extra_float_digits
 
   const pooledUrl = (database: string, query = '?pgbouncer=true') =>
     urlOf('owner', database, pooledPort, query);
-  const MILLRACE_MASTER_KEY = 'the same for both';
+  const MILLRACE_MASTER_KEY = 'the-same-for-both-0123456789-0123456789';
 
   it('carries requests, and with DIRECT_URL everything is as it is without it', async ({ skip }) => {
     if (program === undefined) return skip();

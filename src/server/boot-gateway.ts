@@ -13,9 +13,11 @@ import type { WatchedLeases } from './admin/lease-watch.ts';
 import { type Metrics, openMetrics } from './admin/metrics.ts';
 import { type AdminPlane, buildAdmin } from './admin/plane.ts';
 import { adminSettings } from './admin/settings.ts';
+import { masterKeyPart, signingKeysPart } from './admin/signing-keys.ts';
 import { socketOwner } from './admin/socket.ts';
 import { statusOf } from './admin/status.ts';
 import type { ProjectIdentity } from './boot-identity.ts';
+import type { ProjectSigning } from './boot-signing.ts';
 import type { Closers } from './closers.ts';
 import { openCors } from './cors.ts';
 import { openDevelopmentDoor } from './development-door.ts';
@@ -45,6 +47,7 @@ export interface GatewayParts {
   readonly stored: StoredSettings;
   readonly running: readonly Mounted[];
   readonly identity: ProjectIdentity;
+  readonly keyring: ProjectSigning;
   readonly tls: Tls | undefined;
   readonly notices: readonly string[];
   readonly observe: Observe;
@@ -183,7 +186,11 @@ function buildAdminPlane(prepared: Prepared, parts: GatewayParts, metrics: Metri
         notices: () => notices,
       }),
     isRemoteOpen: () => remoteOperators.now().remoteOperators,
-    parts: [keysPart({ db, issued: identity.issued, now })],
+    parts: [
+      keysPart({ db, issued: identity.issued, now }),
+      signingKeysPart({ db, signing: parts.keyring.signing }),
+      masterKeyPart({ db, secrets: parts.keyring.secrets }),
+    ],
     owner: socketOwner(),
     now,
     observe,

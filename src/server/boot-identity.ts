@@ -6,6 +6,7 @@ import type { Egress } from '../engine/egress/egress.ts';
 import { type Identity, openIdentity } from '../engine/identity/identity.ts';
 import { type IssuedKeys, openIssuedKeys } from '../engine/identity/issued-keys.ts';
 import { type Issuers, openIssuers } from '../engine/identity/issuers.ts';
+import type { SigningKeys } from '../engine/identity/signing-keys.ts';
 import { configuredIssuers, thirdPartySettings } from '../engine/identity/third-party.ts';
 import { rest } from '../services/rest/service.ts';
 import type { Prepared } from './prepare.ts';
@@ -19,6 +20,7 @@ export interface ProjectIdentity {
 
 export interface IdentityParts {
   readonly database: Database;
+  readonly signing: SigningKeys;
   readonly egress: Egress;
   readonly observe: Observe;
   readonly now: Clock;
@@ -28,12 +30,11 @@ export interface IdentityParts {
 /** @throws OperatorError when a configured issuer is none. */
 export async function openProjectIdentity(
   prepared: Prepared,
-  { database, egress, observe, now, signal }: IdentityParts,
+  { database, signing, egress, observe, now, signal }: IdentityParts,
 ): Promise<ProjectIdentity> {
   const { secrets, settings, serverSettings, production } = prepared;
   const restConfig = settings.of(rest.settings);
   const thirdParty = settings.of(thirdPartySettings);
-  const secret = new TextEncoder().encode(secrets.jwtSecret);
   const configured = configuredIssuers(thirdParty.now());
   const issuers =
     configured.length === 0
@@ -44,7 +45,7 @@ export async function openProjectIdentity(
     keys: secrets.keys,
     issued,
     issuers,
-    tokenKeys: () => ({ secret, jwks: secrets.jwks }),
+    tokenKeys: signing.tokenKeys,
     rules: () => ({
       anonymousRole: restConfig.now().anonRole || undefined,
       audience: undefined,

@@ -7,7 +7,6 @@ import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openEgress } from '../engine/egress/egress.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
-import { fixedSigningKeys } from '../engine/identity/signing-keys.ts';
 import { limitTasks } from '../engine/limits/store.ts';
 import type { Ctx, Service } from '../engine/service/contract.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
@@ -20,6 +19,7 @@ import { operatorSocketPath, tryOperatorSocket } from './admin/socket.ts';
 import { openBackendGateway } from './boot-gateway.ts';
 import { openProjectIdentity } from './boot-identity.ts';
 import { openPorts, openProjectTls, stateFolderOf, tlsFacts } from './boot-port.ts';
+import { openProjectSigning } from './boot-signing.ts';
 import { openCatalogReload } from './catalog-reload.ts';
 import { type Closers, openClosers } from './closers.ts';
 import { configNotices } from './config-notices.ts';
@@ -98,8 +98,12 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const egressConfig = settings.of(egressSettings);
   const egress = openEgress({ allow: () => egressConfig.now().allow, observe, now });
   closers.add(() => egress.close());
+  const keyring = await openProjectSigning(prepared, { server, database, observe, now });
+  const { signing } = keyring;
+  closers.add(async () => signing.close());
   const who = await openProjectIdentity(prepared, {
     database,
+    signing,
     egress,
     observe,
     now,
@@ -109,8 +113,6 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const { db, fanout } = database;
   const { identity } = who;
   const leases = watchLeases(database.leases, now);
-  const jwtSecret = new TextEncoder().encode(secrets.jwtSecret);
-  const signing = fixedSigningKeys(jwtSecret, secrets.jwks, secrets.signingKey);
   let apiUrl = externalUrl.url;
   const context: Ctx = {
     db,
@@ -130,6 +132,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...upkeepTasks(db),
     ...limitTasks(db),
     ...who.issued.tasks,
+    ...signing.tasks,
     ...running.flatMap(({ running: opened }) => opened.tasks ?? []),
   ];
   const runner = openTaskRunner(tasks, leases, observe);
@@ -142,9 +145,22 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...applied.warnings,
     ...configNotices(prepared),
     ...externalUrl.notices,
+    ...keyring.notices,
     ...(tls?.notices ?? []),
   ];
-  const parts = { server, database, leases, stored, running, identity: who, tls, notices, observe, now };
+  const parts = {
+    server,
+    database,
+    leases,
+    stored,
+    running,
+    identity: who,
+    keyring,
+    tls,
+    notices,
+    observe,
+    now,
+  };
   const { gateway, operators } = await openBackendGateway(
     prepared,
     { ...parts, apiUrl: () => apiUrl },

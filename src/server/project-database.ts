@@ -1,4 +1,5 @@
 // In charge of: the project's database up to the point where requests can use it: a server, Supabase's shape, the project's migrations.
+import type { Client } from 'pg';
 import type { Observe } from '../base/observe.ts';
 import { withClient } from '../engine/db/client.ts';
 import type { LoginRole } from '../engine/db/db.ts';
@@ -13,6 +14,8 @@ import { openPostgres } from '../engine/db/postgres/supervisor.ts';
 import { bootstrapDatabase } from '../engine/db/shape/shape.ts';
 import { decideExposure } from '../engine/project/expose.ts';
 import { loadProjectFiles, type ProjectFiles } from '../engine/project/files.ts';
+import { findMasterKeys } from '../engine/secrets/master-key.ts';
+import { refuseOtherMasterKey } from '../engine/secrets/secrets.ts';
 import { externalPasswords } from './external-passwords.ts';
 import type { Prepared } from './prepare.ts';
 import { findRunning } from './run-file.ts';
@@ -149,10 +152,22 @@ async function shape(
       autoExposeNewTables: exposure.exposes,
       observe,
     });
-    if (external) await settleLogins(server, client, ownRoles, passwordOf);
+    if (external) {
+      // A wrong one would take the roles' passwords away from the processes that have the right one.
+      await refuseWrongMasterKey(client, prepared);
+      await settleLogins(server, client, ownRoles, passwordOf);
+    }
     const password = external ? undefined : await settlePassword(client, prepared);
     return [...notices, exposure.warning, password].filter((notice) => notice !== undefined);
   });
+}
+
+/** Without MILLRACE_MASTER_KEY the passwords do not depend on it, and the secrets are looked at when they are opened. */
+async function refuseWrongMasterKey(client: Client, { project, data }: Prepared): Promise<void> {
+  const { environment } = project;
+  if (!environment.MILLRACE_MASTER_KEY) return;
+  const stateFolder = await findStateFolder({ project: project.project, data });
+  await refuseOtherMasterKey(client, await findMasterKeys({ environment, stateFolder }));
 }
 
 /** Applies the project's files: what `start` does with what is pending, and `migrate` by itself. */

@@ -52,7 +52,14 @@ afterEach(async () => {
 });
 
 async function openKeyring(current = masterKey, previous: readonly string[] = []): Promise<Secrets> {
-  const keys = { current, previous, from: 'MILLRACE_MASTER_KEY', isNew: false, write: undefined };
+  const keys = {
+    current,
+    previous,
+    from: 'MILLRACE_MASTER_KEY',
+    isChanging: false,
+    isNew: false,
+    write: undefined,
+  };
   return openSecrets({
     db: database.db,
     keys: { ...keys, read: async () => [], discard: async () => {} },

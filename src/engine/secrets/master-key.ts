@@ -11,6 +11,8 @@ export interface MasterKeys {
   readonly previous: readonly string[];
   /** `MILLRACE_MASTER_KEY`, or the path of the file. */
   readonly from: string;
+  /** Whether it is being changed: MILLRACE_MASTER_KEY_PREVIOUS is set, or the file holds an earlier one. */
+  readonly isChanging: boolean;
   /** Whether it was made just now. */
   readonly isNew: boolean;
   /** What is in the file now, the current one first: another process of this folder may have changed it. */
@@ -48,7 +50,8 @@ export async function findMasterKeys({ environment, stateFolder }: MasterKeyPlac
     refuseShort(given, 'MILLRACE_MASTER_KEY');
     const previous = [...earlier, ...(inFile ?? [])].filter((key) => key !== given);
     const from = 'MILLRACE_MASTER_KEY';
-    return { current: given, previous, from, isNew: false, read, write: undefined, discard };
+    const isChanging = earlier.length > 0;
+    return { current: given, previous, from, isChanging, isNew: false, read, write: undefined, discard };
   }
   const write: MasterKeys['write'] = ({ current, previous }) =>
     writePrivately(path, linesOf([current, ...previous]));
@@ -79,10 +82,11 @@ export function newMasterKey(): string {
 function split(
   keys: readonly string[],
   earlier: readonly string[],
-): Pick<MasterKeys, 'current' | 'previous'> {
-  const [current, ...previous] = keys;
+): Pick<MasterKeys, 'current' | 'previous' | 'isChanging'> {
+  const [current, ...others] = keys;
   if (current === undefined) throw new Error('a file of master keys without a key');
-  return { current, previous: [...previous, ...earlier].filter((key) => key !== current) };
+  const previous = [...others, ...earlier].filter((key) => key !== current);
+  return { current, previous, isChanging: previous.length > 0 };
 }
 
 /** Its keys, the current one first; undefined when there is no file. */

@@ -12,7 +12,7 @@ import { OperatorError } from '../../base/errors.ts';
 import type { Observation } from '../../base/observe.ts';
 import type { Database } from '../db/database.ts';
 import { findMasterKeys, masterKeyFile } from './master-key.ts';
-import { openSecrets, type Secrets } from './secrets.ts';
+import { openSecrets, refuseOtherMasterKey, type Secrets } from './secrets.ts';
 import type { SecretsTask } from './test-process.ts';
 import { openWrap } from './wrap.ts';
 
@@ -148,6 +148,20 @@ describe('the master key', () => {
     expect(await rows()).toEqual(before);
   });
 
+  it('can be looked at before anything else is derived from it, and nothing is changed by that', async () => {
+    const look = async (environment: Readonly<Record<string, string>>) => {
+      const keys = await findMasterKeys({ environment, stateFolder: folder });
+      return refusal(asOwner((client) => refuseOtherMasterKey(client, keys)));
+    };
+    expect(await look(env(second))).toBe('no refusal');
+    await put(await start(env(first)), 'google', 'one');
+    const before = await rows();
+    expect(await look(env(first))).toBe('no refusal');
+    expect(await look(env(second, first))).toBe('no refusal');
+    expect(await look(env(second))).toMatch(/^MILLRACE_MASTER_KEY is not the master key/);
+    expect(await rows()).toEqual(before);
+  });
+
   it('is shared by MILLRACE_MASTER_KEY: a second process without it, elsewhere, does not start and leaves no key behind', async () => {
     const [one, two] = [join(folder, 'one'), join(folder, 'two')];
     await put(await start({}, one), 'google', 'one');
@@ -216,7 +230,10 @@ describe('a change of the master key', () => {
 
   it('from the file to the environment: the file’s key is read as long as it is needed', async () => {
     await put(await start(), 'google', 'one');
-    expect(await find(await start(env(first)), 'google')).toBe('one');
+    const moved = await start(env(first));
+    expect(moved.notices).toHaveLength(1);
+    expect(await find(moved, 'google')).toBe('one');
+    expect((await start(env(first))).notices).toEqual([]);
     await rm(join(folder, masterKeyFile));
     expect(await find(await start(env(first)), 'google')).toBe('one');
   });

@@ -1,5 +1,5 @@
 // In charge of: secrets in the database: wrapped, found, and wrapped anew when the master key changes.
-import type { PoolClient } from 'pg';
+import type { ClientBase, PoolClient } from 'pg';
 import { Fault, OperatorError } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import type { Db } from '../db/db.ts';
@@ -99,7 +99,8 @@ export async function openSecrets({ db, keys, observe }: SecretsOptions): Promis
 
   await takeOver();
   const rewrapped = await rewrap();
-  const notices = keys.previous.length === 0 ? [] : [spent(keys, rewrapped)];
+  // A file that is still there beside MILLRACE_MASTER_KEY is no news.
+  const notices = keys.isChanging || rewrapped > 0 ? [spent(keys, rewrapped)] : [];
   if (keys.write !== undefined && keys.previous.length > 0)
     await keys.write({ current: keys.current, previous: [] });
 
@@ -146,6 +147,20 @@ export async function openSecrets({ db, keys, observe }: SecretsOptions): Promis
     },
     notices,
   };
+}
+
+/**
+ * Looks whether a start with these keys could open the secrets, and changes nothing: before anything else is derived from the master key.
+ * @throws OperatorError
+ */
+export async function refuseOtherMasterKey(
+  client: Pick<ClientBase, 'query'>,
+  keys: MasterKeys,
+): Promise<void> {
+  const { rows } = await client.query<Pick<Row, 'sealed'>>(findRow, [check.purpose, check.id]);
+  const counts = rows[0]?.sealed;
+  if (counts === undefined) return;
+  if (![keys.current, ...keys.previous].some((key) => opens(openWrap(key), counts))) throw wrongKey(keys);
 }
 
 interface Row {
