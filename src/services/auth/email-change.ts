@@ -1,11 +1,12 @@
 // In charge of: another mail address for a user: at once where nobody has to confirm it, otherwise after the mails to the new one and,
 // with double_confirm_changes, to the old one. Source: supabase/auth internal/api/mail.go `sendEmailChange`, verify.go `emailChangeVerify`.
-import { refuseTooSoon } from './confirmation.ts';
 import type { Visit } from './context.ts';
 import { merged } from './go-json.ts';
 import { findIdentity, insertIdentity, ownIdentityData, providerFacts, providersOf } from './identities.ts';
 import { makeOtp, tokenHashOf, withFlowPrefix } from './mail/links.ts';
 import { clearTokens, storeToken } from './one-time-tokens.ts';
+import { redirectOf } from './redirect.ts';
+import { refuseTooSoon } from './send.ts';
 import type { Tx } from './transaction.ts';
 import type { User } from './user.ts';
 import { updateUser } from './users.ts';
@@ -16,14 +17,21 @@ export async function changeEmail(
   visit: Visit,
   user: User,
   email: string,
-  codeChallenge: string,
+  isPkce: boolean,
 ): Promise<User> {
   // Somebody who had no name takes one, which is as signing up. Everybody else confirms.
   if (user.is_anonymous && !visit.config.enableConfirmations) return takeEmail(tx, visit, user, email);
-  return askBoth(tx, visit, user, email, codeChallenge !== '');
+  return askBoth(tx, visit, user, email, isPkce);
 }
 
-async function askBoth(tx: Tx, visit: Visit, user: User, email: string, isPkce: boolean): Promise<User> {
+/** Mails to the new address and, where that is wanted, to the old one. */
+export async function askBoth(
+  tx: Tx,
+  visit: Visit,
+  user: User,
+  email: string,
+  isPkce: boolean,
+): Promise<User> {
   const { auth, config } = visit;
   refuseTooSoon(visit, user.email_change_sent_at);
   const nowMs = auth.now();
@@ -46,7 +54,7 @@ async function askBoth(tx: Tx, visit: Visit, user: User, email: string, isPkce: 
   );
   const common = { userId: user.id };
   await storeToken(tx, { ...common, kind: 'email_change_token_new', hash: hashNew, relatesTo: email }, nowMs);
-  const mail = { user: changed, redirectTo: config.siteUrl };
+  const mail = { user: changed, redirectTo: redirectOf(visit) };
   if (asksCurrent) {
     const kind = 'email_change_token_current';
     await storeToken(tx, { ...common, kind, hash: hashCurrent, relatesTo: user.email }, nowMs);

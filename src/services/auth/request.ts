@@ -10,13 +10,13 @@ const maxBodyBytes = 1 << 20;
 /** Postgres and JSON.stringify both go down by recursion; nobody's metadata is nested like that. */
 const maxDepth = 500;
 
-/** What a member must be: empty text, false or nothing when it is absent, null or none. */
-type Kind = 'text' | 'optional_text' | 'flag' | 'object' | 'objects';
+/** What a member must be: empty text, false, true (`flag_on`) or nothing when it is absent or null. */
+type Kind = 'text' | 'optional_text' | 'flag' | 'flag_on' | 'object' | 'objects';
 type ValueOf<K extends Kind> = K extends 'text'
   ? string
   : K extends 'optional_text'
     ? string | undefined
-    : K extends 'flag'
+    : K extends 'flag' | 'flag_on'
       ? boolean
       : K extends 'object'
         ? JsonObject | undefined
@@ -71,10 +71,11 @@ async function readObject(
 
 function readMember(name: string, kind: Kind, value: unknown): ValueOf<Kind> {
   if (value === undefined || value === null) {
+    if (kind === 'flag_on') return true;
     return kind === 'text' ? '' : kind === 'flag' ? false : undefined;
   }
   const fits =
-    kind === 'flag'
+    kind === 'flag' || kind === 'flag_on'
       ? typeof value === 'boolean'
       : kind === 'object'
         ? isObject(value)
@@ -93,6 +94,7 @@ const goTypes: Readonly<Record<Kind, string>> = {
   text: 'string',
   optional_text: 'string',
   flag: 'bool',
+  flag_on: 'bool',
   object: 'map[string]interface {}',
   objects: '[]map[string]interface {}',
 };

@@ -5,11 +5,14 @@ import { health, jwks, publicSettings } from './about.ts';
 import { listAudit } from './admin-audit.ts';
 import { updateOneUser } from './admin-user-update.ts';
 import { createOneUser, deleteOneUser, getOneUser, listAllUsers, listFactors } from './admin-users.ts';
+import { generateLink } from './generate-link.ts';
 import { logout } from './logout.ts';
+import { invite, magicLink, otp, reauthenticate, recover, resend } from './mails.ts';
 import { signUp } from './sign-up.ts';
 import { notYetRoutes, switchedOffRoutes } from './switched-off.ts';
 import { token } from './token.ts';
 import { getUser, updateOwnUser } from './user.ts';
+import { verifyGet, verifyPost } from './verify.ts';
 
 export const answeredRoutes: readonly Route<Handle>[] = [
   { method: 'GET', pattern: '/health', handle: health },
@@ -18,6 +21,15 @@ export const answeredRoutes: readonly Route<Handle>[] = [
   { method: 'POST', pattern: '/signup', handle: signUp },
   { method: 'POST', pattern: '/token', handle: token },
   { method: 'POST', pattern: '/logout', handle: logout },
+  { method: 'GET', pattern: '/verify', handle: verifyGet },
+  { method: 'POST', pattern: '/verify', handle: verifyPost },
+  { method: 'POST', pattern: '/recover', handle: recover },
+  { method: 'POST', pattern: '/resend', handle: resend },
+  { method: 'POST', pattern: '/magiclink', handle: magicLink },
+  { method: 'POST', pattern: '/otp', handle: otp },
+  { method: 'GET', pattern: '/reauthenticate', handle: reauthenticate },
+  { method: 'POST', pattern: '/invite', handle: invite },
+  { method: 'POST', pattern: '/admin/generate_link', handle: generateLink },
   { method: 'GET', pattern: '/user', handle: getUser },
   { method: 'PUT', pattern: '/user', handle: updateOwnUser },
   { method: 'GET', pattern: '/admin/users', handle: listAllUsers },

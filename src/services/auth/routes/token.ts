@@ -2,10 +2,11 @@
 import { record } from '../audit.ts';
 import { audienceOf } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
-import { badRequest, invalidCredentials, notFound, unprocessable } from '../errors.ts';
+import { badRequest, invalidCredentials, unprocessable } from '../errors.ts';
 import { json } from '../go-json.ts';
 import { issuedJson, signIn } from '../issue.ts';
 import { weaknessOf } from '../password.ts';
+import { byPkce } from '../pkce-grant.ts';
 import { refresh } from '../refresh.ts';
 import { isPlainToken } from '../refresh-tokens.ts';
 import { queryOf, readParams } from '../request.ts';
@@ -31,9 +32,7 @@ const grants: Readonly<Record<string, (visit: Visit) => Promise<Answer>>> = {
   id_token: async () => {
     throw badRequest('provider_disabled', 'Provider is not enabled');
   },
-  pkce: async () => {
-    throw notFound('flow_state_not_found', 'invalid flow state, no valid flow state found');
-  },
+  pkce: byPkce,
 };
 
 async function byPassword(visit: Visit): Promise<Answer> {

@@ -4,6 +4,7 @@ import { audienceOf, firstAudience, requireUser, type SignedIn } from '../authen
 import type { Answer, Visit } from '../context.ts';
 import { changeEmail } from '../email-change.ts';
 import { authFault, badRequest, forbidden, unprocessable } from '../errors.ts';
+import { checkChallenge, insertFlowState, isPkce } from '../flow-state.ts';
 import { json, merged } from '../go-json.ts';
 import { storePassword } from '../new-password.ts';
 import { orFailure } from '../new-user.ts';
@@ -60,7 +61,7 @@ export async function updateOwnUser(visit: Visit): Promise<Answer> {
     }
     current = await orFailure('Error updating user', () => withMetadata(tx, visit, current, params));
     if (params.email !== '' && params.email !== user.email)
-      current = await changeEmail(tx, visit, current, params.email, params.code_challenge);
+      current = await askForEmail(tx, visit, current, params);
     if (params.phone !== '' && params.phone !== user.phone)
       current = await changePhone(tx, visit, current, params.phone);
     await record(tx, visit, current, 'user_modified');
@@ -70,6 +71,7 @@ export async function updateOwnUser(visit: Visit): Promise<Answer> {
 }
 
 function checkedForm(params: Changes): Changes {
+  if (params.email !== '') checkChallenge(params);
   return {
     ...params,
     email: params.email === '' ? '' : validEmail(params.email),
@@ -141,6 +143,15 @@ async function checkCurrent({ auth, request }: Visit, user: User, params: Change
     request.cancellation,
   );
   if (!ok) throw badRequest('current_password_invalid', words);
+}
+
+async function askForEmail(tx: Tx, visit: Visit, user: User, params: Changes): Promise<User> {
+  const nowMs = visit.auth.now();
+  if (isPkce(params)) {
+    const facts = { userId: user.id, provider: 'email_change', method: 'email_change' as const };
+    await insertFlowState(tx, { ...facts, challenge: params }, nowMs);
+  }
+  return changeEmail(tx, visit, user, params.email, isPkce(params));
 }
 
 async function withMetadata(tx: Tx, { auth }: Visit, user: User, { data }: Changes): Promise<User> {

@@ -1,0 +1,178 @@
+// In charge of: registering somebody by an address or a number: the user, their identity, and the confirmation where one is wanted.
+// Source: supabase/auth internal/api/signup.go `Signup`.
+import { randomUUID } from 'node:crypto';
+import { record } from './audit.ts';
+import { audienceOf } from './authenticate.ts';
+import type { Visit } from './context.ts';
+import { badRequest, failed, unprocessable } from './errors.ts';
+import { checkChallenge, insertFlowState, isPkce } from './flow-state.ts';
+import { type JsonObject, merged } from './go-json.ts';
+import { findIdentity, insertIdentity, ownIdentityData, providerFacts, providersOf } from './identities.ts';
+import { createUser } from './new-user.ts';
+import { checkPassword } from './password.ts';
+import type { Params } from './request.ts';
+import { sendCode } from './send.ts';
+import { inTransaction, type Tx, withTables } from './transaction.ts';
+import { isConfirmed, isPhoneConfirmed, type User } from './user.ts';
+import { findUserByPhone, findUserWithEmail, updateUser } from './users.ts';
+import { validEmail, validPhone } from './validate.ts';
+
+export const signUpShape = {
+  email: 'text',
+  phone: 'text',
+  password: 'text',
+  data: 'object',
+  channel: 'text',
+  code_challenge: 'text',
+  code_challenge_method: 'text',
+} as const;
+export type SignUp = Params<typeof signUpShape>;
+
+/** By what somebody signs up: an address or a number, in its one form. */
+export interface Handle {
+  readonly provider: 'email' | 'phone';
+  readonly email: string;
+  readonly phone: string;
+}
+
+export interface Registered {
+  /** `known`: there is somebody with this address or number already, who has confirmed it. */
+  readonly kind: 'known' | 'unconfirmed' | 'confirmed';
+  readonly user: User;
+  readonly handle: Handle;
+}
+
+/** @throws Fault, WeakPassword */
+export async function register(visit: Visit, params: SignUp): Promise<Registered> {
+  const { config, auth } = visit;
+  refuseWhenClosed(visit);
+  await checkParams(visit, params);
+  const handle = handleOf(visit, params);
+  const aud = audienceOf(visit);
+  const data = params.data ?? {};
+  const known = await withTables(auth.db, (tx) => findByHandle(tx, handle, aud));
+  // Also for one who is there already, so that the time does not tell.
+  const encryptedPassword = await auth.hasher.hash(params.password, visit.request.cancellation);
+  const isAutomatic =
+    handle.provider === 'email' ? !config.enableConfirmations : !config.enablePhoneConfirmations;
+  return inTransaction(auth.db, async (tx): Promise<Registered> => {
+    if (known && isConfirmedBy(known, handle)) {
+      await record(tx, visit, known, 'user_repeated_signup', { provider: handle.provider });
+      return { kind: 'known', user: known, handle };
+    }
+    // Somebody who has not confirmed keeps their password: nobody knows which of the two is the owner.
+    const user =
+      known ??
+      (await createUser(tx, visit, {
+        id: randomUUID(),
+        aud,
+        role: config.defaultRole,
+        email: handle.email,
+        phone: handle.phone,
+        encryptedPassword,
+        appMetaData: providerFacts([handle.provider]),
+        userMetaData: data,
+        isAnonymous: false,
+      }));
+    const complete = await withIdentity(tx, visit, user, handle, data);
+    if (!isAutomatic) {
+      await record(tx, visit, complete, 'user_confirmation_requested', { provider: handle.provider });
+      return { kind: 'unconfirmed', user: await askToConfirm(tx, visit, complete, handle, params), handle };
+    }
+    await record(tx, visit, complete, 'user_signedup', { provider: handle.provider });
+    return { kind: 'confirmed', user: await confirm(tx, visit, complete, handle), handle };
+  });
+}
+
+async function askToConfirm(
+  tx: Tx,
+  visit: Visit,
+  user: User,
+  { provider }: Handle,
+  params: SignUp,
+): Promise<User> {
+  if (provider === 'phone')
+    throw failed('Error sending confirmation sms: text messages are not sent here yet');
+  if (isPkce(params)) {
+    const facts = { userId: user.id, provider, method: 'email/signup' as const, challenge: params };
+    await insertFlowState(tx, facts, visit.auth.now());
+  }
+  return sendCode(tx, visit, user, 'confirmation', isPkce(params));
+}
+
+export function refuseWhenClosed({ config }: Visit): void {
+  if (!config.enableSignup) throw unprocessable('signup_disabled', 'Signups not allowed for this instance');
+}
+
+async function checkParams(visit: Visit, params: SignUp): Promise<void> {
+  if (params.password === '') throw badRequest('validation_failed', 'Signup requires a valid password');
+  await checkPassword(visit, params.password);
+  if (params.email !== '' && params.phone !== '')
+    throw badRequest(
+      'validation_failed',
+      'Only an email address or phone number should be provided on signup.',
+    );
+  if (params.phone !== '' && params.code_challenge !== '')
+    throw badRequest('validation_failed', 'PKCE not supported for phone signups');
+  checkChallenge(params);
+}
+
+function handleOf({ config }: Visit, { email, phone }: SignUp): Handle {
+  if (email !== '') {
+    if (!config.enableEmail) throw badRequest('email_provider_disabled', 'Email signups are disabled');
+    return { provider: 'email', email: validEmail(email), phone: '' };
+  }
+  if (!config.enablePhone) throw badRequest('phone_provider_disabled', 'Phone signups are disabled');
+  return { provider: 'phone', email: '', phone: validPhone(phone) };
+}
+
+async function findByHandle(
+  tx: Tx,
+  { provider, email, phone }: Handle,
+  aud: string,
+): Promise<User | undefined> {
+  return provider === 'email' ? findUserWithEmail(tx, email, aud) : findUserByPhone(tx, phone, aud);
+}
+
+const isConfirmedBy = (user: User, { provider }: Handle) =>
+  provider === 'email' ? isConfirmed(user) : isPhoneConfirmed(user);
+
+/**
+ * The identity of the address itself. An unconfirmed user is nobody's yet: whatever else somebody put into it is taken away.
+ * Source: internal/models/user.go `RemoveUnconfirmedIdentities`.
+ */
+async function withIdentity(
+  tx: Tx,
+  visit: Visit,
+  user: User,
+  handle: Handle,
+  data: JsonObject,
+): Promise<User> {
+  const { provider } = handle;
+  if (await findIdentity(tx, user.id, provider)) return user;
+  const nowMs = visit.auth.now();
+  // An address only: upstream puts no number into it here. Source: internal/api/signup.go `Signup`.
+  const identityData = { ...data, ...ownIdentityData({ sub: user.id, email: user.email }) };
+  await insertIdentity(tx, user.id, provider, identityData, nowMs);
+  for (const other of user.identities)
+    await tx.query('delete from auth.identities where id = $1', [other.id]);
+  const changes = {
+    raw_user_meta_data: identityData,
+    raw_app_meta_data: merged(user.raw_app_meta_data, providerFacts(await providersOf(tx, user.id))),
+  };
+  return updateUser(tx, user.id, changes, nowMs);
+}
+
+async function confirm(tx: Tx, visit: Visit, user: User, { provider }: Handle): Promise<User> {
+  const nowMs = visit.auth.now();
+  const at = new Date(nowMs).toISOString();
+  if (provider === 'phone')
+    return updateUser(tx, user.id, { confirmation_token: '', phone_confirmed_at: at }, nowMs);
+  const raw_user_meta_data = merged(user.raw_user_meta_data, { email_verified: true });
+  return updateUser(
+    tx,
+    user.id,
+    { confirmation_token: '', email_confirmed_at: at, raw_user_meta_data },
+    nowMs,
+  );
+}
