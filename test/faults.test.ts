@@ -292,7 +292,8 @@ describe('the disk', () => {
     await fill(ballast);
     // 53100 is Postgres's disk_full, to which PostgREST gives 503.
     await expect.poll(() => load.answers.get('503 53100'), { timeout: 30_000 }).toBeGreaterThan(20);
-    expect(await countLost(backend.report, load.acknowledged)).toBe(0);
+    // A copy: what fits into a page that is there already is still taken, while they are counted.
+    expect(await countLost(backend.report, new Set(load.acknowledged))).toBe(0);
     await rm(ballast);
     await acknowledges(load, 100);
     await load.stop();
