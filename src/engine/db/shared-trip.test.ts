@@ -657,13 +657,16 @@ describe('what is prepared', () => {
     const limits = { ...someLimits, maxConnections: 2 };
     await using shared = openSharedConnections(test.login('authenticator'), limits);
     const all = read('select * from public.moving');
-    await shared.learn(ada, all, number(0));
-    const ask = () => [number(1), all, number(3)].map((work) => shared.db.as(ada, work));
+    await shared.learn(ada, all, number(0), locked(70, 0));
     const [one, other] = [await shared.hold(), await shared.hold()];
     const onOne = async () => {
-      const asked = ask();
+      await using held = await lock(7);
+      // The last one keeps the connection until the others are through, so that these cannot come back to it.
+      const asked = [number(1), all, locked(7, 3)].map((work) => shared.db.as(ada, work));
       shared.free(one);
       shared.free(other);
+      await Promise.allSettled(asked.slice(0, 2));
+      await held[Symbol.asyncDispose]();
       const settled = await Promise.allSettled(asked);
       for (const client of [await shared.hold(), await shared.hold()]) expect([one, other]).toContain(client);
       return settled.map(outcome);
