@@ -273,10 +273,10 @@ async function openDatabaseSide(
     const db = values.logQuery ? withQueryLog(database.db, observe) : database.db;
     const { fanout, leases } = database;
     const egress = openEgress({ allow: () => [], observe, now });
-    // Nobody signs in here.
-    const signToken = async () =>
-      Promise.reject(new Error('There is no signing key beside the Data API alone.'));
-    const others = { signToken, externalUrl: () => '' };
+    // Nobody signs in here, and no mail is sent.
+    const absent = async () => Promise.reject(new Error('This is not there beside the Data API alone.'));
+    const project = { folder: '', readFile: async () => undefined };
+    const others = { signToken: absent, outbox: { put: absent }, project, externalUrl: () => '' };
     const context = { db, catalog, identity, leases, fanout, egress, ...others, now, observe, signal };
     const running = await service.open(context, rest);
     return {

@@ -18,6 +18,7 @@ import { watchLeases } from './admin/lease-watch.ts';
 import { operatorSocketPath, tryOperatorSocket } from './admin/socket.ts';
 import { openBackendGateway } from './boot-gateway.ts';
 import { openProjectIdentity } from './boot-identity.ts';
+import { openProjectMail, readTextFile } from './boot-mail.ts';
 import { openPorts, openProjectTls, stateFolderOf, tlsFacts } from './boot-port.ts';
 import { openProjectSigning } from './boot-signing.ts';
 import { openCatalogReload } from './catalog-reload.ts';
@@ -114,6 +115,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const { identity } = who;
   const leases = watchLeases(database.leases, now);
   let apiUrl = externalUrl.url;
+  const mail = openProjectMail(prepared, { database, egress, externalUrl: () => apiUrl, observe, now });
+  closers.add(() => mail.close());
   const context: Ctx = {
     db,
     catalog,
@@ -123,6 +126,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     egress,
     signToken: signing.sign,
     externalUrl: () => apiUrl,
+    outbox: mail.outbox,
+    project: { folder: prepared.project.project, readFile: readTextFile },
     now,
     observe,
     signal: options.signal,
@@ -133,6 +138,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...limitTasks(db),
     ...who.issued.tasks,
     ...signing.tasks,
+    ...mail.tasks,
     ...running.flatMap(({ running: opened }) => opened.tasks ?? []),
   ];
   const runner = openTaskRunner(tasks, leases, observe);
@@ -146,6 +152,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...configNotices(prepared),
     ...externalUrl.notices,
     ...keyring.notices,
+    ...mail.notices,
     ...(tls?.notices ?? []),
   ];
   const parts = {

@@ -3,6 +3,7 @@ import type { Settings } from '../base/settings.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
 import { thirdPartySettings } from '../engine/identity/third-party.ts';
 import { limitSettings } from '../engine/limits/settings.ts';
+import { inboxSettings, smtpSettings } from '../engine/mail/settings.ts';
 import { auth } from '../services/auth/service.ts';
 import { rest } from '../services/rest/service.ts';
 import { adminSettings } from './admin/settings.ts';
@@ -20,4 +21,6 @@ export const projectSettings: readonly (readonly [title: string, settings: Setti
   ['Outgoing requests', egressSettings],
   ['Data API', rest.settings],
   ['Sign-in', auth.settings],
+  ['The mail server', smtpSettings],
+  ['The inbox of development', inboxSettings],
 ];

@@ -9,6 +9,7 @@ import type { Leases } from '../db/leases.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { RefusalReason } from '../identity/refused.ts';
+import type { Outbox } from '../mail/outbox.ts';
 import type { Live } from '../settings/live.ts';
 import type { Answer, ServiceRequest } from './http.ts';
 
@@ -45,6 +46,13 @@ export interface Ctx {
   readonly signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   /** Where clients reach this server: what links and the issuer of tokens begin with. Known once the port is open. */
   readonly externalUrl: () => string;
+  /** Where mails are put, in the transaction that makes them necessary. */
+  readonly outbox: Outbox;
+  /** The project's folder, and the text of a file in it; undefined when there is none. */
+  readonly project: {
+    readonly folder: string;
+    readonly readFile: (path: string) => Promise<string | undefined>;
+  };
   readonly now: Clock;
   readonly observe: Observe;
   /** Aborted when the program stops. */

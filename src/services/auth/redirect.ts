@@ -38,7 +38,9 @@ function parse(text: string): URL | undefined {
   if (text === '' || text.length > maxUrlCharacters || /[\\\s\p{Cc}]/u.test(text) || !URL.canParse(text))
     return undefined;
   const url = new URL(text);
-  const isWritten = text.toLowerCase().startsWith(`${url.protocol}//`) || !specialSchemes.has(url.protocol);
+  // Written as it is read: a browser makes 127.0.0.1 of 2130706433, and `.` of `%2e`.
+  const isWritten =
+    !specialSchemes.has(url.protocol) || text.toLowerCase().startsWith(`${url.protocol}//${url.hostname}`);
   return isWritten && url.username === '' && url.password === '' ? url : undefined;
 }
 

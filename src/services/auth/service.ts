@@ -4,6 +4,8 @@ import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { Auth, Visit } from './context.ts';
+import { openAuthMailer } from './mail/auth-mailer.ts';
+import { openMailTexts } from './mail/texts.ts';
 import { openHasher } from './passwords/hasher.ts';
 import { openPwnedPasswords } from './passwords/pwned.ts';
 import { isAboutToken } from './refused-fault.ts';
@@ -38,6 +40,11 @@ const openPaths =
 
 async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   const hasher = openHasher({ observe: ctx.observe });
+  const { folder, readFile } = ctx.project;
+  const texts = await openMailTexts({ config, project: folder, readFile, observe: ctx.observe });
+  for (const sentence of texts.notices) ctx.observe({ kind: 'auth.mail_text', level: 'warn', sentence });
+  const url = () => config.now().externalUrl || `${ctx.externalUrl()}/auth/v1`;
+  const { outbox, now } = ctx;
   const opened: Auth = {
     db: ctx.db,
     config,
@@ -45,15 +52,18 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     sign: ctx.signToken,
     hasher,
     pwned: openPwnedPasswords({ fetch: ctx.egress.fetch, observe: ctx.observe, now: ctx.now }),
-    mailer: { send: async () => {} },
-    url: () => config.now().externalUrl || `${ctx.externalUrl()}/auth/v1`,
+    mailer: openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now }),
+    url,
     now: ctx.now,
     observe: ctx.observe,
     signal: ctx.signal,
   };
   return {
     answer: (request) => answer(opened, request),
-    close: () => hasher.close(),
+    async close() {
+      texts.close();
+      await hasher.close();
+    },
   };
 }
 

@@ -3,6 +3,7 @@
 // internal/conf/configuration.go.
 import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
+import { mailTextSettings } from './mail/texts.ts';
 import { passwordSettings } from './passwords/settings.ts';
 
 const live = true;
@@ -111,6 +112,7 @@ export const settings = {
     sentence: 'Whether a user can add and remove ways to sign in.',
   }),
   ...passwordSettings,
+  ...mailTextSettings,
   enableEmail: flag({
     key: 'auth.email.enable_signup',
     env: ['GOTRUE_EXTERNAL_EMAIL_ENABLED', 'SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP'],

@@ -36,8 +36,8 @@ export async function signUp(visit: Visit): Promise<Answer> {
 function answerKnown(visit: Visit, { user, handle }: Registered, { data }: SignUp): Answer {
   const { config, auth } = visit;
   const { provider, email, phone } = handle;
-  if (!config.enableConfirmations || !config.enablePhoneConfirmations)
-    throw unprocessable('user_already_exists', 'User already registered');
+  const isAutomatic = provider === 'email' ? !config.enableConfirmations : !config.enablePhoneConfirmations;
+  if (isAutomatic) throw unprocessable('user_already_exists', 'User already registered');
   const at = new Date(auth.now()).toISOString();
   return json(
     200,
