@@ -5,7 +5,7 @@ import { DatabaseUnavailable } from '../../engine/db/db.ts';
 import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import { authFault, failed, OAuthRefused } from './errors.ts';
 import { WeakPassword } from './passwords/strength.ts';
-import { isVersion20240101, renderError } from './render-error.ts';
+import { isBug, isVersion20240101, renderError } from './render-error.ts';
 
 const withVersion = (version: string) => ({ headers: { 'x-supabase-api-version': version } });
 const answerOf = (error: unknown, version = '') => {
@@ -53,6 +53,25 @@ describe('an error', () => {
   ])('is of version 2024-01-01 for %j: %j', (version, expected) => {
     expect(isVersion20240101(withVersion(version))).toBe(expected);
   });
+});
+
+describe('a request with a character that PostgreSQL cannot keep', () => {
+  const nul = Object.assign(new Error('invalid byte sequence for encoding "UTF8": 0x00'), { code: '22021' });
+  const inJson = Object.assign(new Error('unsupported Unicode escape sequence'), { code: '22P05' });
+
+  it.each([nul, inJson, failed('Database error finding user', nul)])(
+    'is the client’s mistake: %s',
+    (error) => {
+      expect(answerOf(error)).toMatchObject({
+        status: 400,
+        body: {
+          error_code: 'validation_failed',
+          msg: 'The request holds a character that no text may hold: NUL',
+        },
+      });
+      expect(isBug(error)).toBe(false);
+    },
+  );
 });
 
 describe('what a trigger of the project says', () => {

@@ -1,10 +1,10 @@
 // In charge of: any error in GoTrue's shape, of which there are two: the initial one, and that of API version 2024-01-01.
 // Source: supabase/auth internal/api/errors.go, internal/api/apiversions.go, internal/utilities/postgres.go.
-import { Fault } from '../../base/errors.ts';
+import { errorCode, Fault } from '../../base/errors.ts';
 import { DatabaseUnavailable } from '../../engine/db/db.ts';
 import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import type { Answer, Headers, ServiceRequest } from '../../engine/service/http.ts';
-import { authFault, OAuthRefused } from './errors.ts';
+import { authFault, badRequest, OAuthRefused } from './errors.ts';
 import { json } from './go-json.ts';
 import { WeakPassword } from './passwords/strength.ts';
 import { refusedFault } from './refused-fault.ts';
@@ -59,6 +59,10 @@ function weakPassword({ message, reasons }: WeakPassword, isNew: boolean, versio
 }
 
 function faultOf(error: unknown): Fault {
+  const cause = error instanceof Fault && error.status === 500 ? error.cause : error;
+  if (unkeepable.has(errorCode(cause) ?? '')) {
+    return badRequest('validation_failed', 'The request holds a character that no text may hold: NUL', cause);
+  }
   if (error instanceof Fault) return ofGateway[error.code]?.(error) ?? error;
   if (error instanceof CredentialsRefused) return refusedFault(error);
   if (error instanceof DatabaseUnavailable) return unavailable(error);
@@ -69,6 +73,12 @@ function faultOf(error: unknown): Fault {
     error,
   );
 }
+
+/**
+ * character_not_in_repertoire, untranslatable_character (in JSON): what PostgreSQL says of NUL, wherever in a request it stood. GoTrue
+ * answers 500, as for all that it did not foresee; here it is the client's mistake.
+ */
+const unkeepable: ReadonlySet<string> = new Set(['22021', '22P05']);
 
 /** What the gateway refuses by itself, by its code: the same with GoTrue's. */
 const ofGateway: Readonly<Record<string, (fault: Fault) => Fault>> = {
