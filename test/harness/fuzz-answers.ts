@@ -49,15 +49,22 @@ const adminErrors: readonly Allowed[] = [
   { status: 503, code: /^(?:busy|database_unavailable|database_busy)$/, retryAfter: true },
 ];
 
+/** GoTrue's 500 for what it did not foresee is left out: here that is a mistake. */
+const authErrors: readonly Allowed[] = [
+  { status: 503, code: /^(?:unexpected_failure|overloaded|limits_unavailable)$/, retryAfter: true },
+  { status: 504, code: /^request_timeout$/ },
+];
+
 const readyErrors: readonly Allowed[] = [{ status: 503, code: /^not ready$/, retryAfter: true }];
 
 const allowed: Readonly<Record<Kind, readonly Allowed[]>> = {
   rest: restErrors,
+  auth: authErrors,
   admin: adminErrors,
   ready: readyErrors,
   health: [],
   outside: [],
-  broken: [...restErrors, ...adminErrors, ...readyErrors],
+  broken: [...restErrors, ...authErrors, ...adminErrors, ...readyErrors],
 };
 
 const maxComplaints = 40;
@@ -103,8 +110,8 @@ function codeOf({ headers, body }: WireAnswer): string {
   const named = /^PostgREST; error=(\w+)$/.exec(headers['proxy-status'] ?? '')?.[1];
   if (named !== undefined) return named;
   try {
-    const said = JSON.parse(body.toString()) as { code?: unknown; status?: unknown };
-    return String(said.code ?? said.status ?? '');
+    const said = JSON.parse(body.toString()) as { error_code?: unknown; code?: unknown; status?: unknown };
+    return String(said.error_code ?? said.code ?? said.status ?? '');
   } catch {
     return '';
   }

@@ -3,7 +3,7 @@ import { strangeText } from './fuzz-queries.ts';
 import type { Random } from './random.ts';
 
 /** Which part of the program a request is for; `broken`: its bytes were changed, so that it may be for any or none. */
-export type Kind = 'rest' | 'admin' | 'health' | 'ready' | 'outside' | 'broken';
+export type Kind = 'rest' | 'auth' | 'admin' | 'health' | 'ready' | 'outside' | 'broken';
 
 export interface FuzzRequest {
   readonly kind: Kind;

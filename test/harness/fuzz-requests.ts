@@ -1,4 +1,5 @@
 // In charge of: requests of a fuzz: every route with what a client may send there, and with what it may not. Pure but for the random numbers.
+import { authRequest } from './fuzz-auth.ts';
 import { fuzzBody } from './fuzz-bodies.ts';
 import { type Draft, type FuzzRequest, type Headers, strangeHeaders, written } from './fuzz-frames.ts';
 import { plainRequest } from './fuzz-plain.ts';
@@ -34,6 +35,7 @@ export function fuzzRequest(random: Random, facts: RequestFacts): FuzzRequest {
     [4, () => batchRequest(random, facts)],
     [2, () => restDraft(random, facts, random.pick(['GET', 'HEAD', 'OPTIONS', 'POST']), '/', undefined)],
     [10, () => adminRequest(random, facts)],
+    [10, () => authRequest(random, facts)],
     [6, () => outsideRequest(random, facts)],
   ]);
   if (random.chance(0.25)) strangeHeaders(random, draft);
@@ -286,7 +288,6 @@ function outsideRequest(random: Random, facts: RequestFacts): Draft {
     '/rest/v1x',
     '/rest',
     '/rest/v1/../../health',
-    '/auth/v1/token',
     '//',
     '/%00',
     '/%',

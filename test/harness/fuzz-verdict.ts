@@ -28,7 +28,7 @@ export async function expectSound(report: FuzzReport, backend: RunningBackend): 
   // That much was asked, and that it was of all kinds.
   expect.soft(tally.answered).toBeGreaterThan(tally.sent / 2);
   const kinds = new Set([...tally.byStatus.keys()].map((key) => key.split(' ')[0]));
-  expect.soft([...kinds].sort()).toEqual(['admin', 'broken', 'health', 'outside', 'ready', 'rest']);
+  expect.soft([...kinds].sort()).toEqual(['admin', 'auth', 'broken', 'health', 'outside', 'ready', 'rest']);
   const first = async () => {
     const answer = await fetch(`${backend.report.REST_URL}/sealed?select=id&order=id&limit=1`, {
       headers: { apikey: backend.report.PUBLISHABLE_KEY },
