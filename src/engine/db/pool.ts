@@ -227,18 +227,23 @@ function connect(pool: Pool, limits: PoolLimits, taker: Taker): void {
   const line = lineOf(pool);
   line.taken += 1;
   if (taker.sharing === 'eager') line.eager += 1;
+  // A connection's events hold this callback for as long as it lives: it lets go of the request, or its answer would stay as well.
+  let waiting: Taker | undefined = taker;
   // With a callback: the pool's own promise is two more, and a stack trace for each error.
   pool.connect((error, client) => {
+    const found = waiting;
+    waiting = undefined;
+    if (found === undefined) return;
     if (client) {
-      taker.give(client);
+      found.give(client);
       return;
     }
     line.taken -= 1;
-    if (taker.sharing === 'eager') line.eager -= 1;
+    if (found.sharing === 'eager') line.eager -= 1;
     // Whatever a server answers to a login, there is no session: a wrong password or a dropped database too.
     const lost = unavailable(error) ?? unreachable(error);
     if (lost.reason === 'unreachable') reporters.get(pool)?.(error);
-    taker.refuse(lost);
+    found.refuse(lost);
     connectWaiting(pool, limits);
   });
 }
