@@ -332,6 +332,14 @@ describe('a token', () => {
     expect(answer.headers.get('x-sb-error-code')).toBe(code);
   });
 
+  it('is wanted in Authorization: a legacy key in apikey is none', async () => {
+    const answer = await ask('/user', { key: backend.report.ANON_KEY });
+    expect([answer.status, answer.body]).toEqual([
+      401,
+      { code: 'no_authorization', message: 'This endpoint requires a valid Bearer token' },
+    ]);
+  });
+
   it('that does not hold is nothing to a path that asks for none', async () => {
     expect((await ask('/settings', { token: 'garbage' })).status).toBe(200);
     const { email } = await signedUp();

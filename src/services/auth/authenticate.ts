@@ -54,8 +54,10 @@ export function firstAudience({ aud }: JsonObject): string {
 /** What the gateway verified; an API key alone stands for a token of its role, as upstream's gateway makes it one. */
 export function claimsOfToken({ request }: Visit): JsonObject {
   if (request.refused) throw request.refused;
-  const { caller } = request;
-  if (caller.by === 'nothing')
+  const { caller, headers } = request;
+  // A legacy key in `apikey` alone reaches GoTrue without the word Bearer. Source: supabase/cli apps/cli-go/internal/start/start.go `BearerToken`.
+  const isBareKey = caller.by === 'token' && headers.authorization === undefined;
+  if (caller.by === 'nothing' || isBareKey)
     throw authFault(401, 'no_authorization', 'This endpoint requires a valid Bearer token');
   // Sound: the gateway took them from a JSON object.
   return JSON.parse(caller.claims) as JsonObject;
