@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { exchange, openSocket } from '../../test/harness/sockets.ts';
 import type { Observation } from '../base/observe.ts';
 import { delay } from '../base/time.ts';
-import { type HttpPort, openHttpPort } from './listen.ts';
+import { type HttpPort, type HttpPortOptions, openHttpPort } from './listen.ts';
 import { fetchHandler } from './outside.ts';
 
 const stalledMs = 100;
@@ -47,6 +47,51 @@ it('lets a client wait for an answer that takes longer than that', async () => {
   expect(await exchange(socket, request)).toBe('200');
   expect(seen).toEqual([]);
   socket.destroy();
+});
+
+const inARow = ['/first', '/second', '/third'].map((path) => request.replace('/', path)).join('');
+
+/** Answers all but the first, which is answered when the function that this gives is called. */
+async function openInARow() {
+  const [opened, closed]: [string[], string[]] = [[], []];
+  const seen: Observation[] = [];
+  let release = () => {};
+  const handle: HttpPortOptions['handle'] = ({ url = '' }, outgoing) => {
+    opened.push(url);
+    outgoing.on('close', () => closed.push(url));
+    if (url !== '/first') outgoing.end(url);
+    else release = () => outgoing.setHeader('connection', 'close').end(url);
+  };
+  const opening = openHttpPort({
+    host: '127.0.0.1',
+    port: 0,
+    handle,
+    observe: (event) => seen.push(event),
+  });
+  port = await opening;
+  const socket = await openSocket({ API_URL: `http://127.0.0.1:${port.port}` });
+  socket.write(inARow);
+  await expect.poll(() => opened).toEqual(['/first', '/second', '/third']);
+  return { port, socket, seen, closed, release: () => release() };
+}
+
+type InARow = Awaited<ReturnType<typeof openInARow>>;
+
+describe('requests in a row on a connection', () => {
+  it.each([
+    ['the first answer ends the connection', ({ release }: InARow) => release()],
+    ['the client goes away', ({ socket }: InARow) => socket.resetAndDestroy()],
+    [
+      'the client asks for a tunnel',
+      ({ socket }: InARow) => socket.write('CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n'),
+    ],
+  ])('are all over when %s', async (_, end) => {
+    const inARow = await openInARow();
+    end(inARow);
+    await expect.poll(() => inARow.closed.toSorted()).toEqual(['/first', '/second', '/third']);
+    await inARow.port.close(60_000);
+    expect(inARow.seen.at(-1)).toEqual({ kind: 'stop.draining', inFlight: 0 });
+  });
 });
 
 describe('an offer of another protocol', () => {

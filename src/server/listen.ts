@@ -91,6 +91,7 @@ export async function openHttpPort({
     }
     inFlight.add(response);
     response.on('close', () => inFlight.delete(response));
+    if (response.socket === null) closeWithConnection(request, response);
     handle(request, response);
   };
   const secure: TlsServer | undefined =
@@ -153,6 +154,31 @@ export async function openHttpPort({
       await closed;
     },
   };
+}
+
+/** Answers that wait for those before them on their connection. */
+const queued = new WeakMap<Socket, Set<ServerResponse>>();
+
+/**
+ * Behind some others Node forgets answers that are ready, as when a client goes on to ask for a tunnel (CONNECT), which ends the connection:
+ * they never close, and whoever waits for that, as the end of the program does, waits in vain.
+ */
+function closeWithConnection({ socket }: IncomingMessage, response: ServerResponse): void {
+  let waiting = queued.get(socket);
+  if (waiting === undefined) {
+    const all = new Set<ServerResponse>();
+    waiting = all;
+    queued.set(socket, all);
+    // Those that Node itself closes have been by then.
+    socket.once('close', () =>
+      setImmediate(() => {
+        for (const left of all) left.emit('close');
+      }),
+    );
+  }
+  const own = waiting;
+  own.add(response);
+  response.once('close', () => own.delete(response));
 }
 
 interface Refusal {
