@@ -41,37 +41,40 @@ begin
   end loop;
 
   for item in
-    select class.oid::regclass as name,
+    -- Names as texts, all of them before the first is dropped: a name of what has gone with another would be a number.
+    select class.oid::regclass::text as name,
       case class.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
         when 'f' then 'foreign table' else 'table' end as kind
     from pg_catalog.pg_class as class
     where class.relnamespace = 'public'::regnamespace and class.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
       and not exists (select from pg_catalog.pg_depend
         where classid = 'pg_catalog.pg_class'::regclass and objid = class.oid and deptype = 'e')
-    order by class.relkind = 'S'
+    order by class.relkind = 'S', class.oid::regclass::text
   loop
     continue when pg_catalog.to_regclass(item.name::text) is null;
     execute format('drop %s if exists %s cascade', item.kind, item.name);
   end loop;
 
   for item in
-    select routine.oid::regprocedure as name,
+    select routine.oid::regprocedure::text as name,
       case routine.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end as kind
     from pg_catalog.pg_proc as routine
     where routine.pronamespace = 'public'::regnamespace
       and not exists (select from pg_catalog.pg_depend
         where classid = 'pg_catalog.pg_proc'::regclass and objid = routine.oid and deptype = 'e')
+    order by routine.oid::regprocedure::text
   loop
     execute format('drop %s if exists %s cascade', item.kind, item.name);
   end loop;
 
   for item in
-    select type.oid::regtype as name, case type.typtype when 'd' then 'domain' else 'type' end as kind
+    select type.oid::regtype::text as name, case type.typtype when 'd' then 'domain' else 'type' end as kind
     from pg_catalog.pg_type as type
     where type.typnamespace = 'public'::regnamespace and type.typtype in ('c', 'd', 'e', 'r')
       and (type.typrelid = 0 or exists (select from pg_catalog.pg_class where oid = type.typrelid and relkind = 'c'))
       and not exists (select from pg_catalog.pg_depend
         where classid = 'pg_catalog.pg_type'::regclass and objid = type.oid and deptype = 'e')
+    order by type.oid::regtype::text
   loop
     execute format('drop %s if exists %s cascade', item.kind, item.name);
   end loop;
