@@ -4,7 +4,7 @@ import { makeProject, type RunningBackend, startBackend } from './harness/backen
 import { withProbe } from './harness/figures.ts';
 import { fuzzFiles } from './harness/fuzz-project.ts';
 import { fuzz } from './harness/fuzz-run.ts';
-import { expectSound } from './harness/fuzz-verdict.ts';
+import { expectCleanStop, expectSound } from './harness/fuzz-verdict.ts';
 
 const seed = 42;
 const seconds = 25;
@@ -36,4 +36,5 @@ it(`every route is fuzzed for ${seconds} s with seed ${seed}`, async () => {
     print: () => {},
   });
   await expectSound(report, backend);
+  await expectCleanStop(backend);
 }, 120_000);

@@ -6,6 +6,8 @@ import type { FuzzReport, Sample } from './fuzz-run.ts';
 
 /** /health asks nobody: it waits for the event loop alone, which parses bodies of up to the bound meanwhile. */
 const healthBoundMs = 5_000;
+/** Below gateway.drain_timeout, which is how long a stop waits for what is in flight. */
+const stopBoundMs = 15_000;
 /** The pool, the pool of `millrace_admin`, the reader of the catalog, the listener. */
 const maxSessions = 20;
 
@@ -37,6 +39,13 @@ export async function expectSound(report: FuzzReport, backend: RunningBackend): 
   };
   // The catalog may have to be read once more.
   await expect.poll(first, { timeout: 10_000 }).toEqual([{ id: 1 }]);
+}
+
+/** Everything has been answered or given up, so there is nothing that a stop would have to wait for. */
+export async function expectCleanStop(backend: RunningBackend): Promise<void> {
+  const startedMs = performance.now();
+  expect.soft(await backend.stop()).toBe(0);
+  expect.soft(performance.now() - startedMs).toBeLessThan(stopBoundMs);
 }
 
 /** The last third of the samples against the second: what is kept for later has been filled by then. */

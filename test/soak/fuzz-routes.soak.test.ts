@@ -5,7 +5,7 @@ import { makeProject, type RunningBackend, startBackend } from '../harness/backe
 import { withProbe } from '../harness/figures.ts';
 import { fuzzFiles } from '../harness/fuzz-project.ts';
 import { fuzz } from '../harness/fuzz-run.ts';
-import { expectFlat, expectSound, renderReport } from '../harness/fuzz-verdict.ts';
+import { expectCleanStop, expectFlat, expectSound, renderReport } from '../harness/fuzz-verdict.ts';
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const minutes = Number(process.env.MINUTES ?? 10);
@@ -46,6 +46,7 @@ it(
     print(renderReport(report));
     await expectSound(report, backend);
     expectFlat(report.samples);
+    await expectCleanStop(backend);
   },
   (minutes + 5) * 60_000,
 );
