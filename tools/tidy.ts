@@ -41,7 +41,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@node-rs/argon2': ['src/services/auth/passwords'],
   'acme-client': ['src/server/tls'],
   '@peculiar/x509': ['src/server/tls'],
-  'ipaddr.js': ['src/engine/egress', 'src/engine/identity', 'src/engine/limits', 'src/server'],
+  'ipaddr.js': ['src/base', 'src/engine/egress', 'src/engine/identity', 'src/engine/limits'],
 };
 
 const maxLines = 400;

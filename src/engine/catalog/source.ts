@@ -1,6 +1,7 @@
 // In charge of: the catalog of the moment. It is read at the start and again when told; who asks gets the last whole one.
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
+import { oneAtATime } from '../../base/one-at-a-time.ts';
 import { delay } from '../../base/time.ts';
 import type { Db, LoginRole } from '../db/db.ts';
 import type { Catalog } from './catalog.ts';
@@ -53,8 +54,6 @@ export async function openCatalog(options: CatalogOptions): Promise<CatalogSourc
   let current = await load();
   const listeners = new Set<() => void>();
   const closing = new AbortController();
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
   let isRetrying = false;
   let retryMs = firstRetryMs;
 
@@ -87,23 +86,7 @@ export async function openCatalog(options: CatalogOptions): Promise<CatalogSourc
     if (!closing.signal.aborted) await reload().catch(() => {});
   };
 
-  const start = () => {
-    running = reloadOnce().finally(() => {
-      running = undefined;
-    });
-    return running;
-  };
-
-  function reload(): Promise<void> {
-    if (!running) return start();
-    next ??= running
-      .catch(() => undefined)
-      .then(() => {
-        next = undefined;
-        return start();
-      });
-    return next;
-  }
+  const reload = oneAtATime(reloadOnce);
 
   return {
     now: () => current,

@@ -1,7 +1,8 @@
 // In charge of: which addresses may be connected to, in every disguise that they come in.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mayConnect, parseNetwork } from './addresses.ts';
+import { parseNetwork } from '../../base/address-ranges.ts';
+import { mayConnect } from './addresses.ts';
 import { egressSettings } from './settings.ts';
 
 const networks = (...words: string[]) => words.map((word) => parseNetwork(word)!);

@@ -1,26 +1,9 @@
 // In charge of: which addresses may be connected to. The public Internet, and what the operator names; nothing else.
 // Sources: RFC 6890 and the IANA special-purpose address registries, as ipaddr.js knows them; RFC 6052 (NAT64); CWE-918.
 import ipaddr from 'ipaddr.js';
+import type { Network } from '../../base/address-ranges.ts';
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-
-/** A network: an address and how many of its bits count. */
-export type Network = readonly [address: Address, bits: number];
-
-/** The network of `10.0.0.0/8`, or of an address alone; undefined when the text is neither. */
-export function parseNetwork(text: string): Network | undefined {
-  const trimmed = text.trim();
-  // Without a slash ipaddr.js also takes `10` and `0x7f.1`: what a person writes here has four parts or is IPv6.
-  if (!/^(\d{1,3}\.){3}\d{1,3}(\/\d{1,2})?$|^[0-9a-f:.]*:[0-9a-f:.]*(\/\d{1,3})?$/i.test(trimmed))
-    return undefined;
-  try {
-    if (trimmed.includes('/')) return plain(...ipaddr.parseCIDR(trimmed));
-    const address = ipaddr.parse(trimmed);
-    return plain(address, address.kind() === 'ipv4' ? 32 : 128);
-  } catch {
-    return undefined;
-  }
-}
+type Address = Network[0];
 
 /**
  * Whether an address may be connected to. What is no address may not. IPv6 that only carries an IPv4 address is judged by
@@ -46,13 +29,6 @@ function inner(address: Address): Address {
 
 function contains([network, bits]: Network, address: Address): boolean {
   return network.kind() === address.kind() && address.match(network, bits);
-}
-
-/** A mapped network as the IPv4 one that it stands for. */
-function plain(address: Address, bits: number): Network {
-  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96
-    ? [address.toIPv4Address(), bits - 96]
-    : [address, bits];
 }
 
 const globalUnicast: Network = [new ipaddr.IPv6([0x2000, 0, 0, 0, 0, 0, 0, 0]), 3];

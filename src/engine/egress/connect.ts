@@ -2,7 +2,8 @@
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { buildConnector } from 'undici';
-import { mayConnect, type Network } from './addresses.ts';
+import type { Network } from '../../base/address-ranges.ts';
+import { mayConnect } from './addresses.ts';
 import { EgressError } from './errors.ts';
 
 /** As `dns.lookup`, for all addresses of a name. A test passes one of its own. */

@@ -3,9 +3,9 @@
 
 import type { Socket } from 'node:net';
 import { Agent, type Dispatcher, errors } from 'undici';
+import { type Network, parseNetwork } from '../../base/address-ranges.ts';
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
-import { type Network, parseNetwork } from './addresses.ts';
 import { guardedConnector, type LookupAll } from './connect.ts';
 import { EgressError, egressErrorIn } from './errors.ts';
 

@@ -1,6 +1,7 @@
 // In charge of: the settings of outgoing requests.
+
+import { parseNetwork } from '../../base/address-ranges.ts';
 import { parsed } from '../../base/settings.ts';
-import { parseNetwork } from './addresses.ts';
 
 export const egressSettings = {
   allow: parsed<readonly string[]>(

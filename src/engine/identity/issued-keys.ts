@@ -2,6 +2,7 @@
 import type { PoolClient } from 'pg';
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
+import { oneAtATime } from '../../base/one-at-a-time.ts';
 import type { Clock } from '../../base/time.ts';
 import { DatabaseUnavailable, type Db } from '../db/db.ts';
 import type { Fanout } from '../db/fanout.ts';
@@ -94,8 +95,6 @@ export async function openIssuedKeys({ db, fanout, now, observe }: IssuedKeysOpt
   const recognised = new Map<string, Entry>();
   let fingerprint = '';
   let confirmedAtMs = Number.NEGATIVE_INFINITY;
-  let loading: Promise<void> | undefined;
-  let queued: Promise<void> | undefined;
 
   async function load(): Promise<void> {
     const startedAtMs = now();
@@ -113,22 +112,7 @@ export async function openIssuedKeys({ db, fanout, now, observe }: IssuedKeysOpt
     confirmedAtMs = startedAtMs;
   }
 
-  /** One load at a time. One that began before the call may have missed what the caller means, so another follows it. */
-  function follow(): Promise<void> {
-    if (loading === undefined) {
-      loading = load().finally(() => {
-        loading = undefined;
-      });
-      return loading;
-    }
-    queued ??= loading
-      .catch(() => {})
-      .then(() => {
-        queued = undefined;
-        return follow();
-      });
-    return queued;
-  }
+  const follow = oneAtATime(load);
 
   function followSoon(): void {
     follow().catch((error: unknown) =>

@@ -2,6 +2,7 @@
 import type { PoolClient } from 'pg';
 import { errorMessage, Fault, OperatorError } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
+import { oneAtATime } from '../../base/one-at-a-time.ts';
 import { type Clock, delay } from '../../base/time.ts';
 import { DatabaseUnavailable, type Db } from '../db/db.ts';
 import type { Fanout } from '../db/fanout.ts';
@@ -132,8 +133,6 @@ export async function openSigningKeys({
   let trust = { counts: true };
   let fingerprint = '';
   let confirmedAtMs = Number.NEGATIVE_INFINITY;
-  let loading: Promise<void> | undefined;
-  let queued: Promise<void> | undefined;
 
   const isConfirmed = () => now() - confirmedAtMs <= maxUnconfirmedSigningSeconds * 1000;
 
@@ -253,22 +252,7 @@ export async function openSigningKeys({
     };
   }
 
-  /** One load at a time. One that began before the call may have missed what the caller means, so another follows it. */
-  function follow(): Promise<void> {
-    if (loading === undefined) {
-      loading = load().finally(() => {
-        loading = undefined;
-      });
-      return loading;
-    }
-    queued ??= loading
-      .catch(() => {})
-      .then(() => {
-        queued = undefined;
-        return follow();
-      });
-    return queued;
-  }
+  const follow = oneAtATime(load);
 
   const report = (error: unknown) =>
     observe({ kind: 'signing_keys.load_failed', level: 'warn', message: errorMessage(error) });

@@ -1,7 +1,8 @@
 // In charge of: rules as the limiter works with them: made once from the settings, each with its counters of the present window.
+import { formsOf } from '../../base/path-forms.ts';
+import { compilePathPattern } from '../../base/path-pattern.ts';
 import type { ValuesOf } from '../../base/settings.ts';
 import type { Counter } from './counter.ts';
-import { pathMatcher } from './paths.ts';
 import { parseRate } from './rate.ts';
 import type { limitSettings } from './settings.ts';
 import type { LimitBy, NamedQuota, NamedRule, OnStoreFailure } from './tables.ts';
@@ -127,7 +128,7 @@ function common(name: string, { by, path, methods, onStoreFailure }: NamedRule |
     name,
     by,
     onStoreFailure,
-    matches: path === undefined ? undefined : pathMatcher(path),
+    matches: path === undefined ? undefined : compilePath(path),
     methods: methods === undefined ? undefined : new Set(methods),
     remainingText: `"${name}";r=`,
     counters: new Map<string, Counter>(),
@@ -136,4 +137,10 @@ function common(name: string, { by, path, methods, onStoreFailure }: NamedRule |
     endsAtMs: Number.NEGATIVE_INFINITY,
     said: 0,
   };
+}
+
+/** One reading of a path that fits is enough: written otherwise, `/rest//v1` or `/%72est/v1`, it does not pass a limit by. */
+function compilePath(pattern: string): (path: string) => boolean {
+  const fits = compilePathPattern(pattern);
+  return (path) => formsOf(path).exact.some(fits);
 }

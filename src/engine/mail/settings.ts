@@ -1,6 +1,7 @@
 // In charge of: the settings of the mail server. Names: supabase/cli apps/cli-go/pkg/config/auth.go, `smtp`; supabase/auth internal/conf, GOTRUE_SMTP_….
+
+import { parseNetwork } from '../../base/address-ranges.ts';
 import { flag, oneOf, parsed, text, wholeNumber } from '../../base/settings.ts';
-import { parseNetwork } from '../egress/addresses.ts';
 
 export const smtpSettings = {
   enabled: flag({

@@ -1,6 +1,7 @@
 // In charge of: how long a body, a URL and a request may be, for all requests and for those of `[gateway.routes.<name>]`.
 import { parseSizeBytes } from '../../base/bytes.ts';
 import { Fault } from '../../base/errors.ts';
+import { formsOf } from '../../base/path-forms.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
 import {
   complaintsOf,
@@ -12,7 +13,6 @@ import {
   WrongTable,
   wrong,
 } from './named-tables.ts';
-import { formsOf } from './path-forms.ts';
 import { compileAny, compileEvery } from './rules.ts';
 import { whenChanged } from './when-changed.ts';
 

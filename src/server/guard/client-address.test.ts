@@ -1,9 +1,9 @@
 // In charge of: who a request comes from, with and without proxies, honest and not.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compileRanges, findWrongRange, normalAddress } from '../../base/address-ranges.ts';
 import { openClients, type ProxySettings } from './client-address.ts';
 import { hopsOfForwarded } from './forwarded.ts';
-import { compileRanges, findWrongRange, normalAddress } from './ranges.ts';
 
 const clients = (
   trustedProxies: readonly string[],

@@ -1,6 +1,7 @@
 // In charge of: the one client address. Who sits at the other end of the socket, or whom a proxy that we trust names.
+
+import { compileRanges, normalAddress } from '../../base/address-ranges.ts';
 import { type Hop, hopsOfForwarded, hopsOfXForwarded } from './forwarded.ts';
-import { compileRanges, normalAddress } from './ranges.ts';
 import { headerOf, type RequestHeaders } from './request.ts';
 import { whenChanged } from './when-changed.ts';
 

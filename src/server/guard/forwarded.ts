@@ -1,5 +1,5 @@
 // In charge of: reading what proxies say about the request that they pass on. What they say is believed elsewhere, or not at all.
-import { normalAddress } from './ranges.ts';
+import { normalAddress } from '../../base/address-ranges.ts';
 
 /** One hop as a proxy saw it; undefined where it says nothing that can be understood. */
 export interface Hop {

@@ -1,8 +1,8 @@
 // In charge of: reading `[gateway.<what>.<name>]` tables strictly, with a sentence that names the key and the value that is wrong.
 
-import { isPlainPath } from './path-forms.ts';
-import { hasGoodStars } from './path-pattern.ts';
-import { findWrongRange, rangeExpectation } from './ranges.ts';
+import { findWrongRange, rangeExpectation } from '../../base/address-ranges.ts';
+import { isPlainPath } from '../../base/path-forms.ts';
+import { hasGoodStars } from '../../base/path-pattern.ts';
 
 /** What is wrong with a table, as a whole sentence. */
 export class WrongTable extends Error {

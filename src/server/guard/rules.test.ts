@@ -1,8 +1,8 @@
 // In charge of: request rules: which request each of them meets, which it does not, and how a wrong one is refused.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formsOf } from './path-forms.ts';
-import { compileGlob, compilePathPattern } from './path-pattern.ts';
+import { formsOf } from '../../base/path-forms.ts';
+import { compileGlob, compilePathPattern } from '../../base/path-pattern.ts';
 import type { GuardedRequest } from './request.ts';
 import { complaintsAboutRules, openRules, parseRules } from './rules.ts';
 

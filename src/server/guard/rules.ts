@@ -1,6 +1,10 @@
 // In charge of: `[gateway.rules.<name>]`: who may come in at all, by address, path, method, header and key. The first rule that a request fits
 // decides; one that fits none passes.
+
+import { compileRanges, type Ranges } from '../../base/address-ranges.ts';
 import { Fault } from '../../base/errors.ts';
+import { formsOf, type PathForms } from '../../base/path-forms.ts';
+import { compileGlob, compilePathPattern } from '../../base/path-pattern.ts';
 import {
   complaintsOf,
   type NamedTable,
@@ -13,9 +17,6 @@ import {
   WrongTable,
   wrong,
 } from './named-tables.ts';
-import { formsOf, type PathForms } from './path-forms.ts';
-import { compileGlob, compilePathPattern } from './path-pattern.ts';
-import { compileRanges, type Ranges } from './ranges.ts';
 import { type GuardedRequest, headerOf } from './request.ts';
 import { whenChanged } from './when-changed.ts';
 

@@ -1,11 +1,11 @@
 // In charge of: the settings of the gateway's front guards.
 
+import { findWrongRange, rangeExpectation } from '../../base/address-ranges.ts';
 import { parseSizeBytes } from '../../base/bytes.ts';
 import { explained, flag, list, oneOf, parsed, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
 import { isOriginPattern } from '../cors.ts';
 import { complaintsAboutRoutes, parseRoutes, type RouteFacts } from './bounds.ts';
-import { findWrongRange, rangeExpectation } from './ranges.ts';
 import { complaintsAboutRules, parseRules, type RuleFacts } from './rules.ts';
 
 /** A list in TOML, separated by commas in the environment; undefined when an item is not right. */

@@ -4,6 +4,7 @@ import type { Server, ServerOptions } from 'node:https';
 import { join } from 'node:path';
 import { errorMessage, OperatorError } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
+import { oneAtATime } from '../../base/one-at-a-time.ts';
 import { type Clock, delay } from '../../base/time.ts';
 import type { Egress } from '../../engine/egress/egress.ts';
 import { openAcme, type WhenLeader } from './acme.ts';
@@ -273,30 +274,4 @@ function noticesAbout(
       : []),
     ...(time === undefined ? [] : [time]),
   ];
-}
-
-/** Runs `work` alone: a call while it runs waits for one more run after it, which sees what this one may have missed. */
-function oneAtATime(work: () => Promise<void>): (() => Promise<void>) & { settled(): Promise<void> } {
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
-  const run = (): Promise<void> => {
-    if (running === undefined) {
-      running = work().finally(() => {
-        running = undefined;
-      });
-      return running;
-    }
-    next ??= running
-      .catch(() => {})
-      .then(() => {
-        next = undefined;
-        return run();
-      });
-    return next;
-  };
-  return Object.assign(run, {
-    async settled() {
-      await Promise.allSettled([running, next]);
-    },
-  });
 }

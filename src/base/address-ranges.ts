@@ -74,13 +74,14 @@ export function compileRanges(texts: readonly string[]): Ranges {
   };
 }
 
-type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number];
+/** An address and how many of its bits count. */
+export type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number];
 
-function parseRange(text: string): readonly Range[] | undefined {
-  const word = Object.hasOwn(words, text) ? words[text] : undefined;
-  if (word) return word.flatMap((range) => parseRange(range) ?? []);
+/** `10.0.0.0/8`, `2001:db8::/32`, or one address; undefined when it is none of them. IPv4 inside IPv6 is IPv4. */
+export function parseNetwork(text: string): Network | undefined {
   const slash = text.indexOf('/');
   const written = slash < 0 ? text : text.slice(0, slash);
+  // ipaddr.js also reads `10.1` and `010.0.0.1` as C's inet_aton does: another address than a person means.
   const kind = written.includes('%') ? 0 : isIP(written);
   if (kind === 0) return undefined;
   const most = kind === 4 ? 32 : 128;
@@ -89,9 +90,16 @@ function parseRange(text: string): readonly Range[] | undefined {
   const address = ipaddr.parse(written);
   const bits = Number(length);
   // Addresses are compared with the IPv4 address that IPv6 maps, so its ranges are, too.
-  if (address.kind() === 'ipv6' && (address as ipaddr.IPv6).isIPv4MappedAddress() && bits >= mappedBits)
-    return [[(address as ipaddr.IPv6).toIPv4Address(), bits - mappedBits]];
-  return [[address, bits]];
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= mappedBits
+    ? [address.toIPv4Address(), bits - mappedBits]
+    : [address, bits];
+}
+
+function parseRange(text: string): readonly Network[] | undefined {
+  const word = Object.hasOwn(words, text) ? words[text] : undefined;
+  if (word) return word.flatMap((range) => parseRange(range) ?? []);
+  const network = parseNetwork(text);
+  return network && [network];
 }
 
 /** A dotted address as one number; undefined when it is none. Several times faster than asking `isIP` first. */
