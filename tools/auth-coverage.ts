@@ -1,7 +1,7 @@
 // In charge of: docs/auth-coverage.md, made from the routes of the auth API and the paths of upstream's openapi.yaml.
 import { openRoutes, type Route } from '../src/engine/service/routes.ts';
 import { notYetRoutes, switchedOffRoutes } from '../src/services/auth/routes/switched-off.ts';
-import { answeredRoutes } from '../src/services/auth/routes/table.ts';
+import { addedRoutes, answeredRoutes } from '../src/services/auth/routes/table.ts';
 
 /** Every method and path of upstream's description. Source: supabase/auth v2.196 openapi.yaml. */
 const upstream = `
@@ -113,6 +113,12 @@ export function renderAuthCoverage(): string {
     '| Path | Here |',
     '|---|---|',
     ...beyond.map((line) => `| \`${line.replaceAll(/:(\w+)/g, '{$1}')}\` | ${stateOf(finders, line)} |`),
+    '',
+    '## Additions',
+    '',
+    'Paths of our own, which upstream does not have:',
+    '',
+    ...addedRoutes.map(({ method, pattern }) => `- \`${method} ${pattern.replaceAll(/:(\w+)/g, '{$1}')}\``),
     '',
     '## Deviations',
     '',

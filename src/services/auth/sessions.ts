@@ -58,6 +58,15 @@ export async function findSession(tx: Tx, id: string): Promise<Session | undefin
   return rows[0];
 }
 
+/** A user's, the newest first. */
+export async function listSessions(tx: Tx, userId: string, limit: number): Promise<readonly Session[]> {
+  const { rows } = await tx.query<Session>(
+    `select ${columns} from auth.sessions s where s.user_id = $1 order by s.created_at desc, s.id limit $2`,
+    [userId, limit],
+  );
+  return rows;
+}
+
 /** Takes the row's lock; false: somebody else has it, or it is gone. Nobody waits for a lock with a connection in hand. */
 export async function lockSession(tx: Tx, id: string): Promise<boolean> {
   const { rowCount } = await tx.query('select from auth.sessions where id = $1 for update skip locked', [id]);

@@ -8,6 +8,7 @@ import { createOneUser, deleteOneUser, getOneUser, listAllUsers, listFactors } f
 import { generateLink } from './generate-link.ts';
 import { logout } from './logout.ts';
 import { invite, magicLink, otp, reauthenticate, recover, resend } from './mails.ts';
+import { endOwnSession, endSessionOfUser, listOwnSessions, listSessionsOfUser } from './sessions.ts';
 import { signUp } from './sign-up.ts';
 import { notYetRoutes, switchedOffRoutes } from './switched-off.ts';
 import { token } from './token.ts';
@@ -41,4 +42,17 @@ export const answeredRoutes: readonly Route<Handle>[] = [
   { method: 'GET', pattern: '/admin/audit', handle: listAudit },
 ];
 
-export const routes: readonly Route<Handle>[] = [...answeredRoutes, ...switchedOffRoutes, ...notYetRoutes];
+/** What upstream does not have. */
+export const addedRoutes: readonly Route<Handle>[] = [
+  { method: 'GET', pattern: '/user/sessions', handle: listOwnSessions },
+  { method: 'DELETE', pattern: '/user/sessions/:session_id', handle: endOwnSession },
+  { method: 'GET', pattern: '/admin/users/:user_id/sessions', handle: listSessionsOfUser },
+  { method: 'DELETE', pattern: '/admin/users/:user_id/sessions/:session_id', handle: endSessionOfUser },
+];
+
+export const routes: readonly Route<Handle>[] = [
+  ...answeredRoutes,
+  ...addedRoutes,
+  ...switchedOffRoutes,
+  ...notYetRoutes,
+];
