@@ -23,11 +23,18 @@ export function authRequest(random: Random, facts: RequestFacts): Draft {
     headers.push(['x-supabase-api-version', random.pick(['2024-01-01', '2020-01-01', 'x'])]);
   const isRead = method === 'GET' || method === 'DELETE';
   const body = isRead && random.chance(0.9) ? undefined : bodyOf(random, facts.maxBodyBytes);
-  if (body !== undefined)
-    headers.push(['content-type', random.pick(['application/json', 'application/json', 'text/plain'])]);
+  if (body !== undefined) headers.push(['content-type', random.pick(contentTypes)]);
   const asked = random.chance(0.95) ? method : random.pick(['HEAD', 'PATCH', 'OPTIONS', 'POST', 'DELETE']);
   return { kind: 'auth', method: asked, target: `/auth/v1${path}${queryOf(random)}`, headers, body };
 }
+
+const contentTypes = [
+  'application/json',
+  'application/json',
+  'application/json',
+  'application/x-www-form-urlencoded',
+  'text/plain',
+] as const;
 
 function bodyOf(random: Random, maxBodyBytes: number): Buffer {
   const email = `person-${random.whole(1, 20)}@example.com`;
@@ -57,6 +64,8 @@ function bodyOf(random: Random, maxBodyBytes: number): Buffer {
     app_metadata: { provider: 'x' },
     email_confirm: true,
     should_soft_delete: true,
+    ...ofFactors(random),
+    ...ofOthers(random),
   };
   const fields = Object.entries(given).filter(([name]) =>
     random.chance(name === 'email' || name === 'password' ? 0.7 : 0.2),
@@ -68,6 +77,74 @@ function bodyOf(random: Random, maxBodyBytes: number): Buffer {
   return random.chance(0.85)
     ? Buffer.from(JSON.stringify(Object.fromEntries(odd)))
     : fuzzBody(random, 'application/json', Object.keys(given), maxBodyBytes);
+}
+
+/** Second factors, passkeys, text messages. */
+function ofFactors(random: Random): Readonly<Record<string, unknown>> {
+  return {
+    factor_type: random.pick(['totp', 'phone', 'webauthn', 'x', '']),
+    friendly_name: random.pick(['mine', '', strangeText(random)]),
+    issuer: random.pick(['https://accounts.google.com', 'x', '']),
+    challenge_id: random.pick([person, 'x', '']),
+    code: random.pick(['123456', '000000', 'x', '']),
+    channel: random.pick(['sms', 'whatsapp', 'x']),
+    webauthn: random.pick<unknown>([
+      { rpId: 'localhost', rpOrigins: ['http://localhost'], type: 'create' },
+      { rpId: 'localhost', type: 'x', credential_response: {} },
+      {},
+    ]),
+    credential: random.pick<unknown>([
+      {
+        id: 'AA',
+        rawId: 'AA',
+        type: 'public-key',
+        response: { clientDataJSON: 'e30', attestationObject: 'oA' },
+      },
+      { id: 'AA', response: {} },
+      {},
+    ]),
+    credential_response: { id: 'AA', rawId: 'AA', type: 'public-key', response: { clientDataJSON: 'e30' } },
+  };
+}
+
+/** Providers, single sign-on, wallets, the OAuth server. */
+function ofOthers(random: Random): Readonly<Record<string, unknown>> {
+  return {
+    provider: random.pick(['google', 'apple', 'custom:x', 'x', '__proto__']),
+    id_token: random.pick(['a.b.c', 'x', 'eyJhbGciOiJub25lIn0.e30.']),
+    access_token: 'x',
+    message: random.pick([
+      'localhost wants you to sign in with your Ethereum account:\n0x0',
+      strangeText(random),
+    ]),
+    signature: random.pick(['0x00', `0x${'ab'.repeat(65)}`, 'x']),
+    chain: random.pick(['ethereum', 'solana', 'x']),
+    domain: random.pick(['example.com', strangeText(random)]),
+    provider_id: random.pick([person, 'x']),
+    metadata_xml: random.pick([
+      '<x/>',
+      '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+      'x',
+    ]),
+    domains: random.pick<unknown>([['example.com'], [1], 'x']),
+    attribute_mapping: random.pick<unknown>([{ keys: { email: { name: 'mail' } } }, { keys: 1 }, {}]),
+    client_name: random.pick(['an application', '', 'x'.repeat(2000)]),
+    redirect_uris: random.pick<unknown>([
+      ['https://example.com/back'],
+      ['javascript:alert(1)'],
+      ['x'],
+      [1],
+      [],
+    ]),
+    grant_types: random.pick<unknown>([['authorization_code'], ['x']]),
+    grant_type: random.pick(['authorization_code', 'refresh_token', 'x']),
+    client_id: random.pick([person, 'x']),
+    client_secret: 'x',
+    action: random.pick(['approve', 'deny', 'x']),
+    identifier: random.pick(['custom:one', 'x']),
+    provider_type: random.pick(['oauth2', 'oidc', 'x']),
+    gotrue_meta_security: random.pick<unknown>([{ captcha_token: 'x' }, {}, 'x']),
+  };
 }
 
 function queryOf(random: Random): string {
@@ -82,6 +159,14 @@ function queryOf(random: Random): string {
       `page=${random.pick(['1', '0', '-1', 'x', '99999999999999999999'])}`,
       `per_page=${random.pick(['1', '0', 'x', '1000000'])}`,
       `query=${encodeURIComponent(strangeText(random))}`,
+      `provider=${random.pick(['google', 'keycloak', 'custom%3Ax', 'x', 'constructor'])}`,
+      `scopes=${encodeURIComponent(strangeText(random))}`,
+      `state=${random.pick(['x', person, 'a.b.c', '%00'])}`,
+      `code=${random.pick(['x', person, '%00'])}`,
+      `client_id=${random.pick([person, 'x', '%00'])}`,
+      `redirect_uri=${random.pick(['https%3A%2F%2Fexample.com%2Fback', 'x', '%00'])}`,
+      `response_type=${random.pick(['code', 'x'])}`,
+      `code_challenge=${'x'.repeat(43)}&code_challenge_method=${random.pick(['s256', 'plain', 'x'])}`,
       strangeText(random),
     ]),
   );

@@ -53,6 +53,24 @@ export interface FuzzReport {
   readonly errors: readonly string[];
 }
 
+/** Tokens of real sessions, of which each has a user of its own. */
+async function signUpSome(backend: RunningBackend): Promise<readonly string[]> {
+  const answers = await Promise.all(
+    Array.from({ length: realUsers }, async (_, at) => {
+      const answer = await fetch(`${backend.report.API_URL}/auth/v1/signup`, {
+        method: 'POST',
+        headers: { apikey: backend.report.PUBLISHABLE_KEY, 'content-type': 'application/json' },
+        body: JSON.stringify({ email: `real-${at}@example.com`, password: 'correct horse battery' }),
+      });
+      const { access_token: token } = (await answer.json()) as { readonly access_token?: string };
+      if (token === undefined) throw new Error(`a sign-up was answered ${answer.status}`);
+      return token;
+    }),
+  );
+  return answers;
+}
+const realUsers = 8;
+
 const visitors = 12;
 /** Connections of a crowd, all at once. */
 const crowd = 60;
@@ -76,7 +94,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       backend.report.ANON_KEY,
       backend.report.SERVICE_ROLE_KEY,
     ],
-    tokens: await fuzzTokens(),
+    tokens: [...(await fuzzTokens()), ...(await signUpSome(backend))],
     issued: [],
     ended: [],
     operators: [],
