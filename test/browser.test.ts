@@ -47,7 +47,7 @@ describe.skipIf(!found)('in a browser', () => {
         '--db-port',
         '0',
       ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
+      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, MILLRACE_INBOX_PORT: '0' } },
     );
     report = JSON.parse(await firstLine(program)) as typeof report;
     browser = await chromium.launchPersistentContext(join(folder, 'browser'), {

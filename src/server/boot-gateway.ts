@@ -17,6 +17,7 @@ import { masterKeyPart, signingKeysPart } from './admin/signing-keys.ts';
 import { socketOwner } from './admin/socket.ts';
 import { statusOf } from './admin/status.ts';
 import type { ProjectIdentity } from './boot-identity.ts';
+import type { ProjectInbox } from './boot-inbox.ts';
 import type { ProjectSigning } from './boot-signing.ts';
 import type { Closers } from './closers.ts';
 import { openCors } from './cors.ts';
@@ -30,6 +31,7 @@ import { openRules } from './guard/rules.ts';
 import { openSecureHeaders } from './guard/secure-headers.ts';
 import { guardSettings } from './guard/settings.ts';
 import { whenChanged } from './guard/when-changed.ts';
+import { inboxPath } from './inbox/inbox.ts';
 import { landingFacts } from './landing-facts.ts';
 import { buildPages } from './pages.ts';
 import type { Mounted } from './passage.ts';
@@ -49,6 +51,7 @@ export interface GatewayParts {
   readonly identity: ProjectIdentity;
   readonly keyring: ProjectSigning;
   readonly tls: Tls | undefined;
+  readonly inbox: Pick<ProjectInbox, 'routes'> | undefined;
   readonly notices: readonly string[];
   readonly observe: Observe;
   readonly now: Clock;
@@ -208,7 +211,7 @@ async function serviceStates(running: readonly Mounted[]) {
 
 async function projectPages(prepared: Prepared, parts: GatewayParts) {
   const { settings, project, production, secrets } = prepared;
-  const { server, running, database, apiUrl } = parts;
+  const { server, running, database, inbox, apiUrl } = parts;
   const restConfig = settings.of(rest.settings);
   const example = production ? undefined : await openExampleRoutes(project.project, apiUrl, secrets);
   const startedAt = new Date(parts.now());
@@ -223,9 +226,11 @@ async function projectPages(prepared: Prepared, parts: GatewayParts) {
         startedAt,
         schemas: restConfig.now().schemas,
         hasExample: example !== undefined,
+        inboxPath: inbox && inboxPath,
       }),
     ready: () => readiness(server, running),
     example,
+    inbox: inbox?.routes,
   });
 }
 

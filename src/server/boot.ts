@@ -18,6 +18,7 @@ import { watchLeases } from './admin/lease-watch.ts';
 import { operatorSocketPath, tryOperatorSocket } from './admin/socket.ts';
 import { openBackendGateway } from './boot-gateway.ts';
 import { openProjectIdentity } from './boot-identity.ts';
+import { openProjectInbox } from './boot-inbox.ts';
 import { openProjectMail, readTextFile } from './boot-mail.ts';
 import { openPorts, openProjectTls, stateFolderOf, tlsFacts } from './boot-port.ts';
 import { openProjectSigning } from './boot-signing.ts';
@@ -26,6 +27,7 @@ import { type Closers, openClosers } from './closers.ts';
 import { configNotices } from './config-notices.ts';
 import { isLoopbackHost } from './development-door.ts';
 import { readExternalUrl } from './guard/external-url.ts';
+import { inboxPath } from './inbox/inbox.ts';
 import { type ProjectSecrets, refuseDevelopmentSecrets } from './keys.ts';
 import type { Mounted } from './passage.ts';
 import type { Prepared } from './prepare.ts';
@@ -35,6 +37,8 @@ import { applyFiles, openShapedServer } from './project-database.ts';
 export interface Backend {
   readonly apiUrl: string;
   readonly databaseUrl: string;
+  /** Where the mails of development are read; undefined where there is no inbox. */
+  readonly inboxUrl: string | undefined;
   readonly secrets: ProjectSecrets;
   readonly engine: PostgresServer['engine'];
   readonly postgresVersion: string;
@@ -117,6 +121,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   let apiUrl = externalUrl.url;
   const mail = openProjectMail(prepared, { database, egress, externalUrl: () => apiUrl, observe, now });
   closers.add(() => mail.close());
+  const inbox = await openProjectInbox(prepared, { database, observe }, closers);
   const context: Ctx = {
     db,
     catalog,
@@ -153,6 +158,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...externalUrl.notices,
     ...keyring.notices,
     ...mail.notices,
+    ...(inbox?.notices ?? []),
     ...(tls?.notices ?? []),
   ];
   const parts = {
@@ -164,6 +170,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     identity: who,
     keyring,
     tls,
+    inbox,
     notices,
     observe,
     now,
@@ -186,6 +193,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   return {
     apiUrl,
     databaseUrl: server.url,
+    inboxUrl: inbox && (inbox.portUrl ?? apiUrl + inboxPath),
     secrets,
     engine: server.engine,
     postgresVersion: server.version,

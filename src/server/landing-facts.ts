@@ -21,12 +21,13 @@ export interface LandingSources {
   readonly startedAt: Date;
   readonly schemas: readonly string[];
   readonly hasExample: boolean;
+  readonly inboxPath: string | undefined;
 }
 
 const titles: Readonly<Record<string, string>> = { rest: 'Data API', auth: 'Sign-in' };
 
 export async function landingFacts(sources: LandingSources): Promise<LandingFacts> {
-  const { prepared, server, database, running, apiUrl, startedAt, schemas, hasExample } = sources;
+  const { prepared, server, database, running, apiUrl, startedAt, schemas, hasExample, inboxPath } = sources;
   const services = await Promise.all(
     running.map(async ({ service, running: opened }) => {
       const health = (await opened.health?.()) ?? { ok: true, sentence: 'answers' };
@@ -51,6 +52,7 @@ export async function landingFacts(sources: LandingSources): Promise<LandingFact
     table: await findReadableTable(database, schemas),
     services,
     examplePath: hasExample ? '/example/' : undefined,
+    inboxPath,
     docs: docs(),
   };
 }

@@ -1,5 +1,6 @@
 // In charge of: what answers outside of the services: the landing page, /health, /ready.
 import { Hono } from 'hono';
+import { inboxPath } from './inbox/inbox.ts';
 import type { PageEnv } from './outside.ts';
 import { type LandingFacts, landingCsp, renderLanding } from './pages/landing.ts';
 
@@ -9,9 +10,11 @@ export interface PagesOptions {
   readonly ready: () => Promise<{ readonly ok: boolean; readonly sentence: string }>;
   /** The example's web page, when one is served. */
   readonly example: Hono | undefined;
+  /** The inbox of development, where there is one; built for `inboxPath`. */
+  readonly inbox?: Hono<PageEnv> | undefined;
 }
 
-export function buildPages({ landing, ready, example }: PagesOptions): Hono<PageEnv> {
+export function buildPages({ landing, ready, example, inbox }: PagesOptions): Hono<PageEnv> {
   const pages = new Hono<PageEnv>();
   pages.get('/', async (c) => {
     const facts = await landing();
@@ -30,6 +33,10 @@ export function buildPages({ landing, ready, example }: PagesOptions): Hono<Page
     if (ok) return c.json({ status: 'ready' });
     return c.json({ status: 'not ready', reason: sentence }, 503, { 'retry-after': '1' });
   });
+  if (inbox) {
+    pages.route(inboxPath, inbox);
+    pages.get(`${inboxPath}/`, (c) => c.redirect(inboxPath));
+  }
   if (example) pages.route('/example', example as unknown as Hono<PageEnv>);
   return pages;
 }

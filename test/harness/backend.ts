@@ -15,6 +15,9 @@ export interface Report {
   readonly API_URL: string;
   readonly REST_URL: string;
   readonly DB_URL: string;
+  /** Left out in production. */
+  readonly MAILPIT_URL?: string;
+  readonly INBUCKET_URL?: string;
   readonly PUBLISHABLE_KEY: string;
   readonly SECRET_KEY: string;
   readonly ANON_KEY: string;
@@ -128,7 +131,8 @@ function run(args: readonly string[], { env, log, ...options }: RunOptions): Chi
   const { PATH, HOME, LANG } = process.env;
   const child = spawn(process.execPath, [cli, ...args], {
     stdio: ['ignore', 'pipe', log === 'discard' ? 'ignore' : 'pipe'],
-    env: { PATH, HOME, LANG, ...env },
+    // No second port for the inbox: the one of config.toml is one for all, and tests run beside each other.
+    env: { PATH, HOME, LANG, MILLRACE_INBOX_PORT: '0', ...env },
     ...options,
   });
   // A test run that is cut short leaves no backend behind.

@@ -8,6 +8,7 @@ export function reportOf(backend: Backend, readyMs: number): StatusReport {
     API_URL: backend.apiUrl,
     REST_URL: `${backend.apiUrl}/rest/v1`,
     DB_URL: backend.databaseUrl,
+    ...(backend.inboxUrl !== undefined && { MAILPIT_URL: backend.inboxUrl, INBUCKET_URL: backend.inboxUrl }),
     PUBLISHABLE_KEY: backend.secrets.keys.publishable,
     SECRET_KEY: backend.secrets.keys.secret,
     JWT_SECRET: backend.secrets.jwtSecret,
@@ -23,12 +24,14 @@ const labels: readonly (readonly [label: string, name: string])[] = [
   ['API', 'API_URL'],
   ['Data API', 'REST_URL'],
   ['Database', 'DB_URL'],
+  ['Inbox', 'MAILPIT_URL'],
   ['Publishable key', 'PUBLISHABLE_KEY'],
   ['Secret key', 'SECRET_KEY'],
   ['Engine', 'ENGINE'],
 ];
 
 export function renderReport(report: StatusReport): string {
-  const width = Math.max(...labels.map(([label]) => label.length));
-  return labels.map(([label, name]) => `  ${label.padEnd(width)}  ${report[name]}`).join('\n');
+  const known = labels.filter(([, name]) => report[name] !== undefined);
+  const width = Math.max(...known.map(([label]) => label.length));
+  return known.map(([label, name]) => `  ${label.padEnd(width)}  ${report[name]}`).join('\n');
 }

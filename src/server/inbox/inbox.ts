@@ -4,7 +4,7 @@ import { Fault } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import { isOneAddress } from '../../engine/mail/mail.ts';
 import { plainTextOf } from '../../engine/mail/plain-text.ts';
-import { internalFault, renderPlain } from '../outside.ts';
+import { internalFault, type PageEnv, renderPlain } from '../outside.ts';
 import { checkInboxRequest } from './guard.ts';
 import { detailOf, headersOf, pageOf, sourceOf } from './mailpit.ts';
 import { mailCsp, pageCsp, renderList, renderMessage } from './page.ts';
@@ -18,15 +18,18 @@ export interface InboxOptions {
   readonly observe: Observe;
 }
 
+/** Where the gateway has it. */
+export const inboxPath = '/inbox';
+
 /**
  * The routes of the inbox, to be mounted with `app.route(base, buildInbox(…))`. Never with --production: whoever gets here reads the codes and
  * links of every user. Source of the API: Mailpit's openapi, "/api/v1".
  */
-export function buildInbox({ store, base, version, observe }: InboxOptions): Hono {
-  const inbox = new Hono();
+export function buildInbox({ store, base, version, observe }: InboxOptions): Hono<PageEnv> {
+  const inbox = new Hono<PageEnv>();
   const home = base === '' ? '/' : base;
   inbox.use('*', async (c, next) => {
-    checkInboxRequest(c.req.method, (name) => c.req.header(name));
+    checkInboxRequest(c.req.method, (name) => c.req.header(name), c.env?.incoming?.socket.remoteAddress);
     await next();
     c.header('cache-control', 'no-store');
     c.header('x-content-type-options', 'nosniff');
@@ -96,7 +99,11 @@ export function buildInbox({ store, base, version, observe }: InboxOptions): Hon
     if (kind === 'txt') return c.text(message.text);
     if (message.html === '') return c.text('This message does not contain a HTML part', 404);
     const embedded = c.req.query('embed') === '1' ? `<base target="_blank">${message.html}` : message.html;
-    return c.html(embedded, 200, { 'content-security-policy': mailCsp });
+    return c.html(embedded, 200, {
+      'content-security-policy': mailCsp,
+      // Else the gateway says of every page that nobody may frame it.
+      'x-frame-options': 'SAMEORIGIN',
+    });
   });
 
   const csp = { 'content-security-policy': pageCsp };

@@ -3,13 +3,13 @@ import type { Hono } from 'hono';
 import { OperatorError } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import { type HttpPort, openHttpPort } from '../listen.ts';
-import { fetchHandler } from '../outside.ts';
+import { fetchHandler, type PageEnv } from '../outside.ts';
 
 export interface InboxPortOptions {
   /** 0 takes any free one. */
   readonly port: number;
   /** Built with an empty base. */
-  readonly inbox: Hono;
+  readonly inbox: Hono<PageEnv>;
   readonly observe: Observe;
 }
 

@@ -25,6 +25,8 @@ export interface LandingFacts {
   readonly services: readonly LandingService[];
   /** Path of the example's page: `/example/`; undefined when the project has none. */
   readonly examplePath?: string | undefined;
+  /** Path of the inbox of development; undefined where there is none. */
+  readonly inboxPath?: string | undefined;
   /** Pages on this machine's disk. */
   readonly docs: readonly { readonly title: string; readonly file: string }[];
   readonly readmeUrl?: string | undefined;
@@ -106,6 +108,7 @@ function renderPage(facts: LandingFacts): Html {
   <div><dt>Since</dt><dd><time datetime="${facts.since.toISOString()}">${facts.since.toISOString().slice(0, 16).replace('T', ' ')} UTC</time></dd></div>
 </dl>
 ${facts.examplePath === undefined ? undefined : renderExampleLink(facts.examplePath)}
+${facts.inboxPath === undefined ? undefined : renderInboxLink(facts.inboxPath)}
 <section>
   <h2>Read a row</h2>
   <p>In any folder with a <code>package.json</code>:</p>
@@ -161,6 +164,10 @@ function renderDocument(title: string, body: Html): Html {
 
 function renderExampleLink(path: string): Html {
   return html`<a class="example" href="${path}"><span><strong>Open the example’s page</strong><span class="muted">supabase-js in your browser, on this database</span></span><span aria-hidden="true" class="arrow">→</span></a>`;
+}
+
+function renderInboxLink(path: string): Html {
+  return html`<a class="example" href="${path}"><span><strong>Open the inbox</strong><span class="muted">the mails and texts of this project, which go nowhere else</span></span><span aria-hidden="true" class="arrow">→</span></a>`;
 }
 
 function renderService(service: LandingService): Html {
