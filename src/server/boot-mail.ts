@@ -5,7 +5,7 @@ import type { Observe } from '../base/observe.ts';
 import type { Clock } from '../base/time.ts';
 import type { Database } from '../engine/db/database.ts';
 import type { Egress } from '../engine/egress/egress.ts';
-import { openInboxMailer, openInboxOutbox } from '../engine/mail/inbox.ts';
+import { openInboxMailer, openInboxOutbox, putSmsInInbox, type SmsInbox } from '../engine/mail/inbox.ts';
 import type { Mailer } from '../engine/mail/mail.ts';
 import { type Outbox, openMailOutbox } from '../engine/mail/outbox.ts';
 import { inboxSettings, smtpSettings } from '../engine/mail/settings.ts';
@@ -16,6 +16,8 @@ import type { Prepared } from './prepare.ts';
 
 export interface ProjectMail {
   readonly outbox: Outbox;
+  /** Where text messages go that no provider sends. */
+  readonly smsInbox: SmsInbox | undefined;
   readonly tasks: readonly Task[];
   readonly notices: readonly string[];
   close(): Promise<void>;
@@ -55,6 +57,8 @@ export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMa
       : ['No mail server is set ([auth.email.smtp]): mails wait an hour for one, and are then given up.'];
   return {
     outbox: usesInbox ? openInboxOutbox(sender) : queued,
+    smsInbox:
+      !production && inbox.now().enabled ? { put: (sms, client) => putSmsInInbox(client, sms) } : undefined,
     tasks: queueTasks(database.db),
     notices,
     async close() {

@@ -276,7 +276,13 @@ async function openDatabaseSide(
     // Nobody signs in here, and no mail is sent.
     const absent = async () => Promise.reject(new Error('This is not there beside the Data API alone.'));
     const project = { folder: '', readFile: async () => undefined };
-    const others = { signToken: absent, outbox: { put: absent }, project, externalUrl: () => '' };
+    const others = {
+      signToken: absent,
+      outbox: { put: absent },
+      smsInbox: undefined,
+      project,
+      externalUrl: () => '',
+    };
     const context = { db, catalog, identity, leases, fanout, egress, ...others, now, observe, signal };
     const running = await service.open(context, rest);
     return {

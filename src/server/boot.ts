@@ -132,6 +132,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     signToken: signing.sign,
     externalUrl: () => apiUrl,
     outbox: mail.outbox,
+    smsInbox: mail.smsInbox,
     project: { folder: prepared.project.project, readFile: readTextFile },
     now,
     observe,

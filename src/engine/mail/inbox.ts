@@ -11,6 +11,11 @@ export interface Sms {
   readonly kind: string;
 }
 
+export interface SmsInbox {
+  /** Puts one into the inbox, in the transaction of `client`. */
+  put(sms: Sms, client: Queryable): Promise<void>;
+}
+
 /**
  * The outbox whose mails go nowhere. One is in the inbox as soon as its transaction has committed, so that whoever got the answer to a request
  * finds the mail: upstream waits for its mail server as well.

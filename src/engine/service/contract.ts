@@ -9,6 +9,7 @@ import type { Leases } from '../db/leases.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { RefusalReason } from '../identity/refused.ts';
+import type { SmsInbox } from '../mail/inbox.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { Live } from '../settings/live.ts';
 import type { Answer, ServiceRequest } from './http.ts';
@@ -48,6 +49,8 @@ export interface Ctx {
   readonly externalUrl: () => string;
   /** Where mails are put, in the transaction that makes them necessary. */
   readonly outbox: Outbox;
+  /** In development: where text messages go that nobody sends. */
+  readonly smsInbox: SmsInbox | undefined;
   /** The project's folder, and the text of a file in it; undefined when there is none. */
   readonly project: {
     readonly folder: string;

@@ -2,6 +2,7 @@
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../engine/db/db.ts';
+import type { Egress } from '../../engine/egress/egress.ts';
 import type { Identity } from '../../engine/identity/identity.ts';
 import type { Answer, Headers, ServiceRequest } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
@@ -9,6 +10,7 @@ import type { Mailer } from './mailer.ts';
 import type { Hasher } from './passwords/hasher.ts';
 import type { PwnedPasswords } from './passwords/pwned.ts';
 import type { AuthSettings } from './settings.ts';
+import type { Sms } from './sms/port.ts';
 
 export interface Auth {
   readonly db: Pick<Db, 'asOwner'>;
@@ -18,6 +20,9 @@ export interface Auth {
   readonly hasher: Hasher;
   readonly pwned: PwnedPasswords;
   readonly mailer: Mailer;
+  readonly sms: Sms;
+  /** Requests to providers, hooks and gateways. */
+  readonly egress: Pick<Egress, 'fetch'>;
   /** Where the auth API is reached: `http://127.0.0.1:54321/auth/v1`. */
   readonly url: () => string;
   readonly now: Clock;

@@ -12,6 +12,7 @@ import { isAboutToken } from './refused-fault.ts';
 import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
 import { type AuthSettings, settings } from './settings.ts';
+import { openSms } from './sms/sms.ts';
 
 const find = openRoutes(routes);
 
@@ -53,6 +54,14 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     hasher,
     pwned: openPwnedPasswords({ fetch: ctx.egress.fetch, observe: ctx.observe, now: ctx.now }),
     mailer: openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now }),
+    egress: ctx.egress,
+    sms: openSms({
+      db: ctx.db,
+      hooks: undefined,
+      fetch: ctx.egress.fetch,
+      inbox: ctx.smsInbox,
+      observe: ctx.observe,
+    }),
     url,
     now: ctx.now,
     observe: ctx.observe,

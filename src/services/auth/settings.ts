@@ -5,6 +5,7 @@ import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base
 import { parseDurationSeconds } from '../../base/time.ts';
 import { mailTextSettings } from './mail/texts.ts';
 import { passwordSettings } from './passwords/settings.ts';
+import { smsSettings } from './sms/settings.ts';
 
 const live = true;
 
@@ -198,6 +199,7 @@ export const settings = {
     sentence:
       'Whether a phone number has to be confirmed before its owner can sign in. GOTRUE_SMS_AUTOCONFIRM says the opposite.',
   }),
+  ...smsSettings,
   timeboxSeconds: parsed(
     {
       key: 'auth.sessions.timebox',
