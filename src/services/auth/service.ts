@@ -4,6 +4,7 @@ import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { Auth, Visit } from './context.ts';
+import { openHooks } from './hooks/hooks.ts';
 import { openAuthMailer } from './mail/auth-mailer.ts';
 import { openMailTexts } from './mail/texts.ts';
 import { openHasher } from './passwords/hasher.ts';
@@ -45,7 +46,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   const texts = await openMailTexts({ config, project: folder, readFile, observe: ctx.observe });
   for (const sentence of texts.notices) ctx.observe({ kind: 'auth.mail_text', level: 'warn', sentence });
   const url = () => config.now().externalUrl || `${ctx.externalUrl()}/auth/v1`;
-  const { outbox, now } = ctx;
+  const { outbox, egress, now, observe, signal } = ctx;
   const opened: Auth = {
     db: ctx.db,
     config,
@@ -54,6 +55,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     hasher,
     pwned: openPwnedPasswords({ fetch: ctx.egress.fetch, observe: ctx.observe, now: ctx.now }),
     mailer: openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now }),
+    hooks: openHooks({ db: ctx.db, egress, config: () => config.now(), observe, now, signal }),
     egress: ctx.egress,
     sms: openSms({
       db: ctx.db,
