@@ -3,6 +3,7 @@
 // internal/conf/configuration.go.
 import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
+import { hookSettings } from './hooks/settings.ts';
 import { mailTextSettings } from './mail/texts.ts';
 import { passwordSettings } from './passwords/settings.ts';
 import { smsSettings } from './sms/settings.ts';
@@ -114,6 +115,7 @@ export const settings = {
   }),
   ...passwordSettings,
   ...mailTextSettings,
+  ...hookSettings,
   enableEmail: flag({
     key: 'auth.email.enable_signup',
     env: ['GOTRUE_EXTERNAL_EMAIL_ENABLED', 'SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP'],
