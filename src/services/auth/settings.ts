@@ -5,8 +5,11 @@ import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base
 import { parseDurationSeconds } from '../../base/time.ts';
 import { hookSettings } from './hooks/settings.ts';
 import { mailTextSettings } from './mail/texts.ts';
+import { mfaSettings } from './mfa/settings.ts';
 import { passwordSettings } from './passwords/settings.ts';
 import { smsSettings } from './sms/settings.ts';
+import { webauthnSettings } from './webauthn/settings.ts';
+import { web3Settings } from './web3/settings.ts';
 
 const live = true;
 
@@ -114,7 +117,10 @@ export const settings = {
     sentence: 'Whether a user can add and remove ways to sign in.',
   }),
   ...passwordSettings,
+  ...web3Settings,
   ...mailTextSettings,
+  ...mfaSettings,
+  ...webauthnSettings,
   ...hookSettings,
   enableEmail: flag({
     key: 'auth.email.enable_signup',

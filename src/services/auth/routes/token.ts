@@ -14,6 +14,7 @@ import { inTransaction, withTables } from '../transaction.ts';
 import { hasPassword, isBanned, isConfirmed, isPhoneConfirmed } from '../user.ts';
 import { findUserByEmail, findUserByPhone } from '../users.ts';
 import { plainPhone } from '../validate.ts';
+import { byWeb3 } from '../web3/grant.ts';
 
 export async function token(visit: Visit): Promise<Answer> {
   const name = queryOf(visit, 'grant_type');
@@ -25,10 +26,7 @@ export async function token(visit: Visit): Promise<Answer> {
 const grants: Readonly<Record<string, (visit: Visit) => Promise<Answer>>> = {
   password: byPassword,
   refresh_token: byRefreshToken,
-  // As upstream where nobody has switched these on.
-  web3: async () => {
-    throw unprocessable('web3_provider_disabled', 'Web3 provider is disabled');
-  },
+  web3: byWeb3,
   id_token: async () => {
     throw badRequest('provider_disabled', 'Provider is not enabled');
   },
