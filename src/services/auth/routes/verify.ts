@@ -3,14 +3,16 @@ import { Fault } from '../../../base/errors.ts';
 import { audienceOf } from '../authenticate.ts';
 import { confirmEmailChange, confirmRecovery, confirmSignUp, firstHashFor } from '../confirmed.ts';
 import type { Answer, Visit } from '../context.ts';
-import { badRequest, unprocessable } from '../errors.ts';
+import { badRequest, forbidden, unprocessable } from '../errors.ts';
 import { issueAuthCode } from '../flow-state.ts';
 import { json } from '../go-json.ts';
-import { type Issued, issuedJson, signIn } from '../issue.ts';
+import { issuedJson, signIn } from '../issue.ts';
 import { pkcePrefix, tokenHashOf } from '../mail/links.ts';
 import { redirectOf } from '../redirect.ts';
+import { errorFacts, seeOther, withCode, withError, withMessage, withTokens } from '../redirect-answer.ts';
 import { type Params, queryOf, readParams } from '../request.ts';
 import type { AuthenticationMethod } from '../sessions.ts';
+import { confirmPhone, confirmPhoneChange } from '../sms/confirmed.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import type { User } from '../user.ts';
 import { findUserById } from '../users.ts';
@@ -60,7 +62,8 @@ function finderOf(visit: Visit, params: Params<typeof shape>): Finder {
     const found = tokenHashOf(number, token);
     return {
       hash: found,
-      verify: (tx) => verifyCode(tx, visit, { type, email: '', phone: number, hash: found, aud }),
+      verify: (tx) =>
+        verifyCode(tx, visit, { type, email: '', phone: number, code: token, hash: found, aud }),
     };
   }
   if (email === '' || phone !== '')
@@ -72,7 +75,7 @@ function finderOf(visit: Visit, params: Params<typeof shape>): Finder {
   const found = tokenHashOf(address, token);
   return {
     hash: found,
-    verify: (tx) => verifyCode(tx, visit, { type, email: address, phone: '', hash: found, aud }),
+    verify: (tx) => verifyCode(tx, visit, { type, email: address, phone: '', code: token, hash: found, aud }),
   };
 }
 
@@ -102,11 +105,13 @@ export async function verifyGet(visit: Visit): Promise<Answer> {
     );
     if (done === undefined) return seeOther(withMessage(redirectTo, halfway, isPkce));
     return seeOther(
-      'code' in done ? withCode(redirectTo, done.code) : withTokens(redirectTo, done.issued, type, visit),
+      'code' in done
+        ? withCode(redirectTo, done.code)
+        : withTokens(redirectTo, done.issued, visit.auth.now(), { type }),
     );
   } catch (error) {
     if (!(error instanceof Fault) || error.status >= 500) throw error;
-    return seeOther(withError(redirectTo, error, isPkce));
+    return seeOther(withError(redirectTo, errorFacts(error), isPkce));
   }
 }
 
@@ -137,10 +142,13 @@ async function confirmWith<T>(
 ): Promise<T | undefined> {
   const { auth } = visit;
   // An invited user gets a password, whose hash nobody waits for with a row locked.
-  const before = await withTables(auth.db, async (tx) => {
-    const { user } = await verify(tx);
-    return findUserById(tx, user.id);
+  const { user: before, ask } = await withTables(auth.db, async (tx) => {
+    const { user, ask } = await verify(tx);
+    return { ask, user: await findUserById(tx, user.id) };
   });
+  // Asked with no connection held. The code is good once; its provider sees to that.
+  if (ask !== undefined && !(await auth.sms.isRight(visit, ask.phone, ask.code)))
+    throw forbidden('otp_expired', 'Token has expired or is invalid');
   const firstHash = before && (await firstHashFor(visit, before));
   return inTransaction(auth.db, async (tx) => {
     const { user, type } = await verify(tx);
@@ -167,55 +175,8 @@ async function confirm(
     case 'email_change':
       return confirmEmailChange(tx, visit, user, hash);
     case 'sms':
+      return confirmPhone(tx, visit, user);
     case 'phone_change':
-      throw badRequest('validation_failed', 'Unsupported verification type');
+      return confirmPhoneChange(tx, visit, user, user.phone_change);
   }
-}
-
-// Source: supabase/auth internal/api/verify.go `prep…RedirectURL`, internal/tokens/service.go `AsRedirectURL`.
-
-function withTokens(redirectTo: string, issued: Issued, type: string, { auth }: Visit): string {
-  const facts = new URLSearchParams({
-    access_token: issued.accessToken,
-    expires_at: String(issued.expiresAt),
-    expires_in: String(issued.expiresAt - Math.floor(auth.now() / 1000)),
-    refresh_token: issued.refreshToken,
-    sb: '',
-    token_type: 'bearer',
-    type,
-  });
-  return `${redirectTo}#${facts}`;
-}
-
-function withCode(redirectTo: string, code: string): string {
-  const url = new URL(redirectTo);
-  url.searchParams.set('code', code);
-  return url.href;
-}
-
-function withMessage(redirectTo: string, message: string, isPkce: boolean): string {
-  const url = new URL(redirectTo);
-  if (isPkce) url.searchParams.set('message', message);
-  url.hash = String(new URLSearchParams({ message, sb: '' }));
-  return url.href;
-}
-
-/** Source: supabase/auth internal/api/errors.go `oauthErrorMap`. */
-const oauthErrors: Readonly<Record<number, string>> = {
-  400: 'invalid_request',
-  401: 'unauthorized_client',
-  403: 'access_denied',
-};
-
-function withError(redirectTo: string, { status, code, message }: Fault, isPkce: boolean): string {
-  const url = new URL(redirectTo);
-  const error = oauthErrors[status];
-  const facts = { ...(error && { error }), error_code: code, error_description: message };
-  if (isPkce) for (const [name, value] of Object.entries(facts)) url.searchParams.set(name, value);
-  url.hash = String(new URLSearchParams({ ...facts, sb: '' }));
-  return url.href;
-}
-
-function seeOther(location: string): Answer {
-  return { status: 303, headers: [['location', location]], body: null };
 }
