@@ -3,6 +3,7 @@ import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../engine/db/db.ts';
 import type { Egress } from '../../engine/egress/egress.ts';
+import type { IdTokens } from '../../engine/identity/id-tokens.ts';
 import type { Identity } from '../../engine/identity/identity.ts';
 import type { Answer, Headers, ServiceRequest } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
@@ -25,6 +26,8 @@ export interface Auth {
   readonly sms: Sms;
   /** Requests to providers, hooks and gateways. */
   readonly egress: Pick<Egress, 'fetch'>;
+  /** The id_tokens of providers. */
+  readonly idTokens: IdTokens;
   /** Where the auth API is reached: `http://127.0.0.1:54321/auth/v1`. */
   readonly url: () => string;
   readonly now: Clock;

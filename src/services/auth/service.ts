@@ -1,4 +1,5 @@
 // In charge of: sign-in as a service: users, their sessions and tokens over HTTP, as supabase/auth (GoTrue) v2.196 speaks it.
+import { openIdTokens } from '../../engine/identity/id-tokens.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
@@ -57,6 +58,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     mailer: openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now }),
     hooks: openHooks({ db: ctx.db, egress, config: () => config.now(), observe, now, signal }),
     egress: ctx.egress,
+    idTokens: openIdTokens({ egress, observe, now, signal }),
     sms: openSms({
       db: ctx.db,
       hooks: undefined,

@@ -6,6 +6,7 @@ import { parseDurationSeconds } from '../../base/time.ts';
 import { hookSettings } from './hooks/settings.ts';
 import { mailTextSettings } from './mail/texts.ts';
 import { mfaSettings } from './mfa/settings.ts';
+import { externalSettings } from './oauth/providers/settings.ts';
 import { passwordSettings } from './passwords/settings.ts';
 import { smsSettings } from './sms/settings.ts';
 import { webauthnSettings } from './webauthn/settings.ts';
@@ -117,6 +118,7 @@ export const settings = {
     sentence: 'Whether a user can add and remove ways to sign in.',
   }),
   ...passwordSettings,
+  ...externalSettings,
   ...web3Settings,
   ...mailTextSettings,
   ...mfaSettings,
