@@ -2,7 +2,7 @@
 // Source: supabase/auth internal/api/reauthenticate.go `verifyReauthentication`.
 import { timingSafeEqual } from 'node:crypto';
 import type { Visit } from './context.ts';
-import { unprocessable } from './errors.ts';
+import { forbidden, unprocessable } from './errors.ts';
 import { tokenHashOf } from './mail/links.ts';
 import { clearTokens } from './one-time-tokens.ts';
 import { inTransaction } from './transaction.ts';
@@ -15,7 +15,14 @@ export async function verifyReauthentication(visit: Visit, user: User, nonce: st
   const { auth, config } = visit;
   const sentAt = user.reauthentication_sent_at;
   if (user.reauthentication_token === '' || sentAt === null) throw notValid();
-  const isOver = auth.now() > timeMs(sentAt) + config.emailOtpExpirySeconds * 1000;
+  const isByPhone = user.email === '';
+  if (isByPhone && auth.sms.checksCodes(visit)) {
+    // The provider knows whether it has been used.
+    if (await auth.sms.isRight(visit, user.phone, nonce)) return;
+    throw forbidden('otp_expired', 'Token has expired or is invalid');
+  }
+  const expirySeconds = isByPhone ? config.smsOtpExpirySeconds : config.emailOtpExpirySeconds;
+  const isOver = auth.now() > timeMs(sentAt) + expirySeconds * 1000;
   const expected = Buffer.from(user.reauthentication_token);
   const given = Buffer.from(tokenHashOf(user.email || user.phone, nonce));
   if (isOver || expected.length !== given.length || !timingSafeEqual(expected, given)) throw notValid();

@@ -48,6 +48,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   for (const sentence of texts.notices) ctx.observe({ kind: 'auth.mail_text', level: 'warn', sentence });
   const url = () => config.now().externalUrl || `${ctx.externalUrl()}/auth/v1`;
   const { outbox, egress, now, observe, signal } = ctx;
+  const hooks = openHooks({ db: ctx.db, egress, config: () => config.now(), observe, now, signal });
   const opened: Auth = {
     db: ctx.db,
     config,
@@ -56,16 +57,10 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     hasher,
     pwned: openPwnedPasswords({ fetch: ctx.egress.fetch, observe: ctx.observe, now: ctx.now }),
     mailer: openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now }),
-    hooks: openHooks({ db: ctx.db, egress, config: () => config.now(), observe, now, signal }),
+    hooks,
     egress: ctx.egress,
     idTokens: openIdTokens({ egress, observe, now, signal }),
-    sms: openSms({
-      db: ctx.db,
-      hooks: undefined,
-      fetch: ctx.egress.fetch,
-      inbox: ctx.smsInbox,
-      observe: ctx.observe,
-    }),
+    sms: openSms({ db: ctx.db, hooks, fetch: egress.fetch, inbox: ctx.smsInbox, observe }),
     url,
     now: ctx.now,
     observe: ctx.observe,

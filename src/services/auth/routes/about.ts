@@ -2,6 +2,7 @@
 // Source: supabase/auth internal/api/{api,settings,jwks}.go.
 import type { Answer, Visit } from '../context.ts';
 import { json } from '../go-json.ts';
+import { providerNameOf } from '../sms/sms.ts';
 
 /** The version whose wire is spoken. */
 export const upstreamVersion = 'v2.196.0';
@@ -26,7 +27,7 @@ export function publicSettings({ config }: Visit): Answer {
     disable_signup: !config.enableSignup,
     mailer_autoconfirm: !config.enableConfirmations,
     phone_autoconfirm: !config.enablePhoneConfirmations,
-    sms_provider: '',
+    sms_provider: providerNameOf(config),
     saml_enabled: false,
     saml_private_key_next_configured: false,
     passkeys_enabled: false,

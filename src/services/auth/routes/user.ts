@@ -12,6 +12,9 @@ import { checkPassword } from '../password.ts';
 import { verifyReauthentication } from '../reauthentication.ts';
 import { type Params, readParams } from '../request.ts';
 import { isRecovery } from '../sessions.ts';
+import { channelOf } from '../sms/channel.ts';
+import { confirmPhoneChange } from '../sms/confirmed.ts';
+import { type PhoneCode, withPhoneCode } from '../sms/send-code.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { hasPassword, hasVerifiedFactor, timeMs, type User } from '../user.ts';
 import { userJson } from '../user-json.ts';
@@ -44,15 +47,16 @@ const reauthenticateAfterMs = 24 * 3600 * 1000;
 
 export async function updateOwnUser(visit: Visit): Promise<Answer> {
   const signedIn = await requireUser(visit);
-  const params = checkedForm(await readParams(visit.request, shape));
-  const { auth } = visit;
+  const params = checkedForm(visit, await readParams(visit.request, shape));
+  const { auth, config } = visit;
   const { user, session } = signedIn;
   if (params.password !== undefined) await checkPassword(visit, params.password);
   refuseForbidden(signedIn, params);
   await refuseTaken(visit, user, params);
   const hash = params.password === undefined ? undefined : await newHash(visit, signedIn, params);
-  const changed = await inTransaction(auth.db, async (tx) => {
-    let current = user;
+  const newPhone = params.phone === user.phone ? '' : params.phone;
+  const change = async (tx: Tx, from: User): Promise<User> => {
+    let current = from;
     if (hash !== undefined) {
       current = await orFailure('Error during password storage', () =>
         storePassword(tx, visit, current, hash, session?.id),
@@ -62,21 +66,24 @@ export async function updateOwnUser(visit: Visit): Promise<Answer> {
     current = await orFailure('Error updating user', () => withMetadata(tx, visit, current, params));
     if (params.email !== '' && params.email !== user.email)
       current = await askForEmail(tx, visit, current, params);
-    if (params.phone !== '' && params.phone !== user.phone)
-      current = await changePhone(tx, visit, current, params.phone);
+    if (newPhone !== '' && !config.enablePhoneConfirmations)
+      current = await confirmPhoneChange(tx, visit, current, newPhone);
     await record(tx, visit, current, 'user_modified');
     return reload(tx, current.id);
-  });
+  };
+  const changed =
+    newPhone === '' || !config.enablePhoneConfirmations
+      ? await inTransaction(auth.db, (tx) => change(tx, user))
+      : await withPhoneCode(visit, user, changeCode(visit, params), change);
   return json(200, userJson(changed));
 }
 
-function checkedForm(params: Changes): Changes {
+function checkedForm(visit: Visit, params: Changes): Changes {
   if (params.email !== '') checkChallenge(params);
-  return {
-    ...params,
-    email: params.email === '' ? '' : validEmail(params.email),
-    phone: params.phone === '' ? '' : validPhone(params.phone),
-  };
+  const email = params.email === '' ? '' : validEmail(params.email);
+  const phone = params.phone === '' ? '' : validPhone(params.phone);
+  if (phone !== '') channelOf(visit, params.channel);
+  return { ...params, email, phone };
 }
 
 /** What this user, in this session, may not change at all. */
@@ -145,6 +152,11 @@ async function checkCurrent({ auth, request }: Visit, user: User, params: Change
   if (!ok) throw badRequest('current_password_invalid', words);
 }
 
+/** It is sent before anything is written. */
+function changeCode(visit: Visit, { phone, channel }: Changes): PhoneCode {
+  return { phone, kind: 'phone_change', channel: channelOf(visit, channel) };
+}
+
 async function askForEmail(tx: Tx, visit: Visit, user: User, params: Changes): Promise<User> {
   const nowMs = visit.auth.now();
   if (isPkce(params)) {
@@ -163,18 +175,4 @@ async function withMetadata(tx: Tx, { auth }: Visit, user: User, { data }: Chang
   );
   const raw_user_meta_data = merged(rows[0]?.raw_user_meta_data ?? null, data);
   return updateUser(tx, user.id, { raw_user_meta_data }, auth.now());
-}
-
-/** Where numbers need no confirmation. Source: internal/api/verify.go `smsVerify`. */
-async function changePhone(tx: Tx, visit: Visit, user: User, phone: string): Promise<User> {
-  const { auth, config } = visit;
-  if (config.enablePhoneConfirmations)
-    throw badRequest('phone_provider_disabled', 'Text messages are not sent here yet');
-  const at = new Date(auth.now()).toISOString();
-  return updateUser(
-    tx,
-    user.id,
-    { phone, phone_change: '', phone_change_token: '', phone_confirmed_at: at },
-    auth.now(),
-  );
 }

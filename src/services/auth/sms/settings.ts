@@ -161,11 +161,11 @@ export const smsSettings = {
 
 export type SmsSettings = ValuesOf<typeof smsSettings>;
 
-function parseTemplate(raw: unknown): string | undefined {
+export function parseTemplate(raw: unknown): string | undefined {
   return typeof raw === 'string' && templateProblem('', raw) === undefined ? raw : undefined;
 }
 
-function templateComplaints(key: string) {
+export function templateComplaints(key: string) {
   return (raw: unknown): readonly string[] => {
     const problem = typeof raw === 'string' ? templateProblem(key, raw) : undefined;
     return problem === undefined ? [] : [problem];

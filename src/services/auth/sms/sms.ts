@@ -8,6 +8,7 @@ import type { SmsInbox } from '../../../engine/mail/inbox.ts';
 import type { Visit } from '../context.ts';
 import { authFault, failed } from '../errors.ts';
 import type { JsonObject } from '../go-json.ts';
+import { hookMetadata } from '../hooks/metadata.ts';
 import type { Hooks } from '../hooks/port.ts';
 import { type Tx, withTables } from '../transaction.ts';
 import { userJson } from '../user-json.ts';
@@ -20,7 +21,7 @@ import { twilio, twilioVerify } from './twilio.ts';
 
 export interface SmsParts {
   readonly db: Pick<Db, 'asOwner'>;
-  readonly hooks: Hooks | undefined;
+  readonly hooks: Hooks;
   readonly fetch: Egress['fetch'];
   /** In development, where no provider is set. */
   readonly inbox: SmsInbox | undefined;
@@ -28,11 +29,12 @@ export interface SmsParts {
 }
 
 export function openSms({ db, hooks, fetch, inbox, observe }: SmsParts): Sms {
-  const hooked = () => hooks?.isEnabled('send_sms') === true;
+  const hooked = () => hooks.isEnabled('send_sms');
   return {
-    async send(tx, { config }, message) {
+    async send(tx, visit, message) {
+      const { config } = visit;
       if (hooked()) {
-        await hooks?.run('send_sms', hookInput(message), tx);
+        await hooks.run('send_sms', hookInput(visit, message), tx);
         return '';
       }
       const provider = providerOf(config);
@@ -116,9 +118,10 @@ export const providers: Readonly<Record<ProviderName, Provider>> = {
   vonage,
 };
 
-/** Source: supabase/auth internal/hooks/v0hooks/v0hooks.go `SendSMSInput`; what metadata is added, the hooks know. */
-function hookInput({ user, otp, phone, kind }: CodeMessage): JsonObject {
+/** Source: supabase/auth internal/hooks/v0hooks/v0hooks.go `SendSMSInput` `NewSendSMSInput`. */
+function hookInput(visit: Visit, { user, otp, phone, kind }: CodeMessage): JsonObject {
   return {
+    metadata: hookMetadata(visit, 'send_sms'),
     user: userJson(user),
     sms: { otp, ...(kind === 'mfa' && { sms_type: 'mfa' }), phone },
   };
