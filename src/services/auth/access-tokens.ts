@@ -1,9 +1,12 @@
 // In charge of: access tokens: which claims a user's session puts into one, in upstream's order, and how long it is good for.
 // Source: supabase/auth internal/tokens/service.go `AccessTokenClaims`, `GenerateAccessToken`.
-import type { Auth } from './context.ts';
-import { sorted } from './go-json.ts';
-import { assuranceOf, highestAal, type Session } from './sessions.ts';
+import type { Auth, Visit } from './context.ts';
+import { type JsonObject, sorted } from './go-json.ts';
+import { claimsOfAnswer } from './hooks/claims.ts';
+import { hookMetadata } from './hooks/metadata.ts';
+import { type AuthenticationMethod, assuranceOf, highestAal, type Session } from './sessions.ts';
 import type { AuthSettings } from './settings.ts';
+import type { Tx } from './transaction.ts';
 import { timeMs, type User } from './user.ts';
 
 export interface AccessToken {
@@ -12,14 +15,38 @@ export interface AccessToken {
   readonly expiresAt: number;
 }
 
+/**
+ * Within the transaction that changes the session: a hook that is a function of the database sees what stands in it.
+ * @throws Fault what the hook custom_access_token says, 500 unexpected_failure when its claims are not enough
+ */
 export async function makeAccessToken(
-  auth: Auth,
-  config: AuthSettings,
+  tx: Tx,
+  visit: Visit,
   user: User,
   session: Session,
+  method: AuthenticationMethod,
 ): Promise<AccessToken> {
+  const { auth, config } = visit;
   const claims = claimsOf({ user, session, config, issuer: issuerOf(auth, config), nowMs: auth.now() });
-  return { token: await auth.sign(claims), expiresAt: claims.exp };
+  // What the client is told of the end is ours, also where the hook sets another. Source: `GenerateAccessToken`.
+  return { token: await auth.sign(await hookedClaims(tx, visit, claims, method)), expiresAt: claims.exp };
+}
+
+async function hookedClaims(
+  tx: Tx,
+  visit: Visit,
+  claims: JsonObject,
+  method: AuthenticationMethod,
+): Promise<JsonObject> {
+  const { hooks } = visit.auth;
+  if (!hooks.isEnabled('custom_access_token')) return claims;
+  const input = {
+    metadata: hookMetadata(visit, 'custom_access_token'),
+    user_id: claims.sub,
+    claims,
+    authentication_method: method,
+  };
+  return claimsOfAnswer(await hooks.run('custom_access_token', input, tx));
 }
 
 export function issuerOf(auth: Pick<Auth, 'url'>, config: AuthSettings): string {

@@ -26,7 +26,7 @@ export async function signIn(
   { id }: User,
   method: AuthenticationMethod,
 ): Promise<Issued> {
-  const { auth, config, request } = visit;
+  const { auth, request } = visit;
   const nowMs = auth.now();
   const sessionId = await insertSession(
     tx,
@@ -38,7 +38,7 @@ export async function signIn(
   const user = await updateUser(tx, id, { last_sign_in_at: new Date(nowMs).toISOString() }, nowMs);
   const session = await findSession(tx, sessionId);
   if (session === undefined) throw new Error(`session ${sessionId} is gone`);
-  const { token, expiresAt } = await makeAccessToken(auth, config, user, session);
+  const { token, expiresAt } = await makeAccessToken(tx, visit, user, session, method);
   visit.headersOut.push(
     ['sb-auth-user-id', id],
     ['sb-auth-session-id', sessionId],

@@ -104,7 +104,13 @@ async function swap(tx: Tx, visit: Visit, text: string, startedMs: number): Prom
   const refreshToken = next.kind === 'active' ? next.token : await grantNext(tx, visit, user, session, token);
   const fresh = await refreshed(tx, visit, session);
   const signedIn = next.kind === 'active' ? user : await updateUser(tx, user.id, {}, nowMs);
-  const { token: accessToken, expiresAt } = await makeAccessToken(auth, config, signedIn, fresh);
+  const { token: accessToken, expiresAt } = await makeAccessToken(
+    tx,
+    visit,
+    signedIn,
+    fresh,
+    'token_refresh',
+  );
   visit.headersOut.push(
     ['sb-auth-user-id', user.id],
     ['sb-auth-session-id', session.id],

@@ -4,17 +4,21 @@ import { randomUUID } from 'node:crypto';
 import { record } from './audit.ts';
 import { audienceOf } from './authenticate.ts';
 import type { Visit } from './context.ts';
-import { badRequest, failed, unprocessable } from './errors.ts';
+import { badRequest, unprocessable } from './errors.ts';
 import { checkChallenge, insertFlowState, isPkce } from './flow-state.ts';
 import { type JsonObject, merged } from './go-json.ts';
+import { afterUserCreated, beforeUserCreated } from './hooks/new-user.ts';
 import { findIdentity, insertIdentity, ownIdentityData, providerFacts, providersOf } from './identities.ts';
 import { createUser } from './new-user.ts';
+import { clearTokens } from './one-time-tokens.ts';
 import { checkPassword } from './password.ts';
 import type { Params } from './request.ts';
 import { sendCode } from './send.ts';
+import { channelOf } from './sms/channel.ts';
+import { withPhoneCode } from './sms/send-code.ts';
 import { inTransaction, type Tx, withTables } from './transaction.ts';
 import { isConfirmed, isPhoneConfirmed, type User } from './user.ts';
-import { findUserByPhone, findUserWithEmail, updateUser } from './users.ts';
+import { findUserByPhone, findUserWithEmail, type NewUser, updateUser } from './users.ts';
 import { validEmail, validPhone } from './validate.ts';
 
 export const signUpShape = {
@@ -55,33 +59,76 @@ export async function register(visit: Visit, params: SignUp): Promise<Registered
   const encryptedPassword = await auth.hasher.hash(params.password, visit.request.cancellation);
   const isAutomatic =
     handle.provider === 'email' ? !config.enableConfirmations : !config.enablePhoneConfirmations;
-  return inTransaction(auth.db, async (tx): Promise<Registered> => {
+  const newUser: NewUser = {
+    id: randomUUID(),
+    aud,
+    role: config.defaultRole,
+    email: handle.email,
+    phone: handle.phone,
+    encryptedPassword,
+    appMetaData: providerFacts([handle.provider]),
+    userMetaData: data,
+    isAnonymous: false,
+  };
+  if (known === undefined) await beforeUserCreated(visit, newUser);
+  const written = await inTransaction(auth.db, async (tx): Promise<Registered> => {
     if (known && isConfirmedBy(known, handle)) {
       await record(tx, visit, known, 'user_repeated_signup', { provider: handle.provider });
       return { kind: 'known', user: known, handle };
     }
     // Somebody who has not confirmed keeps their password: nobody knows which of the two is the owner.
-    const user =
-      known ??
-      (await createUser(tx, visit, {
-        id: randomUUID(),
-        aud,
-        role: config.defaultRole,
-        email: handle.email,
-        phone: handle.phone,
-        encryptedPassword,
-        appMetaData: providerFacts([handle.provider]),
-        userMetaData: data,
-        isAnonymous: false,
-      }));
+    const user = known ?? (await createUser(tx, visit, newUser));
     const complete = await withIdentity(tx, visit, user, handle, data);
+    // A text message goes out once this is written: nobody waits for a provider with a transaction open.
+    if (!isAutomatic && handle.provider === 'phone') return { kind: 'unconfirmed', user: complete, handle };
     if (!isAutomatic) {
       await record(tx, visit, complete, 'user_confirmation_requested', { provider: handle.provider });
       return { kind: 'unconfirmed', user: await askToConfirm(tx, visit, complete, handle, params), handle };
     }
-    await record(tx, visit, complete, 'user_signedup', { provider: handle.provider });
+    const traits = handle.provider === 'phone' ? { channel: channelOf(visit, params.channel) } : {};
+    await record(tx, visit, complete, 'user_signedup', { provider: handle.provider, ...traits });
     return { kind: 'confirmed', user: await confirm(tx, visit, complete, handle), handle };
   });
+  const registered =
+    written.kind === 'unconfirmed' && handle.provider === 'phone'
+      ? { ...written, user: await askByPhone(visit, written.user, params, known === undefined) }
+      : written;
+  // Upstream leaves out those who are confirmed at once, and tells of one who asks again before they have confirmed.
+  if (known === undefined) await afterUserCreated(visit, registered.user);
+  return registered;
+}
+
+async function askByPhone(visit: Visit, user: User, params: SignUp, isNew: boolean): Promise<User> {
+  const channel = channelOf(visit, params.channel);
+  try {
+    return await withPhoneCode(
+      visit,
+      user,
+      { phone: user.phone, kind: 'sms', channel },
+      async (tx, changed) => {
+        await record(tx, visit, changed, 'user_confirmation_requested', { provider: 'phone' });
+        return changed;
+      },
+    );
+  } catch (error) {
+    if (isNew) await forget(visit, user);
+    throw error;
+  }
+}
+
+/** Somebody whose code could not be sent is nobody, unless another request has sent one since. */
+async function forget({ auth }: Visit, { id }: User): Promise<void> {
+  try {
+    await withTables(auth.db, (tx) =>
+      tx.query(
+        'delete from auth.users where id = $1 and phone_confirmed_at is null and confirmation_sent_at is null',
+        [id],
+      ),
+    );
+  } catch (error) {
+    // A table of the project's may hold on to the row; the next sign-up with the number goes on from it.
+    auth.observe({ kind: 'auth.sign_up_kept', level: 'warn', error });
+  }
 }
 
 async function askToConfirm(
@@ -91,8 +138,6 @@ async function askToConfirm(
   { provider }: Handle,
   params: SignUp,
 ): Promise<User> {
-  if (provider === 'phone')
-    throw failed('Error sending confirmation sms: text messages are not sent here yet');
   if (isPkce(params)) {
     const facts = { userId: user.id, provider, method: 'email/signup' as const, challenge: params };
     await insertFlowState(tx, facts, visit.auth.now());
@@ -112,6 +157,7 @@ async function checkParams(visit: Visit, params: SignUp): Promise<void> {
       'validation_failed',
       'Only an email address or phone number should be provided on signup.',
     );
+  if (params.email === '' && params.phone !== '') channelOf(visit, params.channel);
   if (params.phone !== '' && params.code_challenge !== '')
     throw badRequest('validation_failed', 'PKCE not supported for phone signups');
   checkChallenge(params);
@@ -166,8 +212,10 @@ async function withIdentity(
 async function confirm(tx: Tx, visit: Visit, user: User, { provider }: Handle): Promise<User> {
   const nowMs = visit.auth.now();
   const at = new Date(nowMs).toISOString();
-  if (provider === 'phone')
+  if (provider === 'phone') {
+    await clearTokens(tx, user.id);
     return updateUser(tx, user.id, { confirmation_token: '', phone_confirmed_at: at }, nowMs);
+  }
   const raw_user_meta_data = merged(user.raw_user_meta_data, { email_verified: true });
   return updateUser(
     tx,

@@ -8,6 +8,7 @@ import type { AuthSettings } from '../settings.ts';
 import { inTransaction, type Tx } from '../transaction.ts';
 import { readAnswer } from './answer.ts';
 import { callHttp, type Sender } from './http.ts';
+import { metadataOf } from './metadata.ts';
 import { callFunction } from './pg-function.ts';
 import type { HookName, Hooks } from './port.ts';
 import { parseHookUri } from './uri.ts';
@@ -26,7 +27,8 @@ export function openHooks(parts: HookParts): Hooks {
       const startedAt = performance.now();
       let failure: unknown;
       try {
-        const answer = await callHook(parts, name, JSON.stringify(input), tx);
+        const metadata = metadataOf(name, parts.now());
+        const answer = await callHook(parts, name, JSON.stringify({ metadata, ...input }), tx);
         return answer === undefined ? {} : readAnswer(answer);
       } catch (error) {
         failure = error;

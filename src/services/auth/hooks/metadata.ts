@@ -5,14 +5,14 @@ import type { Visit } from '../context.ts';
 import type { JsonObject } from '../go-json.ts';
 import type { HookName } from './port.ts';
 
-/** The member `metadata` of a hook's input. */
+/** The member `metadata` of a hook's input, with where the request came from. */
 export function hookMetadata({ auth, request }: Visit, name: HookName): JsonObject {
-  return {
-    uuid: randomUUID(),
-    time: new Date(auth.now()).toISOString(),
-    name: wireNames[name],
-    ...(request.address && { ip_address: request.address }),
-  };
+  return { ...metadataOf(name, auth.now()), ...(request.address && { ip_address: request.address }) };
+}
+
+/** For whoever asks without it. */
+export function metadataOf(name: HookName, nowMs: number): JsonObject {
+  return { uuid: randomUUID(), time: new Date(nowMs).toISOString(), name: wireNames[name] };
 }
 
 const wireNames: Readonly<Record<HookName, string>> = {

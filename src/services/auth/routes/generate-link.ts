@@ -5,6 +5,7 @@ import { audienceOf, requireAdmin } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { badRequest, notFound, unprocessable } from '../errors.ts';
 import { json, merged } from '../go-json.ts';
+import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
 import { confirmationUrl, type LinkType, makeOtp, tokenHashOf } from '../mail/links.ts';
 import { storeToken } from '../one-time-tokens.ts';
 import { checkPassword } from '../password.ts';
@@ -15,9 +16,9 @@ import { keepCode } from '../send.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { isConfirmed, type User } from '../user.ts';
 import { userJson } from '../user-json.ts';
-import { findUserByEmail, findUserWithEmail, updateUser } from '../users.ts';
+import { findUserByEmail, findUserWithEmail, type NewUser, updateUser } from '../users.ts';
 import { validEmail } from '../validate.ts';
-import { insertInvited } from './mails.ts';
+import { insertInvited, invitedUser } from './mails.ts';
 
 const shape = {
   type: 'text',
@@ -44,9 +45,12 @@ export async function generateLink(visit: Visit): Promise<Answer> {
   const type = typeFor(params.type, user);
   const hash = type === 'signup' && user === undefined ? await hashFor(visit, params) : undefined;
   const otp = makeOtp(config.emailOtpLength);
+  const newUser = invitedUser(visit, { email, aud, data: params.data ?? {}, passwordHash: hash });
+  if (user === undefined) await beforeUserCreated(visit, newUser);
   const made = await inTransaction(auth.db, (tx) =>
-    keep(tx, visit, actor, { type, user, otp, email, aud, params, passwordHash: hash }),
+    keep(tx, visit, actor, { type, user, newUser, otp, email, params }),
   );
+  if (user === undefined) await afterUserCreated(visit, made.user);
   const linkType: LinkType =
     type === 'email_change_current' || type === 'email_change_new' ? 'email_change' : type;
   return json(200, {
@@ -104,9 +108,9 @@ interface Facts {
   readonly user: User | undefined;
   readonly otp: string;
   readonly email: string;
-  readonly aud: string;
   readonly params: Asked;
-  readonly passwordHash: string | undefined;
+  /** The one to be made, where there is none. */
+  readonly newUser: NewUser;
 }
 
 async function keep(
@@ -132,20 +136,8 @@ async function keep(
   return keepEmailChange(tx, visit, user, facts);
 }
 
-async function unconfirmed(
-  tx: Tx,
-  visit: Visit,
-  { type, user, email, aud, params, passwordHash }: Facts,
-): Promise<User> {
-  if (user === undefined) {
-    const data = params.data ?? {};
-    return insertInvited(tx, visit, {
-      email,
-      aud,
-      data,
-      ...(passwordHash !== undefined && { passwordHash }),
-    });
-  }
+async function unconfirmed(tx: Tx, visit: Visit, { type, user, newUser, params }: Facts): Promise<User> {
+  if (user === undefined) return insertInvited(tx, visit, newUser);
   if (isConfirmed(user)) throw taken();
   if (type === 'invite' || params.data === undefined) return user;
   const raw_user_meta_data = merged(user.raw_user_meta_data, params.data);

@@ -8,6 +8,7 @@ import { askBoth } from '../email-change.ts';
 import { badRequest, unprocessable } from '../errors.ts';
 import { type Challenge, checkChallenge, insertFlowState, isPkce } from '../flow-state.ts';
 import { json } from '../go-json.ts';
+import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
 import { insertIdentity, ownIdentityData, providerFacts } from '../identities.ts';
 import { createUser } from '../new-user.ts';
 import { generatePassword } from '../passwords/generate.ts';
@@ -15,14 +16,15 @@ import { type Params, readParams } from '../request.ts';
 import { sendCode } from '../send.ts';
 import type { AuthenticationMethod } from '../sessions.ts';
 import { register } from '../sign-up.ts';
+import { withPhoneCode } from '../sms/send-code.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { isConfirmed, isPhoneConfirmed, type User } from '../user.ts';
 import { userJson } from '../user-json.ts';
-import { findUserByEmail, findUserByPhone, reload } from '../users.ts';
+import { findUserByEmail, findUserByPhone, type NewUser, reload } from '../users.ts';
 import { validEmail, validPhone } from '../validate.ts';
+import { phoneOtp, withMessageId } from './phone-otp.ts';
 
 const done = () => json(200, {});
-const noSms = () => badRequest('phone_provider_disabled', 'Unsupported phone provider');
 
 const challenge = { code_challenge: 'text', code_challenge_method: 'text' } as const;
 
@@ -79,7 +81,7 @@ export async function otp(visit: Visit): Promise<Answer> {
     throw unprocessable('otp_disabled', 'Signups not allowed for otp');
   if (params.email !== '') return magicLinkFor(visit, params);
   if (params.phone === '') throw badRequest('validation_failed', 'One of email or phone must be set');
-  throw noSms();
+  return phoneOtp(visit, params);
 }
 
 async function isThere(visit: Visit, { email, phone }: Otp): Promise<boolean> {
@@ -141,7 +143,8 @@ export async function resend(visit: Visit): Promise<Answer> {
     (type === 'email_change' && user.email_change === '') ||
     (type === 'phone_change' && user.phone_change === '');
   if (isOver) return done();
-  if (type === 'sms' || type === 'phone_change') throw noSms();
+  if (type === 'sms' || type === 'phone_change')
+    return json(200, withMessageId(await resendByPhone(visit, user, type, handle.phone)));
   await inTransaction(auth.db, async (tx) => {
     if (type === 'signup') {
       await record(tx, visit, user, 'user_confirmation_requested');
@@ -153,6 +156,19 @@ export async function resend(visit: Visit): Promise<Answer> {
     }
   });
   return done();
+}
+
+async function resendByPhone(
+  visit: Visit,
+  user: User,
+  kind: 'sms' | 'phone_change',
+  asked: string,
+): Promise<string> {
+  const phone = kind === 'phone_change' ? user.phone_change : asked;
+  return withPhoneCode(visit, user, { phone, kind, channel: 'sms' }, async (tx, _, messageId) => {
+    if (kind === 'sms') await record(tx, visit, user, 'user_recovery_requested');
+    return messageId;
+  });
 }
 
 function resendHandle(
@@ -188,13 +204,23 @@ export async function reauthenticate(visit: Visit): Promise<Answer> {
       'validation_failed',
       'Reauthentication requires the user to have an email or a phone number',
     );
-  if (user.email === '') throw noSms();
+  if (user.email === '') return reauthenticateByPhone(visit, user);
   if (!isConfirmed(user)) throw unprocessable('email_not_confirmed', 'Please verify your email first.');
   await inTransaction(visit.auth.db, async (tx) => {
     await record(tx, visit, user, 'user_reauthenticate_requested');
     await sendCode(tx, visit, user, 'reauthentication');
   });
   return done();
+}
+
+async function reauthenticateByPhone(visit: Visit, user: User): Promise<Answer> {
+  if (!isPhoneConfirmed(user)) throw unprocessable('phone_not_confirmed', 'Please verify your phone first.');
+  const code = { phone: user.phone, kind: 'reauthentication', channel: 'sms' } as const;
+  const messageId = await withPhoneCode(visit, user, code, async (tx, _, id) => {
+    await record(tx, visit, user, 'user_reauthenticate_requested');
+    return id;
+  });
+  return json(200, withMessageId(messageId));
 }
 
 export async function invite(visit: Visit): Promise<Answer> {
@@ -206,38 +232,43 @@ export async function invite(visit: Visit): Promise<Answer> {
   const known = await withTables(auth.db, (tx) => findUserByEmail(tx, email, aud));
   if (known && isConfirmed(known))
     throw unprocessable('email_exists', 'A user with this email address has already been registered');
+  const newUser = invitedUser(visit, { email, aud, data: params.data ?? {} });
+  if (known === undefined) await beforeUserCreated(visit, newUser);
   const invited = await inTransaction(auth.db, async (tx) => {
-    const user = known ?? (await insertInvited(tx, visit, { email, aud, data: params.data ?? {} }));
+    const user = known ?? (await insertInvited(tx, visit, newUser));
     await record(tx, visit, actor, 'user_invited', { user_id: user.id, user_email: user.email });
     return sendCode(tx, visit, user, 'invite');
   });
+  if (known === undefined) await afterUserCreated(visit, invited);
   return json(200, userJson(invited));
 }
 
 /** A user whose address somebody else has given, without a password. */
-export async function insertInvited(
-  tx: Tx,
-  visit: Visit,
+export function invitedUser(
+  { config }: Visit,
   facts: {
     readonly email: string;
     readonly aud: string;
     readonly data: Readonly<Record<string, unknown>>;
-    readonly passwordHash?: string;
+    readonly passwordHash?: string | undefined;
   },
-): Promise<User> {
-  const { email, aud, data } = facts;
-  const id = randomUUID();
-  await createUser(tx, visit, {
-    id,
-    aud,
-    role: visit.config.defaultRole,
-    email,
+): NewUser {
+  return {
+    id: randomUUID(),
+    aud: facts.aud,
+    role: config.defaultRole,
+    email: facts.email,
     phone: '',
     encryptedPassword: facts.passwordHash ?? '',
     appMetaData: providerFacts(['email']),
-    userMetaData: data,
+    userMetaData: facts.data,
     isAnonymous: false,
-  });
+  };
+}
+
+export async function insertInvited(tx: Tx, visit: Visit, user: NewUser): Promise<User> {
+  const { id, email } = user;
+  await createUser(tx, visit, user);
   await insertIdentity(tx, id, 'email', ownIdentityData({ sub: id, email }), visit.auth.now());
   return reload(tx, id);
 }

@@ -5,6 +5,7 @@ import { audienceOf } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { unprocessable } from '../errors.ts';
 import { json } from '../go-json.ts';
+import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
 import { providerFacts } from '../identities.ts';
 import { issuedJson, signIn } from '../issue.ts';
 import { createUser } from '../new-user.ts';
@@ -70,19 +71,22 @@ async function signUpAnonymously(visit: Visit, params: SignUp): Promise<Answer> 
   if (!config.enableAnonymous)
     throw unprocessable('anonymous_provider_disabled', 'Anonymous sign-ins are disabled');
   refuseWhenClosed(visit);
+  const newUser = {
+    id: randomUUID(),
+    aud: audienceOf(visit),
+    role: config.defaultRole,
+    email: '',
+    phone: '',
+    encryptedPassword: '',
+    appMetaData: {},
+    userMetaData: params.data ?? {},
+    isAnonymous: true,
+  };
+  await beforeUserCreated(visit, newUser);
   const issued = await inTransaction(auth.db, async (tx) => {
-    const user = await createUser(tx, visit, {
-      id: randomUUID(),
-      aud: audienceOf(visit),
-      role: config.defaultRole,
-      email: '',
-      phone: '',
-      encryptedPassword: '',
-      appMetaData: {},
-      userMetaData: params.data ?? {},
-      isAnonymous: true,
-    });
+    const user = await createUser(tx, visit, newUser);
     return signIn(tx, visit, user, 'anonymous');
   });
+  await afterUserCreated(visit, issued.user);
   return json(200, issuedJson(issued, auth.now()), visit.headersOut);
 }

@@ -4,7 +4,9 @@ import { audienceOf } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { badRequest, invalidCredentials, unprocessable } from '../errors.ts';
 import { json } from '../go-json.ts';
+import { askAboutPassword } from '../hooks/password-attempt.ts';
 import { issuedJson, signIn } from '../issue.ts';
+import { byIdToken } from '../oauth/id-token-grant.ts';
 import { weaknessOf } from '../password.ts';
 import { byPkce } from '../pkce-grant.ts';
 import { refresh } from '../refresh.ts';
@@ -27,9 +29,7 @@ const grants: Readonly<Record<string, (visit: Visit) => Promise<Answer>>> = {
   password: byPassword,
   refresh_token: byRefreshToken,
   web3: byWeb3,
-  id_token: async () => {
-    throw badRequest('provider_disabled', 'Provider is not enabled');
-  },
+  id_token: byIdToken,
   pkce: byPkce,
 };
 
@@ -47,6 +47,7 @@ async function byPassword(visit: Visit): Promise<Answer> {
   const verdict = await auth.hasher.verify(params.password, user?.encrypted_password, request.cancellation);
   if (user === undefined || !hasPassword(user)) throw invalidCredentials();
   if (isBanned(user, auth.now())) throw badRequest('user_banned', 'User is banned');
+  await askAboutPassword(visit, user.id, verdict.ok);
   if (!verdict.ok) throw invalidCredentials();
   if (provider === 'email' && !isConfirmed(user))
     throw badRequest('email_not_confirmed', 'Email not confirmed');
