@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Hono } from 'hono';
-import { developmentJwtSecret } from '../engine/identity/development-secrets.ts';
 import type { ProjectSecrets } from './keys.ts';
 import { exampleRoutes } from './pages/example.ts';
 
@@ -20,7 +19,6 @@ export async function openExampleRoutes(
     directory,
     url,
     publishableKey: secrets.keys.publishable,
-    jwtSecret: secrets.jwtSecret === developmentJwtSecret ? secrets.jwtSecret : undefined,
     supabaseJsFile: findSupabaseJs(),
   });
 }

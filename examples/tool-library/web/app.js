@@ -56,7 +56,7 @@ function listen() {
 
 /** Everything is read anew, with the new eyes. */
 async function become(person) {
-  me = config.jwtSecret && crypto.subtle ? person : undefined;
+  me = person;
   client = openClient(config, me, logRequest);
   byId('notice').replaceChildren();
   byId('plan-answer').replaceChildren();
@@ -396,7 +396,6 @@ function membershipNotice(shed, mine, data, error) {
 // ── Whose eyes, and what was asked ─────────────────────────────────────────────────────────────────────────────────
 
 function renderPeople() {
-  const able = Boolean(config.jwtSecret && crypto.subtle);
   byId('people').replaceChildren(
     ...[undefined, ...people].map((person) =>
       el(
@@ -406,7 +405,6 @@ function renderPeople() {
           type: 'radio',
           name: 'eyes',
           value: person?.id ?? '',
-          disabled: person !== undefined && !able,
           onchange: () => void become(person),
         }),
         el('span', {}, person?.name ?? 'nobody'),
@@ -416,20 +414,15 @@ function renderPeople() {
 }
 
 function eyesNote() {
-  if (!config.jwtSecret) return ['This server has secrets of its own, so the page can only look as nobody.'];
-  if (!crypto.subtle)
-    return [
-      'The browser signs tokens only on this machine or with HTTPS, so the page can only look as nobody.',
-    ];
   if (!me) {
     return [
       el('strong', {}, 'A visitor with the publishable key: the role anon.'),
-      ' There is no sign-in here yet. Choose a neighbour, and the page signs a token for them itself, with the public development secret; no real app may do that.',
+      ' Choose a neighbour, and the page signs in as them: everybody’s password is “tool-library”.',
     ];
   }
   return [
     el('strong', {}, `${me.name} ${me.note}.`),
-    ' There is no sign-in here yet: the page has signed this token itself, with the public development secret, which no real app may do.',
+    ' The page has signed in with their password, as any app would: the role authenticated.',
   ];
 }
 

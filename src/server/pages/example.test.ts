@@ -37,7 +37,6 @@ function options(more: Partial<Parameters<typeof exampleRoutes>[0]>) {
     directory: join(folder, 'web'),
     url: () => 'http://127.0.0.1:54321',
     publishableKey: 'sb_publishable_example',
-    jwtSecret: 'a public constant',
     supabaseJsFile: join(folder, 'supabase.js'),
     ...more,
   };
@@ -127,7 +126,6 @@ describe('GET /example/config.json', () => {
     expect(await response.json()).toEqual({
       url: 'http://127.0.0.1:54321',
       publishableKey: 'sb_publishable_example',
-      jwtSecret: 'a public constant',
     });
   });
 
@@ -146,14 +144,6 @@ describe('GET /example/config.json', () => {
   it('does not follow another name', async () => {
     const response = await app.request('/example/config.json', { headers: { host: 'evil.example' } });
     expect(await response.json()).toMatchObject({ url: 'http://127.0.0.1:54321' });
-  });
-
-  it('holds no secret when none was given', async () => {
-    const other = new Hono().route('/example', exampleRoutes(options({ jwtSecret: undefined })));
-    expect(await (await other.request('/example/config.json')).json()).toEqual({
-      url: 'http://127.0.0.1:54321',
-      publishableKey: 'sb_publishable_example',
-    });
   });
 });
 

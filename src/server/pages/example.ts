@@ -10,8 +10,6 @@ export interface ExampleOptions {
   /** Where the page finds the API: `http://127.0.0.1:54321`. A function, because the port is known only when it is open. */
   readonly url: () => string;
   readonly publishableKey: string;
-  /** Only the public development secret. Left out, the page cannot play somebody. */
-  readonly jwtSecret?: string | undefined;
   /** `@supabase/supabase-js`'s `dist/umd/supabase.js`; undefined when it is not installed, and the page says so. */
   readonly supabaseJsFile: string | undefined;
   /** Where the routes are mounted, without a slash at the end. */
@@ -47,8 +45,7 @@ export function exampleRoutes(options: ExampleOptions): Hono {
 /** Where the page finds the API, with which key. On this machine under whichever loopback name or forwarded port it was asked. */
 function pageConfig(options: ExampleOptions, host: string | undefined): Readonly<Record<string, string>> {
   const url = host !== undefined && loopbackHost.test(host) ? `http://${host}` : options.url();
-  const config = { url, publishableKey: options.publishableKey };
-  return options.jwtSecret === undefined ? config : { ...config, jwtSecret: options.jwtSecret };
+  return { url, publishableKey: options.publishableKey };
 }
 
 /** The file below `directory` that a URL's path names; undefined when there is none that may be shown. */
