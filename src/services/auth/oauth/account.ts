@@ -8,6 +8,7 @@ import { audienceOf } from '../authenticate.ts';
 import type { Visit } from '../context.ts';
 import { failed, forbidden, unprocessable } from '../errors.ts';
 import { type JsonObject, merged } from '../go-json.ts';
+import { beforeUserCreated } from '../hooks/new-user.ts';
 import { findIdentity, insertIdentity, providerFacts, providersOf } from '../identities.ts';
 import { createUser } from '../new-user.ts';
 import { clearTokens } from '../one-time-tokens.ts';
@@ -28,18 +29,15 @@ export type Account =
 export const signupDisabled = () => unprocessable('signup_disabled', 'Signups not allowed for this instance');
 
 /**
- * Who would be made by this sign-in, for the hook `before_user_created`; undefined: nobody, because there is an account already.
- * @throws Fault 422 signup_disabled
+ * The project may say no before there is a user, and before the transaction that makes one. Nothing where there is an account already.
+ * @throws Fault 422 signup_disabled, and what the hook `before_user_created` says
  */
-export async function newUserOf(
-  visit: Visit,
-  data: UserData,
-  provider: string,
-): Promise<NewUser | undefined> {
+export async function askBeforeCreating(visit: Visit, data: UserData, provider: string): Promise<void> {
+  if (!visit.auth.hooks.isEnabled('before_user_created')) return;
   const decision = await withTables(visit.auth.db, (tx) => decideLinking(tx, visit, data, provider));
-  if (decision.kind !== 'create') return undefined;
+  if (decision.kind !== 'create') return;
   if (!visit.config.enableSignup) throw signupDisabled();
-  return newUser(visit, data, provider, decision);
+  await beforeUserCreated(visit, newUser(visit, data, provider, decision));
 }
 
 function newUser(
