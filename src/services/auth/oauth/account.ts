@@ -34,10 +34,20 @@ export const signupDisabled = () => unprocessable('signup_disabled', 'Signups no
  */
 export async function askBeforeCreating(visit: Visit, data: UserData, provider: string): Promise<void> {
   if (!visit.auth.hooks.isEnabled('before_user_created')) return;
+  const user = await newUserOf(visit, data, provider);
+  if (user) await beforeUserCreated(visit, user);
+}
+
+/** Whom this sign-in would make; undefined: nobody, because there is an account already. @throws Fault 422 signup_disabled */
+export async function newUserOf(
+  visit: Visit,
+  data: UserData,
+  provider: string,
+): Promise<NewUser | undefined> {
   const decision = await withTables(visit.auth.db, (tx) => decideLinking(tx, visit, data, provider));
-  if (decision.kind !== 'create') return;
+  if (decision.kind !== 'create') return undefined;
   if (!visit.config.enableSignup) throw signupDisabled();
-  await beforeUserCreated(visit, newUser(visit, data, provider, decision));
+  return newUser(visit, data, provider, decision);
 }
 
 function newUser(
