@@ -2,6 +2,7 @@
 // Source: supabase/auth internal/api/{api,settings,jwks}.go.
 import type { Answer, Visit } from '../context.ts';
 import { json } from '../go-json.ts';
+import { configOf } from '../oauth/providers/settings.ts';
 import { providerNameOf } from '../sms/sms.ts';
 
 /** The version whose wire is spoken. */
@@ -19,10 +20,10 @@ export function publicSettings({ config }: Visit): Answer {
   return json(200, {
     external: {
       anonymous_users: config.enableAnonymous,
-      ...Object.fromEntries(providers.map((name) => [name, false])),
+      ...Object.fromEntries(providers.map((name) => [name, configOf(config, name).enabled])),
       email: config.enableEmail,
       phone: config.enablePhone,
-      zoom: false,
+      zoom: configOf(config, 'zoom').enabled,
     },
     disable_signup: !config.enableSignup,
     mailer_autoconfirm: !config.enableConfirmations,
@@ -30,7 +31,7 @@ export function publicSettings({ config }: Visit): Answer {
     sms_provider: providerNameOf(config),
     saml_enabled: false,
     saml_private_key_next_configured: false,
-    passkeys_enabled: false,
+    passkeys_enabled: config.passkeysEnabled,
   });
 }
 

@@ -16,13 +16,11 @@ function switchedOff(who: Who, code: ErrorCode, message: string): Handle {
 }
 
 const saml = switchedOff('anybody', 'saml_provider_disabled', 'SAML 2.0 is disabled');
-const passkeys = switchedOff('anybody', 'passkey_disabled', 'Passkeys are disabled');
 const oauthServer = switchedOff('anybody', 'feature_disabled', 'OAuth server is disabled');
 const oauthOfUser = switchedOff('user', 'feature_disabled', 'OAuth server is disabled');
 const oauthOfAdmin = switchedOff('admin', 'feature_disabled', 'OAuth server is disabled');
 const customProviders = switchedOff('admin', 'feature_disabled', 'Custom OAuth providers are disabled');
 const scim = switchedOff('anybody', 'feature_disabled', 'SCIM server is disabled');
-const linking = switchedOff('user', 'manual_linking_disabled', 'Manual linking is disabled');
 
 const notYet = (who: Who) => switchedOff(who, 'feature_disabled', 'This is not built here yet');
 
@@ -31,13 +29,6 @@ export const switchedOffRoutes = routes([
   ['POST /sso', saml],
   ['GET /sso/saml/metadata', saml],
   ['POST /sso/saml/acs', saml],
-  ['POST /passkeys/authentication/options', passkeys],
-  ['POST /passkeys/authentication/verify', passkeys],
-  ['POST /passkeys/registration/options', passkeys],
-  ['POST /passkeys/registration/verify', passkeys],
-  ['GET /passkeys', passkeys],
-  ['PATCH /passkeys/:passkey_id', passkeys],
-  ['DELETE /passkeys/:passkey_id', passkeys],
   ['GET /.well-known/oauth-authorization-server', oauthServer],
   ['POST /oauth/clients/register', oauthServer],
   ['POST /oauth/token', oauthServer],
@@ -61,24 +52,11 @@ export const switchedOffRoutes = routes([
   ['GET /scim/v2/ServiceProviderConfig', scim],
   ['GET /scim/v2/ResourceTypes', scim],
   ['GET /scim/v2/Schemas', scim],
-  ['GET /user/identities/authorize', linking],
-  ['DELETE /user/identities/:identity_id', linking],
 ]);
 
 /** Upstream's paths that nothing answers here yet. */
 export const notYetRoutes = routes([
   ['GET /.well-known/openid-configuration', notYet('anybody')],
-  ['GET /authorize', notYet('anybody')],
-  ['GET /callback', notYet('anybody')],
-  ['POST /callback', notYet('anybody')],
-  ['POST /factors', notYet('user')],
-  ['POST /factors/:factor_id/challenge', notYet('user')],
-  ['POST /factors/:factor_id/verify', notYet('user')],
-  ['DELETE /factors/:factor_id', notYet('user')],
-  ['PUT /admin/users/:user_id/factors/:factor_id', notYet('admin')],
-  ['DELETE /admin/users/:user_id/factors/:factor_id', notYet('admin')],
-  ['GET /admin/users/:user_id/passkeys', notYet('admin')],
-  ['DELETE /admin/users/:user_id/passkeys/:passkey_id', notYet('admin')],
   ['GET /admin/sso/providers', notYet('admin')],
   ['POST /admin/sso/providers', notYet('admin')],
   ['GET /admin/sso/providers/:idp_id', notYet('admin')],

@@ -3,11 +3,27 @@ import type { Route } from '../../../engine/service/routes.ts';
 import type { Handle } from '../context.ts';
 import { health, jwks, publicSettings } from './about.ts';
 import { listAudit } from './admin-audit.ts';
+import { deleteFactorOfUser, updateFactorOfUser } from './admin-factors.ts';
 import { updateOneUser } from './admin-user-update.ts';
 import { createOneUser, deleteOneUser, getOneUser, listAllUsers, listFactors } from './admin-users.ts';
+import { authorize } from './authorize.ts';
+import { callback } from './callback.ts';
+import { challengeFactor, enrollFactor, unenrollFactor, verifyFactor } from './factors.ts';
 import { generateLink } from './generate-link.ts';
+import { authorizeLinking, deleteIdentity } from './identities.ts';
 import { logout } from './logout.ts';
 import { invite, magicLink, otp, reauthenticate, recover, resend } from './mails.ts';
+import {
+  authenticationOptions,
+  authenticationVerify,
+  deleteOwnPasskey,
+  deletePasskeyOfUser,
+  listOwnPasskeys,
+  listPasskeysOfUser,
+  registrationOptions,
+  registrationVerify,
+  renameOwnPasskey,
+} from './passkeys.ts';
 import { endOwnSession, endSessionOfUser, listOwnSessions, listSessionsOfUser } from './sessions.ts';
 import { signUp } from './sign-up.ts';
 import { notYetRoutes, switchedOffRoutes } from './switched-off.ts';
@@ -31,6 +47,11 @@ export const answeredRoutes: readonly Route<Handle>[] = [
   { method: 'GET', pattern: '/reauthenticate', handle: reauthenticate },
   { method: 'POST', pattern: '/invite', handle: invite },
   { method: 'POST', pattern: '/admin/generate_link', handle: generateLink },
+  { method: 'GET', pattern: '/authorize', handle: authorize },
+  { method: 'GET', pattern: '/callback', handle: callback },
+  { method: 'POST', pattern: '/callback', handle: callback },
+  { method: 'GET', pattern: '/user/identities/authorize', handle: authorizeLinking },
+  { method: 'DELETE', pattern: '/user/identities/:identity_id', handle: deleteIdentity },
   { method: 'GET', pattern: '/user', handle: getUser },
   { method: 'PUT', pattern: '/user', handle: updateOwnUser },
   { method: 'GET', pattern: '/admin/users', handle: listAllUsers },
@@ -39,6 +60,21 @@ export const answeredRoutes: readonly Route<Handle>[] = [
   { method: 'PUT', pattern: '/admin/users/:user_id', handle: updateOneUser },
   { method: 'DELETE', pattern: '/admin/users/:user_id', handle: deleteOneUser },
   { method: 'GET', pattern: '/admin/users/:user_id/factors', handle: listFactors },
+  { method: 'PUT', pattern: '/admin/users/:user_id/factors/:factor_id', handle: updateFactorOfUser },
+  { method: 'DELETE', pattern: '/admin/users/:user_id/factors/:factor_id', handle: deleteFactorOfUser },
+  { method: 'GET', pattern: '/admin/users/:user_id/passkeys', handle: listPasskeysOfUser },
+  { method: 'DELETE', pattern: '/admin/users/:user_id/passkeys/:passkey_id', handle: deletePasskeyOfUser },
+  { method: 'POST', pattern: '/factors', handle: enrollFactor },
+  { method: 'POST', pattern: '/factors/:factor_id/challenge', handle: challengeFactor },
+  { method: 'POST', pattern: '/factors/:factor_id/verify', handle: verifyFactor },
+  { method: 'DELETE', pattern: '/factors/:factor_id', handle: unenrollFactor },
+  { method: 'POST', pattern: '/passkeys/authentication/options', handle: authenticationOptions },
+  { method: 'POST', pattern: '/passkeys/authentication/verify', handle: authenticationVerify },
+  { method: 'POST', pattern: '/passkeys/registration/options', handle: registrationOptions },
+  { method: 'POST', pattern: '/passkeys/registration/verify', handle: registrationVerify },
+  { method: 'GET', pattern: '/passkeys', handle: listOwnPasskeys },
+  { method: 'PATCH', pattern: '/passkeys/:passkey_id', handle: renameOwnPasskey },
+  { method: 'DELETE', pattern: '/passkeys/:passkey_id', handle: deleteOwnPasskey },
   { method: 'GET', pattern: '/admin/audit', handle: listAudit },
 ];
 
