@@ -51,6 +51,8 @@ export interface Refused {
 export interface Limits {
   /** Takes one point of each rule that is about the request; of none when one refuses. A promise only when the database has to be asked first. */
   check(request: LimitedRequest): Verdict | Promise<Verdict>;
+  /** The refusal that is certain by what is known here: nothing is taken, and nobody is asked. Undefined says that `check` would have to. */
+  peek(request: LimitedRequest): Refused | undefined;
   figures(): LimitFigures;
   /** Gives back what was not spent. Ends within a few seconds. */
   close(): Promise<void>;
@@ -154,6 +156,22 @@ export async function openLimits(options: LimitsOptions): Promise<Limits> {
     allowed += 1;
     if (count === 0) return unlimited;
     return { kind: 'allowed', policy: found.text, rateLimit: spend(count, nowMs) };
+  }
+
+  function peek(request: LimitedRequest): Refused | undefined {
+    const nowMs = localMs();
+    let found = policies;
+    for (let at = 0; at < rules.length; at += 1) {
+      const rule = rules[at]!;
+      const subject = subjectOf(rule, request);
+      if (subject === undefined) continue;
+      if (nowMs >= rule.endsAtMs) roll(rule);
+      found = found.next[at] ?? extend(found, at, rule);
+      const counter = rule.counters.get(subject);
+      if (counter === undefined || counter.credit > 0 || !counter.exhausted) continue;
+      return refuse(counter, rule.kind, nowMs, policiesOf(request, found, at + 1));
+    }
+    return undefined;
   }
 
   /** Takes a point of each chosen counter; gives the header of the one that has the least left for its limit. */
@@ -285,6 +303,7 @@ export async function openLimits(options: LimitsOptions): Promise<Limits> {
 
   return {
     check,
+    peek,
     figures: () => ({
       allowed,
       refused,

@@ -8,6 +8,7 @@ import type { Identity } from '../../engine/identity/identity.ts';
 import type { Answer, Headers, ServiceRequest } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { Hooks } from './hooks/port.ts';
+import type { AuthLimits } from './limits/port.ts';
 import type { Mailer } from './mailer.ts';
 import type { Hasher } from './passwords/hasher.ts';
 import type { PwnedPasswords } from './passwords/pwned.ts';
@@ -23,6 +24,7 @@ export interface Auth {
   readonly pwned: PwnedPasswords;
   readonly mailer: Mailer;
   readonly hooks: Hooks;
+  readonly limits: AuthLimits;
   readonly sms: Sms;
   /** Requests to providers, hooks and gateways. */
   readonly egress: Pick<Egress, 'fetch'>;

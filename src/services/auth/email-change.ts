@@ -58,7 +58,7 @@ export async function askBoth(
   if (asksCurrent) {
     const kind = 'email_change_token_current';
     await storeToken(tx, { ...common, kind, hash: hashCurrent, relatesTo: user.email }, nowMs);
-    await auth.mailer.send(tx, {
+    await auth.mailer.send(tx, visit, {
       ...mail,
       kind: 'email_change_current',
       to: user.email,
@@ -66,12 +66,13 @@ export async function askBoth(
       tokenHash: hashCurrent,
     });
   }
-  await auth.mailer.send(tx, {
+  await auth.mailer.send(tx, visit, {
     ...mail,
     kind: 'email_change_new',
     to: email,
     otp: otpNew,
     tokenHash: hashNew,
+    current: asksCurrent ? { otp: otpCurrent, tokenHash: hashCurrent } : undefined,
   });
   return changed;
 }

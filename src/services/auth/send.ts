@@ -42,7 +42,7 @@ export async function sendCode(
   const otp = makeOtp(config.emailOtpLength);
   const tokenHash = withFlowPrefix(tokenHashOf(user.email, otp), isPkce);
   const changed = await keepCode(tx, visit, user, kind, tokenHash);
-  await auth.mailer.send(tx, {
+  await auth.mailer.send(tx, visit, {
     kind,
     to: user.email,
     user: changed,

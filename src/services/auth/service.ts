@@ -6,6 +6,8 @@ import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { Auth, Visit } from './context.ts';
 import { openHooks } from './hooks/hooks.ts';
+import { openHookedMailer } from './hooks/mailer.ts';
+import { openAuthLimits } from './limits/limits.ts';
 import { openAuthMailer } from './mail/auth-mailer.ts';
 import { openMailTexts } from './mail/texts.ts';
 import { openHasher } from './passwords/hasher.ts';
@@ -49,6 +51,8 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   const url = () => config.now().externalUrl || `${ctx.externalUrl()}/auth/v1`;
   const { outbox, egress, now, observe, signal } = ctx;
   const hooks = openHooks({ db: ctx.db, egress, config: () => config.now(), observe, now, signal });
+  const limits = await openAuthLimits({ config, db: ctx.db, observe, now });
+  const mailer = openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now });
   const opened: Auth = {
     db: ctx.db,
     config,
@@ -56,8 +60,9 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     sign: ctx.signToken,
     hasher,
     pwned: openPwnedPasswords({ fetch: ctx.egress.fetch, observe: ctx.observe, now: ctx.now }),
-    mailer: openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now }),
+    mailer: openHookedMailer({ mailer, hooks, limits }),
     hooks,
+    limits,
     egress: ctx.egress,
     idTokens: openIdTokens({ egress, observe, now, signal }),
     sms: openSms({ db: ctx.db, hooks, fetch: egress.fetch, inbox: ctx.smsInbox, observe }),
@@ -70,6 +75,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     answer: (request) => answer(opened, request),
     async close() {
       texts.close();
+      await limits.close();
       await hasher.close();
     },
   };

@@ -4,13 +4,15 @@
 import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
 import { hookSettings } from './hooks/settings.ts';
+import { authLimitSettings } from './limits/settings.ts';
 import { mailTextSettings } from './mail/texts.ts';
 import { mfaSettings } from './mfa/settings.ts';
 import { externalSettings } from './oauth/providers/settings.ts';
 import { passwordSettings } from './passwords/settings.ts';
+import { samlSettings } from './saml/settings.ts';
 import { smsSettings } from './sms/settings.ts';
-import { webauthnSettings } from './webauthn/settings.ts';
 import { web3Settings } from './web3/settings.ts';
+import { webauthnSettings } from './webauthn/settings.ts';
 
 const live = true;
 
@@ -119,11 +121,13 @@ export const settings = {
   }),
   ...passwordSettings,
   ...externalSettings,
+  ...samlSettings,
   ...web3Settings,
   ...mailTextSettings,
   ...mfaSettings,
   ...webauthnSettings,
   ...hookSettings,
+  ...authLimitSettings,
   enableEmail: flag({
     key: 'auth.email.enable_signup',
     env: ['GOTRUE_EXTERNAL_EMAIL_ENABLED', 'SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP'],

@@ -1,7 +1,7 @@
 // In charge of: the mails of the auth API: which text, which data, which link. Handed over in the transaction that stores the token.
 // Source: supabase/auth internal/mailer/templatemailer/templatemailer.go, `ConfirmationMail` and its like.
 import type { Outbox } from '../../../engine/mail/outbox.ts';
-import type { AuthMail, Mailer } from '../mailer.ts';
+import type { AuthMail, Notice } from '../mailer.ts';
 import type { Tx } from '../transaction.ts';
 import type { User } from '../user.ts';
 import type { MailName } from './kinds.ts';
@@ -18,19 +18,11 @@ export interface AuthMailerOptions {
   readonly now: () => number;
 }
 
-/** A mail about what has changed. It has no code, so it does not expire. */
-export type Notice =
-  | { readonly name: 'password_changed_notification' }
-  | { readonly name: 'email_changed_notification'; readonly oldEmail: string }
-  | { readonly name: 'phone_changed_notification'; readonly oldPhone: string }
-  | { readonly name: 'identity_linked_notification'; readonly provider: string }
-  | { readonly name: 'identity_unlinked_notification'; readonly provider: string; readonly to: string }
-  | {
-      readonly name: 'mfa_factor_enrolled_notification' | 'mfa_factor_unenrolled_notification';
-      readonly factorType: string;
-    };
-
-export interface AuthMailer extends Mailer {
+export interface AuthMailer {
+  /** Hands the mail over within the transaction that stores its token: both happen or neither. */
+  send(tx: Tx, mail: AuthMail): Promise<void>;
+  /** Whether `notify` would send anything. */
+  wantsNotice(user: User, notice: Notice): boolean;
   /** Tells a user what has changed, where `[auth.email.notification.*]` has it enabled and the user has an address. */
   notify(tx: Tx, user: User, notice: Notice): Promise<void>;
 }
@@ -53,13 +45,18 @@ export function openAuthMailer({ texts, outbox, authUrl, config, now }: AuthMail
       const data = { SiteURL: siteUrl, ...dataOf(mail), ...linkOf(mail, type) };
       await put(tx, mail.to, name, data, new Date(now() + emailOtpExpirySeconds * 1000));
     },
+    wantsNotice,
     async notify(tx, user, notice) {
+      if (!wantsNotice(user, notice)) return;
       const to = recipientOf(user, notice);
-      if (to === '' || !texts.isEnabled(notice.name)) return;
       const common = { SiteURL: config().siteUrl, Data: user.raw_user_meta_data ?? {} };
       await put(tx, to, notice.name, { ...common, ...noticeData(user, notice, to) });
     },
   };
+
+  function wantsNotice(user: User, notice: Notice): boolean {
+    return recipientOf(user, notice) !== '' && texts.isEnabled(notice.name);
+  }
 
   function linkOf({ tokenHash, redirectTo }: AuthMail, type: LinkType | undefined): TemplateData {
     if (type === undefined) return {};

@@ -96,6 +96,7 @@ async function deliver(
   const { auth, config } = visit;
   const test = testOtpOf(visit, phone);
   if (test !== undefined) return { otp: test, messageId: 'test-otp' };
+  await auth.limits.takeSms(visit);
   const otp = makeOtp(config.smsOtpLength);
   const text = loadTemplate({ name: 'auth.sms.template', text: config.smsTemplate }, 'text').render({
     Code: otp,
