@@ -14,14 +14,17 @@ describe('the reference pages', () => {
   });
 });
 
-describe('the README', () => {
-  it('has a supabase-js snippet that runs as it is pasted', async () => {
-    const readme = await readFile(join(checkout, 'README.md'), 'utf8');
-    const snippet = /```js\n([\s\S]*?)```/.exec(readme)?.[1];
+describe('a page', () => {
+  it.each([
+    ['README.md', 'Hammer drill'],
+    ['docs/sign-in.md', 'signed in as person-'],
+  ])('%s has a supabase-js snippet that runs as it is pasted', async (name, expected) => {
+    const page = await readFile(join(checkout, name), 'utf8');
+    const snippet = /```js\n([\s\S]*?)```/.exec(page)?.[1];
     expect(snippet).toContain("from '@supabase/supabase-js'");
     await using project = await makeProject({}, join(checkout, 'examples', 'tool-library'));
     await using backend = await startBackend(project.folder);
-    // Nothing but the port is another: the README's is the default one, which a test must not take.
+    // Nothing but the port is another: the page's is the default one, which a test must not take.
     const pasted = snippet!.replace('http://127.0.0.1:54321', backend.report.API_URL);
     const folder = await mkdtemp(join(tmpdir(), 'mr-readme-'));
     try {
@@ -39,7 +42,7 @@ describe('the README', () => {
       });
       const [code] = await once(child, 'close');
       expect({ code, complaints }).toEqual({ code: 0, complaints: '' });
-      expect(output).toContain('Hammer drill');
+      expect(output).toContain(expected);
     } finally {
       await rm(folder, { recursive: true });
     }
