@@ -118,7 +118,11 @@ describe('millrace reset', () => {
     );
     const port = await freePort();
     await using backend = await startBackend(project.folder, ['--production', '--port', String(port)], {
-      env: { ...env, MILLRACE_EXTERNAL_URL: `http://127.0.0.1:${port}` },
+      env: {
+        ...env,
+        MILLRACE_EXTERNAL_URL: `http://127.0.0.1:${port}`,
+        SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP: 'false',
+      },
     });
     const { code, stderr } = await runCli(['reset', '--yes', '--project', project.folder], { env });
     expect({ code, stderr: stderr.split('\n')[0] }).toEqual({

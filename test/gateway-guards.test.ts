@@ -89,6 +89,7 @@ beforeAll(async () => {
     env: {
       ...secrets,
       MILLRACE_EXTERNAL_URL: 'https://api.example',
+      SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP: 'false',
       MILLRACE_DB_POOL_SIZE: '1',
       MILLRACE_EGRESS_ALLOW: '127.0.0.1',
       SUPABASE_AUTH_THIRD_PARTY_WORKOS_ENABLED: 'true',

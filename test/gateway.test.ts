@@ -539,13 +539,30 @@ describe('with secrets of its own', () => {
     });
   });
 
+  it('production does not start with sign-in by mail and nobody to send the mails', async () => {
+    const start = await runCli(['start', '--project', project.folder, '--production', ...data()], {
+      env: { ...env, MILLRACE_EXTERNAL_URL: 'https://api.example' },
+    });
+    expect(start).toMatchObject({
+      code: 1,
+      stderr:
+        expect.stringContaining(`--production needs a mail server for sign-in by mail, and [auth.email.smtp] is not enabled.
+Set [auth.email.smtp] with enabled, host and admin_email, or the hook [auth.hook.send_email]; or switch sign-in by mail off: [auth.email] enable_signup = false.
+`),
+    });
+  });
+
   it('it runs in production, where nobody comes in without a key', async () => {
     const port = await freePort();
     await using own = await startBackend(
       project.folder,
       ['--production', '--port', String(port), ...data()],
       {
-        env: { ...env, MILLRACE_EXTERNAL_URL: `http://127.0.0.1:${port}` },
+        env: {
+          ...env,
+          MILLRACE_EXTERNAL_URL: `http://127.0.0.1:${port}`,
+          SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP: 'false',
+        },
       },
     );
     expect(own.report).toMatchObject({

@@ -141,7 +141,11 @@ it('is nowhere where it is switched off, nor in production', async () => {
   const url = `http://127.0.0.1:${api}`;
   for (const [name, args, more] of [
     ['off', [], { MILLRACE_INBOX: 'false' }],
-    ['production', ['--production'], { ...secrets, MILLRACE_EXTERNAL_URL: url }],
+    [
+      'production',
+      ['--production'],
+      { ...secrets, MILLRACE_EXTERNAL_URL: url, SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP: 'false' },
+    ],
   ] as const) {
     await using quiet = await startBackend(
       project.folder,

@@ -181,7 +181,11 @@ describe('in production', () => {
         .split('\n')
         .map((line) => line.split(/=(.*)/s).slice(0, 2)),
     );
-    const env = { ...secrets, MILLRACE_EXTERNAL_URL: 'https://api.example' };
+    const env = {
+      ...secrets,
+      MILLRACE_EXTERNAL_URL: 'https://api.example',
+      SUPABASE_AUTH_EMAIL_ENABLE_SIGNUP: 'false',
+    };
     await using bare = await makeTlsProject('');
     const refused = await runCli(
       ['start', '--production', '--project', bare.folder, '--port', '0', '--db-port', '0'],

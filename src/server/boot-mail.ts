@@ -1,6 +1,6 @@
 // In charge of: where a project's mails go: through its mail server by the queue, or in development into the inbox.
 import { readFile } from 'node:fs/promises';
-import { errorCode } from '../base/errors.ts';
+import { errorCode, OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import type { Clock } from '../base/time.ts';
 import type { Database } from '../engine/db/database.ts';
@@ -12,6 +12,7 @@ import { inboxSettings, smtpSettings } from '../engine/mail/settings.ts';
 import { checkSmtp, openSmtpMailer } from '../engine/mail/smtp.ts';
 import { openQueue, queueTasks } from '../engine/queue/queue.ts';
 import type { Task } from '../engine/service/contract.ts';
+import { settings as authSettings } from '../services/auth/settings.ts';
 import type { Prepared } from './prepare.ts';
 
 export interface ProjectMail {
@@ -35,7 +36,7 @@ export interface MailParts {
 /** How long a stop waits for mails that are being handed over. */
 const drainMs = 5_000;
 
-/** @throws OperatorError for a mail server that cannot be one */
+/** @throws OperatorError for a mail server that cannot be one, and in production for none where people sign in by mail */
 export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMail {
   const { settings, production } = prepared;
   const { database, egress, externalUrl, observe, now } = parts;
@@ -45,6 +46,7 @@ export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMa
   const usesInbox = !production && !smtp.now().enabled && inbox.now().enabled;
   const sends = smtp.now().enabled;
   if (sends) checkSmtp(smtp.now());
+  else if (production) refuseMailToNowhere(settings.of(authSettings).now());
   const localName = () => URL.parse(externalUrl())?.hostname ?? 'localhost';
   const mailer: Mailer = usesInbox
     ? openInboxMailer(database.db, sender)
@@ -66,6 +68,18 @@ export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMa
       mailer.close();
     },
   };
+}
+
+/** Whoever forgets their password would wait for a mail that nobody sends. */
+function refuseMailToNowhere(auth: {
+  readonly enableEmail: boolean;
+  readonly hookSendEmailEnabled: boolean;
+}): void {
+  if (!auth.enableEmail || auth.hookSendEmailEnabled) return;
+  throw new OperatorError(
+    '--production needs a mail server for sign-in by mail, and [auth.email.smtp] is not enabled.',
+    'Set [auth.email.smtp] with enabled, host and admin_email, or the hook [auth.hook.send_email]; or switch sign-in by mail off: [auth.email] enable_signup = false.',
+  );
 }
 
 /** The text of a file; undefined when there is none. */
