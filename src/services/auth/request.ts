@@ -11,16 +11,20 @@ const maxBodyBytes = 1 << 20;
 const maxDepth = 500;
 
 /** What a member must be: empty text, false, true (`flag_on`) or nothing when it is absent or null. */
-type Kind = 'text' | 'optional_text' | 'flag' | 'flag_on' | 'object' | 'objects';
+type Kind = 'text' | 'optional_text' | 'texts' | 'flag' | 'flag_on' | 'optional_flag' | 'object' | 'objects';
 type ValueOf<K extends Kind> = K extends 'text'
   ? string
   : K extends 'optional_text'
     ? string | undefined
-    : K extends 'flag' | 'flag_on'
-      ? boolean
-      : K extends 'object'
-        ? JsonObject | undefined
-        : readonly JsonObject[] | undefined;
+    : K extends 'texts'
+      ? readonly string[] | undefined
+      : K extends 'optional_flag'
+        ? boolean | undefined
+        : K extends 'flag' | 'flag_on'
+          ? boolean
+          : K extends 'object'
+            ? JsonObject | undefined
+            : readonly JsonObject[] | undefined;
 
 export type Shape = Readonly<Record<string, Kind>>;
 export type Params<S extends Shape> = { readonly [K in keyof S]: ValueOf<S[K]> };
@@ -69,19 +73,22 @@ async function readObject(
   return value as JsonObject;
 }
 
-function readMember(name: string, kind: Kind, value: unknown): ValueOf<Kind> {
+/** One member by its kind. @throws Fault 400 bad_json */
+export function readMember(name: string, kind: Kind, value: unknown): ValueOf<Kind> {
   if (value === undefined || value === null) {
     if (kind === 'flag_on') return true;
     return kind === 'text' ? '' : kind === 'flag' ? false : undefined;
   }
   const fits =
-    kind === 'flag' || kind === 'flag_on'
+    kind === 'flag' || kind === 'flag_on' || kind === 'optional_flag'
       ? typeof value === 'boolean'
       : kind === 'object'
         ? isObject(value)
         : kind === 'objects'
           ? Array.isArray(value) && value.every(isObject)
-          : typeof value === 'string';
+          : kind === 'texts'
+            ? Array.isArray(value) && value.every((item) => typeof item === 'string')
+            : typeof value === 'string';
   if (!fits)
     throw badJson(
       `json: cannot unmarshal ${goKind(value)} into Go struct field ${name} of type ${goTypes[kind]}`,
@@ -93,8 +100,10 @@ function readMember(name: string, kind: Kind, value: unknown): ValueOf<Kind> {
 const goTypes: Readonly<Record<Kind, string>> = {
   text: 'string',
   optional_text: 'string',
+  texts: '[]string',
   flag: 'bool',
   flag_on: 'bool',
+  optional_flag: 'bool',
   object: 'map[string]interface {}',
   objects: '[]map[string]interface {}',
 };

@@ -18,6 +18,7 @@ export async function signUp(visit: Visit): Promise<Answer> {
   const params = await readParams(visit.request, signUpShape);
   if (params.email === '' && params.phone === '') return signUpAnonymously(visit, params);
   const { auth } = visit;
+  await auth.limits.takeRequest(visit, 'sign_up');
   const registered = await register(visit, params);
   const { kind, user, handle } = registered;
   if (kind === 'known') return answerKnown(visit, registered, params);
@@ -70,6 +71,7 @@ async function signUpAnonymously(visit: Visit, params: SignUp): Promise<Answer> 
   const { config, auth } = visit;
   if (!config.enableAnonymous)
     throw unprocessable('anonymous_provider_disabled', 'Anonymous sign-ins are disabled');
+  await auth.limits.takeRequest(visit, 'anonymous');
   refuseWhenClosed(visit);
   const newUser = {
     id: randomUUID(),

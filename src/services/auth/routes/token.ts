@@ -1,6 +1,7 @@
 // In charge of: POST /token: a password or a refresh token for tokens. Source: supabase/auth internal/api/{token,token_refresh}.go.
 import { record } from '../audit.ts';
 import { audienceOf } from '../authenticate.ts';
+import { verifyCaptcha } from '../captcha/captcha.ts';
 import type { Answer, Visit } from '../context.ts';
 import { badRequest, invalidCredentials, unprocessable } from '../errors.ts';
 import { json } from '../go-json.ts';
@@ -21,9 +22,15 @@ import { byWeb3 } from '../web3/grant.ts';
 export async function token(visit: Visit): Promise<Answer> {
   const name = queryOf(visit, 'grant_type');
   const grant = Object.hasOwn(grants, name) ? grants[name] : undefined;
+  // What was asked for by a code or a token was behind a captcha when that was given out.
+  const checked = withoutCaptcha.has(name) ? visit : await verifyCaptcha(visit);
   if (grant === undefined) throw badRequest('invalid_credentials', 'unsupported_grant_type');
-  return grant(visit);
+  await visit.auth.limits.takeRequest(visit, name === 'web3' ? 'web3' : 'token');
+  return grant(checked);
 }
+
+/** Source: internal/api/middleware.go `isIgnoreCaptchaRoute`. */
+const withoutCaptcha: ReadonlySet<string> = new Set(['pkce', 'refresh_token', 'id_token']);
 
 const grants: Readonly<Record<string, (visit: Visit) => Promise<Answer>>> = {
   password: byPassword,
@@ -43,8 +50,11 @@ async function byPassword(visit: Visit): Promise<Answer> {
       ? findUserByEmail(tx, params.email, aud)
       : findUserByPhone(tx, plainPhone(params.phone), aud),
   );
+  const account = `password:${provider === 'email' ? params.email : plainPhone(params.phone)}`;
+  auth.limits.refuseAfterFailures(account);
   // Nobody's password takes as long as somebody's wrong one.
   const verdict = await auth.hasher.verify(params.password, user?.encrypted_password, request.cancellation);
+  if (user === undefined || !verdict.ok) await auth.limits.countFailure(account);
   if (user === undefined || !hasPassword(user)) throw invalidCredentials();
   if (isBanned(user, auth.now())) throw badRequest('user_banned', 'User is banned');
   await askAboutPassword(visit, user.id, verdict.ok);

@@ -47,6 +47,7 @@ const reauthenticateAfterMs = 24 * 3600 * 1000;
 
 export async function updateOwnUser(visit: Visit): Promise<Answer> {
   const signedIn = await requireUser(visit);
+  await visit.auth.limits.takeRequest(visit, 'user');
   const params = checkedForm(visit, await readParams(visit.request, shape));
   const { auth, config } = visit;
   const { user, session } = signedIn;

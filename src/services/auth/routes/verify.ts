@@ -34,6 +34,8 @@ export async function verifyPost(visit: Visit): Promise<Answer> {
   const params = await readParams(visit.request, shape);
   const find = finderOf(visit, params);
   const { auth } = visit;
+  // Every try, before it is looked at: of many at once no more than these can be lucky.
+  if (params.token_hash === '') await auth.limits.countFailure(`code:${params.email || params.phone}`);
   const issued = await confirmWith(visit, find.hash, find.verify, (tx, user) =>
     signIn(tx, visit, user, 'otp'),
   );
