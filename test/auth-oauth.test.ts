@@ -28,6 +28,14 @@ allow = ["127.0.0.1"]
 site_url = "${app}"
 additional_redirect_urls = ["https://*.example.com/welcome"]
 enable_manual_linking = true
+enable_anonymous_sign_ins = true
+[auth.hook.before_user_created]
+enabled = true
+uri = "pg-functions://postgres/public/check_new_user"
+[auth.email.notification.identity_linked]
+enabled = true
+[auth.email.notification.identity_unlinked]
+enabled = true
 [auth.email]
 enable_confirmations = true
 max_frequency = "0s"
@@ -37,6 +45,13 @@ client_id = "${client.id}"
 secret = "${client.secret}"
 url = "${provider.url}"
 `,
+    'supabase/migrations/20260101000000_hook.sql': `
+      create function public.check_new_user(event jsonb) returns jsonb language sql as $$
+        select case when event->'user'->>'email' like 'robot%' and event->'user'->'user_metadata'->>'name' = 'Robot'
+          then '{"error": {"http_code": 403, "message": "no robots here"}}'::jsonb else '{}'::jsonb end
+      $$;
+      grant execute on function public.check_new_user to supabase_auth_admin;
+      grant usage on schema public to supabase_auth_admin;`,
   });
   backend = await startBackend(project.folder);
   callback = `${backend.report.API_URL}/auth/v1/callback`;
@@ -69,10 +84,16 @@ function connect(flowType: 'pkce' | 'implicit', key = backend.report.PUBLISHABLE
 
 let count = 0;
 /** Somebody new at the provider. */
-function person(facts: { readonly email?: string; readonly email_verified?: boolean } = {}) {
+function person(
+  facts: { readonly email?: string; readonly email_verified?: boolean; readonly name?: string } = {},
+) {
   const name = `person-${count++}`;
   const email = facts.email ?? `${name}@example.org`;
-  provider.people.set(name, { email, email_verified: facts.email_verified ?? true, name: `Name of ${name}` });
+  provider.people.set(name, {
+    email,
+    email_verified: facts.email_verified ?? true,
+    name: facts.name ?? `Name of ${name}`,
+  });
   return { name, email };
 }
 
@@ -297,6 +318,40 @@ describe('the account of a sign-in', () => {
     expect(await usersWith(email)).toMatchObject([{ confirmed: false, providers: ['keycloak'] }]);
   });
 
+  it('is not made when the project’s hook refuses it', async () => {
+    const { name, email } = person({ email: `robot-${randomUUID()}@example.org`, name: 'Robot' });
+    const back = await signIn(connect('implicit'), name);
+    expect(queryOf(back)).toEqual({
+      error: 'access_denied',
+      error_code: 'unknown',
+      error_description: 'no robots here',
+    });
+    expect(await usersWith(email)).toEqual([]);
+  });
+
+  it('is that of an invitation, when the address is the invited one', async () => {
+    const { name, email } = person();
+    const { data } = await admin.auth.admin.inviteUserByEmail(email);
+    const { rows } = await database.query<{ token_hash: string }>(
+      'select token_hash from auth.one_time_tokens where user_id = $1',
+      [data.user?.id],
+    );
+    const begin = async (hint: string) => {
+      const address = new URL(await addressFor(connect('implicit'), hint));
+      address.searchParams.set('invite_token', rows[0]?.token_hash ?? '');
+      return new URL(await openBrowser().goTo(address.href, app));
+    };
+    expect(queryOf(await begin(person().name))).toEqual({
+      error: 'invalid_request',
+      error_code: 'validation_failed',
+      error_description: 'Invited email does not match emails from external provider',
+    });
+    const back = await begin(name);
+    const { data: signedIn } = await admin.auth.getUser(fragmentOf(back).access_token);
+    expect(signedIn.user?.id).toBe(data.user?.id);
+    expect(await usersWith(email)).toMatchObject([{ confirmed: true, providers: ['keycloak'] }]);
+  });
+
   it('is refused when it is banned', async () => {
     const { name, email } = person();
     await signIn(connect('implicit'), name);
@@ -352,6 +407,61 @@ describe('linking by hand', () => {
       status: 422,
       code: 'single_identity_not_deletable',
     });
+  });
+
+  it('tells the user by mail of both', async () => {
+    const email = `linker-${randomUUID()}@example.com`;
+    const { supabase } = await signedIn(email);
+    const back = await link(supabase, person().name);
+    const { data } = await supabase.auth.exchangeCodeForSession(back.searchParams.get('code') ?? '');
+    const identity = data.user?.identities?.find(({ provider: name }) => name === 'keycloak');
+    await supabase.auth.unlinkIdentity(identity!);
+    const { rows } = await database.query(
+      'select subject from _millrace.inbox where recipient = $1 order by number',
+      [email],
+    );
+    expect(rows).toEqual([
+      { subject: 'There is a new way to sign in to your account' },
+      { subject: 'A way to sign in to your account was removed' },
+    ]);
+  });
+
+  it('makes a user of somebody anonymous, with the address of the identity', async () => {
+    const { name, email } = person();
+    const supabase = connect('pkce');
+    const { data: before } = await supabase.auth.signInAnonymously();
+    const back = await link(supabase, name);
+    const { data } = await supabase.auth.exchangeCodeForSession(back.searchParams.get('code') ?? '');
+    expect(data.user).toMatchObject({
+      id: before.user?.id,
+      email,
+      is_anonymous: false,
+      app_metadata: { provider: 'keycloak', providers: ['keycloak'] },
+    });
+    expect(await usersWith(email)).toMatchObject([{ confirmed: true }]);
+  });
+
+  it('gives somebody anonymous no address that another user has, nor one that nobody has verified', async () => {
+    const taken = person();
+    await admin.auth.admin.createUser({ email: taken.email, password: 'long enough', email_confirm: true });
+    const anonymous = async () => {
+      const supabase = connect('pkce');
+      await supabase.auth.signInAnonymously();
+      return supabase;
+    };
+    expect(queryOf(await link(await anonymous(), taken.name))).toEqual({
+      error: 'invalid_request',
+      error_code: 'email_exists',
+      error_description: 'A user with this email address has already been registered',
+    });
+    const unverified = person({ email_verified: false });
+    expect(queryOf(await link(await anonymous(), unverified.name))).toEqual({
+      error: 'server_error',
+      error_code: 'email_not_confirmed',
+      error_description:
+        'Unverified email with keycloak. A confirmation email has been sent to your keycloak email',
+    });
+    expect(await usersWith(unverified.email)).toMatchObject([{ confirmed: false }]);
   });
 
   it('does not take an identity that another user has', async () => {
@@ -572,5 +682,75 @@ describe('GET /settings', () => {
     });
     const { external } = (await answer.json()) as { readonly external: Readonly<Record<string, boolean>> };
     expect(external).toMatchObject({ keycloak: true, google: false });
+  });
+});
+
+describe('a project that takes nobody new, and needs no address', () => {
+  const fly = { id: 'second', secret: 'another secret' };
+  let closed: RunningBackend;
+  let folder: Awaited<ReturnType<typeof makeProject>>;
+  let other: OpenIdProvider;
+
+  beforeAll(async () => {
+    other = await startOpenIdProvider();
+    folder = await makeProject({
+      'supabase/config.toml': `
+project_id = "closed"
+[egress]
+allow = ["127.0.0.1"]
+[auth]
+site_url = "${app}"
+enable_signup = false
+[auth.external.keycloak]
+enabled = true
+client_id = "${fly.id}"
+secret = "${fly.secret}"
+url = "${other.url}"
+email_optional = true
+`,
+    });
+    closed = await startBackend(folder.folder);
+    other.open({ ...fly, redirectUri: `${closed.report.API_URL}/auth/v1/callback` });
+  });
+  afterAll(async () => {
+    await closed?.[Symbol.asyncDispose]();
+    await other?.[Symbol.asyncDispose]();
+    await folder?.[Symbol.asyncDispose]();
+  });
+
+  async function begin(hint: string): Promise<URL> {
+    const query = new URLSearchParams({ provider: 'keycloak', scopes: 'openid', login_hint: hint });
+    const address = `${closed.report.API_URL}/auth/v1/authorize?${query}`;
+    return new URL(await openBrowser().goTo(address, app));
+  }
+
+  it('says so to somebody new', async () => {
+    other.people.set('new', { email: 'new@example.org', email_verified: true });
+    expect(queryOf(await begin('new'))).toEqual({
+      error: 'access_denied',
+      error_code: 'signup_disabled',
+      error_description: 'Signups not allowed for this instance',
+    });
+  });
+
+  it('lets in who is there, and refuses to link by hand', async () => {
+    const service = createClient(closed.report.API_URL, closed.report.SECRET_KEY);
+    await service.auth.admin.createUser({ email: 'known@example.org', email_confirm: true });
+    other.people.set('known', { email: 'Known@Example.org', email_verified: true });
+    const { access_token: token } = fragmentOf(await begin('known'));
+    const { data } = await service.auth.getUser(token);
+    expect(data.user?.app_metadata.providers).toEqual(['email', 'keycloak']);
+    const answer = await fetch(
+      `${closed.report.API_URL}/auth/v1/user/identities/authorize?provider=keycloak`,
+      {
+        headers: { apikey: closed.report.PUBLISHABLE_KEY, authorization: `Bearer ${token}` },
+      },
+    );
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toEqual({
+      code: 404,
+      error_code: 'manual_linking_disabled',
+      msg: 'Manual linking is disabled',
+    });
   });
 });

@@ -151,4 +151,8 @@ const deviations = [
   "What refuses an API key is 401 in GoTrue's shape; upstream's gateway answers in its own.",
   "Refresh tokens are of the first kind (12 characters, rows of `auth.refresh_tokens`), which is upstream's default; its second kind is not taken.",
   'Passwords and keys that upstream encrypted in the database (`GOTRUE_SECURITY_DB_ENCRYPTION_…`) are not read.',
+  'A `state` of `/callback` is taken before the provider is asked, and counts once whatever comes of it; a replay is refused before the provider hears of it. Upstream sends every replay to the provider, which may then take back what it gave for the first.',
+  'The hook `after_user_created` hears of a sign-in by `/callback` that made a user; upstream asks it at every sign-in by `/callback`.',
+  'Unlinking holds the row of the user, so that two requests at once leave one of two identities; upstream counts them before.',
+  'What is wrong inside is told by `/callback` as `server_error` with a sentence of ours; upstream writes what its libraries say into the address.',
 ];
