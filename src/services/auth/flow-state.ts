@@ -50,6 +50,7 @@ export interface FlowState {
   readonly provider_refresh_token: string | null;
   readonly authentication_method: AuthenticationMethod;
   readonly auth_code_issued_at: string | null;
+  readonly referrer: string | null;
   readonly created_at: string;
 }
 

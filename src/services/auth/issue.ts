@@ -6,7 +6,13 @@ import type { JsonObject } from './go-json.ts';
 import type { Weakness } from './passwords/strength.ts';
 import { insertToken } from './refresh-tokens.ts';
 import { userAgentOf } from './request.ts';
-import { type AuthenticationMethod, addMethod, findSession, insertSession } from './sessions.ts';
+import {
+  type AuthenticationMethod,
+  addMethod,
+  findSession,
+  insertSession,
+  type NewSession,
+} from './sessions.ts';
 import type { Tx } from './transaction.ts';
 import type { User } from './user.ts';
 import { userJson } from './user-json.ts';
@@ -19,18 +25,22 @@ export interface Issued {
   readonly user: User;
 }
 
-/** Within the transaction that found the user to be who they say. */
+/**
+ * Within the transaction that found the user to be who they say. `notAfter`: when the session ends, where somebody else decides that;
+ * `application`: for whom it is, where that is not the project itself.
+ */
 export async function signIn(
   tx: Tx,
   visit: Visit,
   { id }: User,
   method: AuthenticationMethod,
+  { notAfter, application }: Pick<NewSession, 'notAfter' | 'application'> = {},
 ): Promise<Issued> {
   const { auth, request } = visit;
   const nowMs = auth.now();
   const sessionId = await insertSession(
     tx,
-    { userId: id, userAgent: userAgentOf(visit), address: request.address },
+    { userId: id, userAgent: userAgentOf(visit), address: request.address, notAfter, application },
     nowMs,
   );
   const refreshToken = await insertToken(tx, { userId: id, sessionId, parent: undefined }, nowMs);

@@ -6,6 +6,7 @@ import { findFlowState, fitsVerifier, flowStateSeconds, takeFlowState } from './
 import { json } from './go-json.ts';
 import { issuedJson, signIn } from './issue.ts';
 import { readParams } from './request.ts';
+import { sessionEndOf } from './saml/flow-rows.ts';
 import { inTransaction, withTables } from './transaction.ts';
 import { timeMs } from './user.ts';
 import { findUserById } from './users.ts';
@@ -38,7 +39,7 @@ export async function byPkce(visit: Visit): Promise<Answer> {
     const user = await findUserById(tx, userId);
     if (user === undefined) throw noFlow();
     await record(tx, visit, user, 'login', { provider_type: flow.provider_type });
-    return signIn(tx, visit, user, flow.authentication_method);
+    return signIn(tx, visit, user, flow.authentication_method, { notAfter: sessionEndOf(flow) });
   });
   const provider = {
     provider_token: flow.provider_access_token || undefined,

@@ -73,6 +73,12 @@ export async function lockSession(tx: Tx, id: string): Promise<boolean> {
   return rowCount === 1;
 }
 
+/** One that the user signs in to with this project, and what it may see. */
+export interface SessionOfApplication {
+  readonly clientId: string;
+  readonly scopes: string;
+}
+
 export interface NewSession {
   readonly userId: string;
   readonly userAgent: string;
@@ -80,13 +86,15 @@ export interface NewSession {
   readonly notAfter?: string | undefined;
   readonly tag?: string | undefined;
   readonly factorId?: string | undefined;
+  readonly application?: SessionOfApplication | undefined;
 }
 
 export async function insertSession(tx: Tx, session: NewSession, nowMs: number): Promise<string> {
   const id = randomUUID();
   await tx.query(
-    `insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, not_after, tag, factor_id)
-     values ($1, $2, $3, $3, 'aal1', nullif($4, ''), nullif($5, '')::inet, $6, $7, $8)`,
+    `insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, not_after, tag, factor_id,
+       oauth_client_id, scopes)
+     values ($1, $2, $3, $3, 'aal1', nullif($4, ''), nullif($5, '')::inet, $6, $7, $8, $9, $10)`,
     [
       id,
       session.userId,
@@ -96,6 +104,8 @@ export async function insertSession(tx: Tx, session: NewSession, nowMs: number):
       session.notAfter ?? null,
       session.tag ?? null,
       session.factorId ?? null,
+      session.application?.clientId ?? null,
+      session.application?.scopes ?? null,
     ],
   );
   return id;

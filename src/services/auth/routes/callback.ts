@@ -50,7 +50,7 @@ async function formOf(visit: Visit): Promise<URLSearchParams> {
 }
 
 /** Source: supabase/auth internal/api/external.go `getErrorQueryString`. */
-function factsOf({ auth, request }: Visit, error: unknown): ErrorFacts {
+export function factsOf({ auth, request }: Visit, error: unknown): ErrorFacts {
   if (isBug(error)) auth.observe({ kind: 'auth.error', level: 'error', requestId: request.requestId, error });
   if (error instanceof OAuthRefused) return { error: error.error, error_description: error.message };
   if (!(error instanceof Fault))
