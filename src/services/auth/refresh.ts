@@ -6,7 +6,7 @@ import { delay } from '../../base/time.ts';
 import { makeAccessToken } from './access-tokens.ts';
 import { record } from './audit.ts';
 import type { Visit } from './context.ts';
-import { authFault, badRequest } from './errors.ts';
+import { authFault, badRequest, OAuthRefused } from './errors.ts';
 import type { Issued } from './issue.ts';
 import {
   deleteToken,
@@ -37,13 +37,17 @@ type Outcome =
   /** Somebody else is at it: again in a moment, without a connection in hand meanwhile. */
   | { readonly kind: 'busy' };
 
-/** @throws Fault 400 refresh_token_not_found, refresh_token_already_used, session_not_found, session_expired, user_banned; 409 conflict */
-export async function refresh(visit: Visit, token: string): Promise<Issued> {
+/**
+ * `clientId`: the application that asks, where it is one that the user signs in to with this project.
+ * @throws Fault 400 refresh_token_not_found, refresh_token_already_used, session_not_found, session_expired, user_banned; 409 conflict;
+ * OAuthRefused invalid_client for the session of somebody else
+ */
+export async function refresh(visit: Visit, token: string, clientId?: string): Promise<Issued> {
   const { auth } = visit;
   const startedMs = auth.now();
   do {
     await check(visit, token, startedMs);
-    const outcome = await inTransaction(auth.db, (tx) => swap(tx, visit, token, startedMs));
+    const outcome = await inTransaction(auth.db, (tx) => swap(tx, visit, { text: token, clientId, startedMs }));
     if (outcome.kind === 'issued') return outcome.issued;
     if (outcome.kind === 'refused') throw outcome.fault;
     await delay(minPauseMs + Math.random() * pauseSpreadMs, auth.signal);
@@ -81,13 +85,20 @@ const expired = {
   low_aal: 'Invalid Refresh Token: Session Expired (Low AAL: User Needs MFA Verification)',
 } as const;
 
-async function swap(tx: Tx, visit: Visit, text: string, startedMs: number): Promise<Outcome> {
+interface Asked {
+  readonly text: string;
+  readonly clientId: string | undefined;
+  readonly startedMs: number;
+}
+
+async function swap(tx: Tx, visit: Visit, { text, clientId, startedMs }: Asked): Promise<Outcome> {
   const { auth, config } = visit;
   const token = await lockToken(tx, text);
   if (token?.session_id == null || !(await lockSession(tx, token.session_id))) return { kind: 'busy' };
   const session = await findSession(tx, token.session_id);
   const user = await findUserById(tx, token.user_id);
   if (session === undefined || user === undefined) return { kind: 'busy' };
+  refuseOtherClient(session, clientId);
   if (config.singlePerUser) {
     const verdict = await refuseOlderSession(tx, visit, { user, session, token, startedMs });
     if (verdict !== undefined) return verdict;
@@ -117,6 +128,19 @@ async function swap(tx: Tx, visit: Visit, text: string, startedMs: number): Prom
     ['sb-auth-refresh-token-prefix', refreshToken.slice(0, 5)],
   );
   return { kind: 'issued', issued: { accessToken, expiresAt, refreshToken, user: signedIn } };
+}
+
+/** A stolen refresh token is worth nothing to another application, nor to whoever is none. */
+function refuseOtherClient({ oauth_client_id: owner }: Session, clientId: string | undefined): void {
+  if ((owner ?? undefined) === clientId) return;
+  if (owner === null)
+    throw new OAuthRefused('invalid_client', 'Client authentication not allowed for non-OAuth session');
+  throw new OAuthRefused(
+    'invalid_client',
+    clientId === undefined
+      ? 'Client authentication required for OAuth session'
+      : "Client does not match the session's OAuth client",
+  );
 }
 
 type Reuse =

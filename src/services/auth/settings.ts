@@ -3,11 +3,13 @@
 // internal/conf/configuration.go.
 import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
+import { captchaSettings } from './captcha/settings.ts';
 import { hookSettings } from './hooks/settings.ts';
 import { authLimitSettings } from './limits/settings.ts';
 import { mailTextSettings } from './mail/texts.ts';
 import { mfaSettings } from './mfa/settings.ts';
 import { externalSettings } from './oauth/providers/settings.ts';
+import { oauthServerSettings } from './oauth-server/settings.ts';
 import { passwordSettings } from './passwords/settings.ts';
 import { samlSettings } from './saml/settings.ts';
 import { smsSettings } from './sms/settings.ts';
@@ -127,6 +129,8 @@ export const settings = {
   ...mfaSettings,
   ...webauthnSettings,
   ...hookSettings,
+  ...oauthServerSettings,
+  ...captchaSettings,
   ...authLimitSettings,
   enableEmail: flag({
     key: 'auth.email.enable_signup',
