@@ -11,6 +11,7 @@ import { type Outbox, openMailOutbox } from '../engine/mail/outbox.ts';
 import { inboxSettings, smtpSettings } from '../engine/mail/settings.ts';
 import { checkSmtp, openSmtpMailer } from '../engine/mail/smtp.ts';
 import { openQueue, queueTasks } from '../engine/queue/queue.ts';
+import type { Secrets } from '../engine/secrets/secrets.ts';
 import type { Task } from '../engine/service/contract.ts';
 import { settings as authSettings } from '../services/auth/settings.ts';
 import type { Prepared } from './prepare.ts';
@@ -27,6 +28,7 @@ export interface ProjectMail {
 export interface MailParts {
   readonly database: Database;
   readonly egress: Egress;
+  readonly secrets: Secrets;
   /** Known once the port is open. */
   readonly externalUrl: () => string;
   readonly observe: Observe;
@@ -39,7 +41,7 @@ const drainMs = 5_000;
 /** @throws OperatorError for a mail server that cannot be one, and in production for none where people sign in by mail */
 export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMail {
   const { settings, production } = prepared;
-  const { database, egress, externalUrl, observe, now } = parts;
+  const { database, egress, secrets, externalUrl, observe, now } = parts;
   const smtp = settings.of(smtpSettings);
   const inbox = settings.of(inboxSettings);
   const sender = () => ({ address: inbox.now().adminEmail, name: inbox.now().senderName });
@@ -52,7 +54,7 @@ export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMa
     ? openInboxMailer(database.db, sender)
     : openSmtpMailer({ config: smtp, connect: egress.connect, localName, observe, now });
   const queue = openQueue({ db: database.db, listener: database.listener, observe });
-  const queued = openMailOutbox(queue, mailer);
+  const queued = openMailOutbox(queue, mailer, secrets);
   const notices =
     sends || usesInbox
       ? []

@@ -278,6 +278,7 @@ async function openDatabaseSide(
     const project = { folder: '', readFile: async () => undefined };
     const others = {
       signToken: absent,
+      secrets: { put: absent, find: absent, remove: absent },
       outbox: { put: absent },
       smsInbox: undefined,
       project,

@@ -119,7 +119,14 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const { identity } = who;
   const leases = watchLeases(database.leases, now);
   let apiUrl = externalUrl.url;
-  const mail = openProjectMail(prepared, { database, egress, externalUrl: () => apiUrl, observe, now });
+  const mail = openProjectMail(prepared, {
+    database,
+    egress,
+    secrets: keyring.secrets,
+    externalUrl: () => apiUrl,
+    observe,
+    now,
+  });
   closers.add(() => mail.close());
   const inbox = await openProjectInbox(prepared, { database, observe }, closers);
   const context: Ctx = {
@@ -130,6 +137,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     fanout,
     egress,
     signToken: signing.sign,
+    secrets: keyring.secrets,
     externalUrl: () => apiUrl,
     outbox: mail.outbox,
     smsInbox: mail.smsInbox,

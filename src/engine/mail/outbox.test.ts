@@ -6,6 +6,7 @@ import { withClient } from '../db/client.ts';
 import type { Database } from '../db/database.ts';
 import { openEgress } from '../egress/egress.ts';
 import { openQueue } from '../queue/queue.ts';
+import { openWrap } from '../secrets/wrap.ts';
 import { openSettings } from '../settings/live.ts';
 import { openMailOutbox } from './outbox.ts';
 import { smtpSettings } from './settings.ts';
@@ -57,8 +58,10 @@ async function open() {
     new Promise<void>((resolve) => {
       onFailed = resolve;
     });
-  return { server, outbox: openMailOutbox(queue, mailer), failed, nextFailure };
+  return { server, outbox: openMailOutbox(queue, mailer, openWrap(masterKey)), failed, nextFailure };
 }
+
+const masterKey = 'a master key for tests alone, 0123';
 
 const mail = { to: 'ada@example.com', subject: 'Hi', html: '<p>Hi</p>', kind: 'invite' };
 
@@ -97,6 +100,27 @@ describe('a mail in the outbox', () => {
     );
     expect(job?.attempts).toBeGreaterThan(1);
     expect(server.mails[0]?.source).toMatch(/Message-ID: <[0-9a-f]{32}@example\.com>/);
+  });
+
+  it('cannot be read in its table while it waits, and is gone from there when it has been sent', async () => {
+    const { server, outbox, nextFailure } = await open();
+    server.answers.BODY = '421 going down';
+    const failure = nextFailure();
+    const html = '<p>The code is 424242</p>';
+    await inTransaction('commit', (client) => outbox.put({ ...mail, html }, client));
+    await failure;
+    const waiting = await test.run(
+      `select payload from _millrace.jobs where payload is not null order by id desc limit 1`,
+      'millrace_admin',
+    );
+    expect(waiting).toEqual([{ payload: { kind: 'invite', sealed: expect.any(String) } }]);
+    const sealed = Buffer.from(String(Object(waiting[0]?.payload).sealed), 'base64');
+    expect(sealed.includes('424242') || sealed.includes('ada@example.com')).toBe(false);
+    delete server.answers.BODY;
+    expect((await server.mail(1)).source).toContain('424242');
+    await expect
+      .poll(() => test.run('select id from _millrace.jobs where payload is not null', 'millrace_admin'))
+      .toEqual([]);
   });
 
   it('that can never be sent is given up', async () => {

@@ -1,7 +1,9 @@
 // In charge of: mails on their way through the queue: put in within a transaction, sent once it has committed, tried again when it fails.
+// What a mail says is wrapped while it waits: it has a code or a link in it that lets somebody in, and the table is in every backup.
 import { createHash } from 'node:crypto';
 import type { Queryable } from '../queue/jobs.ts';
 import { JobRefused, type Queue } from '../queue/queue.ts';
+import type { Wrap } from '../secrets/wrap.ts';
 import { type Mail, type Mailer, MailRefused } from './mail.ts';
 
 export interface MailToSend extends Omit<Mail, 'id'> {
@@ -20,12 +22,12 @@ const jobKind = 'mail';
 const concurrency = 3;
 
 /** The outbox, and in this process the sending of what is in it. */
-export function openMailOutbox(queue: Queue, mailer: Mailer): Outbox {
+export function openMailOutbox(queue: Queue, mailer: Mailer, wrap: Pick<Wrap, 'seal' | 'unwrap'>): Outbox {
   queue.handle({
     kind: jobKind,
     concurrency,
     async run(job, signal) {
-      const mail = readPayload(job.payload);
+      const mail = readPayload(opened(job.payload, wrap));
       if (mail === undefined) throw new JobRefused('this is no mail: to, subject and html are texts');
       const id = createHash('sha256')
         .update(`${job.createdAt.toISOString()} ${job.id}`)
@@ -45,10 +47,26 @@ export function openMailOutbox(queue: Queue, mailer: Mailer): Outbox {
         ...(key === undefined ? {} : { key }),
         ...(expiresAt === undefined ? {} : { expiresAt }),
       };
-      await queue.enqueue({ kind: jobKind, payload, ...more }, client);
+      const sealed = wrap.seal('mail', wrapId, Buffer.from(JSON.stringify(payload)));
+      const wrapped = { kind: payload.kind, sealed: sealed.toString('base64') };
+      await queue.enqueue({ kind: jobKind, payload: wrapped, ...more }, client);
     },
   };
 }
+
+/**
+ * What was wrapped, or the payload itself: a trigger of the project's cannot wrap.
+ * @throws SecretUnreadable for one that another master key wrapped; a process that has it may come by before the mail is given up
+ */
+function opened(payload: unknown, wrap: Pick<Wrap, 'unwrap'>): unknown {
+  if (typeof payload !== 'object' || payload === null || !('sealed' in payload)) return payload;
+  if (typeof payload.sealed !== 'string') return undefined;
+  const bytes = wrap.unwrap('mail', wrapId, Buffer.from(payload.sealed, 'base64'));
+  return JSON.parse(bytes.toString('utf8'));
+}
+
+/** A job's number is not known when it is wrapped. */
+const wrapId = 'outbox';
 
 /** Whoever may enqueue writes these, also a trigger of the project's. */
 function readPayload(payload: unknown): Omit<Mail, 'id'> | undefined {

@@ -14,6 +14,8 @@ export interface Secrets {
   put(client: PoolClient, purpose: SecretPurpose, id: string, value: Uint8Array): Promise<void>;
   /** Undefined when there is none. @throws SecretUnreadable */
   find(client: PoolClient, purpose: SecretPurpose, id: string): Promise<Buffer | undefined>;
+  /** For what stands in a table of its own, and not for long: nothing wraps it anew when the master key changes. */
+  seal(purpose: SecretPurpose, id: string, value: Uint8Array): Buffer;
   /** For rows that were read beside others. @throws SecretUnreadable */
   unwrap(purpose: SecretPurpose, id: string, sealed: Uint8Array): Buffer;
   /** False when there was none. */
@@ -133,6 +135,7 @@ export async function openSecrets({ db, keys, observe }: SecretsOptions): Promis
       const sealed = rows[0]?.sealed;
       return sealed && wrapOf(sealed).unwrap(purpose, id, sealed);
     },
+    seal: (purpose, id, value) => current.seal(purpose, id, value),
     unwrap: (purpose, id, sealed) => wrapOf(sealed).unwrap(purpose, id, sealed),
     async remove(client, purpose, id) {
       const { rowCount } = await client.query(deleteRow, [purpose, id]);

@@ -11,6 +11,7 @@ import type { Identity } from '../identity/identity.ts';
 import type { RefusalReason } from '../identity/refused.ts';
 import type { SmsInbox } from '../mail/inbox.ts';
 import type { Outbox } from '../mail/outbox.ts';
+import type { Secrets } from '../secrets/secrets.ts';
 import type { Live } from '../settings/live.ts';
 import type { Answer, ServiceRequest } from './http.ts';
 
@@ -45,6 +46,8 @@ export interface Ctx {
   readonly egress: Egress;
   /** Signs a token's claims, in their order, by the project's signing key. */
   readonly signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
+  /** What opens something at somebody else's, wrapped by the master key; on a session of `millrace_admin`. */
+  readonly secrets: Pick<Secrets, 'put' | 'find' | 'remove'>;
   /** Where clients reach this server: what links and the issuer of tokens begin with. Known once the port is open. */
   readonly externalUrl: () => string;
   /** Where mails are put, in the transaction that makes them necessary. */
