@@ -667,6 +667,16 @@ describe('GET /authorize', () => {
     expect(location.pathname).toBe('/');
   });
 
+  it('leads to an address with letters that no header may hold', async () => {
+    const { name } = person();
+    const address = await addressFor(connect('implicit'), name, `${app}/größe/日本?q=ä`);
+    const { location } = await bring(new URL(await openBrowser().goTo(address, callback)));
+    expect(location.origin + location.pathname + location.search).toBe(
+      `${app}/gr%C3%B6%C3%9Fe/%E6%97%A5%E6%9C%AC?q=%C3%A4`,
+    );
+    expect(fragmentOf(location).access_token).toEqual(expect.any(String));
+  });
+
   it('leads to an address that the project lists', async () => {
     const { name } = person();
     const address = await addressFor(connect('pkce'), name, 'https://shop.example.com/welcome');

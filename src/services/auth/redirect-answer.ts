@@ -21,7 +21,9 @@ export function withTokens(
     ...more,
   });
   facts.sort();
-  return `${redirectTo}#${facts}`;
+  // As it was asked for, without a slash that a parser would add; but what no header may hold is written as a browser writes it.
+  const address = redirectTo.toWellFormed().replaceAll(/[^\x21-\x7e]+/g, encodeURIComponent);
+  return `${address}#${facts}`;
 }
 
 /** The code that is good for a session with the verifier. */
