@@ -318,6 +318,14 @@ describe('the account of a sign-in', () => {
     expect(await usersWith(email)).toMatchObject([{ confirmed: false, providers: ['keycloak'] }]);
   });
 
+  it('is one, when somebody new comes by several windows at once', async () => {
+    const { name, email } = person();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => answerFor(connect('implicit'), name)));
+    const all = await Promise.all(answers.map((answer) => bring(answer)));
+    expect(all.map(({ location }) => queryOf(location))).toEqual(Array(5).fill({}));
+    expect(await usersWith(email)).toMatchObject([{ providers: ['keycloak'] }]);
+  });
+
   it('is not made when the project’s hook refuses it', async () => {
     const { name, email } = person({ email: `robot-${randomUUID()}@example.org`, name: 'Robot' });
     const back = await signIn(connect('implicit'), name);

@@ -1,7 +1,7 @@
 // In charge of: sending a browser on to the application, with the outcome in the address.
 // Source: supabase/auth internal/api/verify.go `prep…RedirectURL`, internal/tokens/service.go `AsRedirectURL`, internal/api/errors.go.
 import type { Fault } from '../../base/errors.ts';
-import type { Answer } from './context.ts';
+import type { Answer, Headers } from './context.ts';
 import type { Issued } from './issue.ts';
 
 /** The tokens, where no server gets to see them. */
@@ -80,6 +80,6 @@ export function seeOther(location: string): Answer {
   return { status: 303, headers: [['location', location]], body: null };
 }
 
-export function found(location: string): Answer {
-  return { status: 302, headers: [['location', location]], body: null };
+export function found(location: string, headers: Headers = []): Answer {
+  return { status: 302, headers: [['location', location], ...headers], body: null };
 }

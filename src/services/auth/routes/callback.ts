@@ -36,7 +36,7 @@ export async function callback(visit: Visit): Promise<Answer> {
       provider_token: accessToken,
       ...(refreshToken !== '' && { provider_refresh_token: refreshToken }),
     };
-    return found(withTokens(redirectTo, done.issued, auth.now(), provider));
+    return found(withTokens(redirectTo, done.issued, auth.now(), provider), visit.headersOut);
   } catch (error) {
     return found(withError(redirectTo, factsOf(visit, error), true));
   }
