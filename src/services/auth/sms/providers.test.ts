@@ -84,9 +84,8 @@ async function send(
   answer = { status: given.status ?? 200, body: JSON.stringify(given.body) };
   const through = {
     provider: providers[name],
-    settings: { ...settings, ...set },
+    settings: { ...settings, smsBaseUrl: baseUrl, ...set },
     fetch: egress.fetch,
-    baseUrl,
   };
   const sent = await sendThrough(through, { ...message, ...more });
   return { sent, asked };
@@ -189,7 +188,11 @@ describe('Twilio Verify', () => {
   ])('is asked whether a code is right: %s %o', async (status, body, isRight) => {
     asked = [];
     answer = { status, body: JSON.stringify(body) };
-    const through = { provider: providers.twilio_verify, settings, fetch: egress.fetch, baseUrl };
+    const through = {
+      provider: providers.twilio_verify,
+      settings: { ...settings, smsBaseUrl: baseUrl },
+      fetch: egress.fetch,
+    };
     expect(await checkThrough(through, '4915550001', '123456')).toBe(isRight);
     expect(asked).toEqual([
       {
@@ -341,7 +344,7 @@ describe('every provider', () => {
   it.each(Object.values(providers))(
     '$name is not followed elsewhere, and not read for ever',
     async (provider) => {
-      const through = { provider, settings, fetch: egress.fetch, baseUrl };
+      const through = { provider, settings: { ...settings, smsBaseUrl: baseUrl }, fetch: egress.fetch };
       answer = { status: 307, body: '{}', headers: { location: `${baseUrl}/elsewhere` } };
       asked = [];
       const sent = await sendThrough(through, message).catch((error: unknown) => error);
@@ -365,7 +368,7 @@ describe('every provider', () => {
   });
 });
 
-describe('the codes of tests', () => {
+describe('the settings: codes of tests, and where messages go,', () => {
   it.each([
     [
       { '+49 155': '123456', '4152127777': '1' },
@@ -386,6 +389,17 @@ describe('the codes of tests', () => {
     expect(parse('2027-01-31T00:00:00Z')).toBe('2027-01-31T00:00:00Z');
     expect(parse(new Date(0))).toBe('1970-01-01T00:00:00.000Z');
     expect(parse('tomorrow')).toBeUndefined();
+  });
+
+  it.each([
+    ['https://api.dublin.ie1.twilio.com/', 'https://api.dublin.ie1.twilio.com'],
+    ['', ''],
+    ['https://user@example.com', undefined],
+    ['https://example.com?a=b', undefined],
+    ['ftp://example.com', undefined],
+    ['nothing', undefined],
+  ])('go to %s', (raw, expected) => {
+    expect(smsSettings.smsBaseUrl.parse(raw)).toBe(expected);
   });
 
   it('are told apart from a text that is no template', () => {

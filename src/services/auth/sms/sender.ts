@@ -8,8 +8,6 @@ export interface Through {
   readonly provider: Provider;
   readonly settings: SmsSettings;
   readonly fetch: Egress['fetch'];
-  /** The provider's own unless a test has another. */
-  readonly baseUrl?: string;
 }
 
 /** Source: supabase/auth internal/api/sms_provider/sms_provider.go `defaultTimeout`. */
@@ -35,8 +33,8 @@ export async function checkThrough(through: Through, phone: string, code: string
   return provider.check.isRight(await post(through, provider.check.request(settings, phone, code)));
 }
 
-async function post({ provider, fetch, baseUrl }: Through, request: FormRequest): Promise<ProviderAnswer> {
-  const response = await fetch(`${baseUrl ?? provider.baseUrl}${request.path}`, {
+async function post({ provider, settings, fetch }: Through, request: FormRequest): Promise<ProviderAnswer> {
+  const response = await fetch(`${settings.smsBaseUrl || provider.baseUrl}${request.path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...request.headers },
     body: new URLSearchParams(

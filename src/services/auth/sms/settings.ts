@@ -57,6 +57,18 @@ export const smsSettings = {
     },
     ['', 'twilio', 'twilio_verify', 'messagebird', 'textlocal', 'vonage'],
   ),
+  smsBaseUrl: parsed(
+    {
+      key: 'auth.sms.base_url',
+      env: ['MILLRACE_SMS_BASE_URL'],
+      default: '',
+      live,
+      sentence:
+        'Where the provider of text messages is reached in place of its own address: a region of it, or a gateway of yours that speaks as it does.',
+    },
+    'an address such as "https://api.dublin.ie1.twilio.com"',
+    parseBaseUrl,
+  ),
   smsTemplate: explained(
     templateComplaints('auth.sms.template'),
     parsed(
@@ -158,6 +170,16 @@ export const smsSettings = {
   vonageApiSecret: hidden('vonage', 'api_secret', 'The secret of that key.'),
   vonageFrom: word('vonage', 'from', 'Who the messages are from.'),
 } as const;
+
+/** Without the slash at its end. */
+function parseBaseUrl(raw: unknown): string | undefined {
+  if (typeof raw !== 'string') return undefined;
+  const trimmed = raw.trim().replace(/\/+$/, '');
+  if (trimmed === '') return '';
+  const url = URL.parse(trimmed);
+  const isPlain = url?.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  return isPlain && /^https?:$/.test(url.protocol) ? trimmed : undefined;
+}
 
 export type SmsSettings = ValuesOf<typeof smsSettings>;
 
