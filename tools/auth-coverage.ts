@@ -141,6 +141,7 @@ function normal(line: string): string {
 const deviations = [
   'After a stolen refresh token ended its session, the newest token of the session is refused at once. Upstream lets it through for one more reuse interval, because revoking it counts as its last use.',
   'A sign-in of an unknown address, and a sign-up with a known one, hash a password as well, so that the time does not tell who has an account.',
+  '`/recover`, `/magiclink`, `/otp` for a mail address and `/resend` answer at the next full 200 ms, and a magic link for somebody who is known costs a hash as for a new one, for the same reason.',
   'Where addresses are confirmed, a sign-up with a known address never tells that it is known. Upstream tells it as soon as phone numbers need no confirmation, which is the default of the CLI.',
   'Of redirects an address is refused that a browser reads in another way than it is written (`https:host`, `\\`, a name before the host); upstream judges only what Go reads.',
   'A new row in `auth.users` has its role from the start; upstream inserts it without and updates it, so that a trigger on insert sees none.',

@@ -6,6 +6,7 @@ import { audienceOf, requireAdmin, requireUser } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { askBoth } from '../email-change.ts';
 import { badRequest, unprocessable } from '../errors.ts';
+import { inEvenTime } from '../even-time.ts';
 import { type Challenge, checkChallenge, insertFlowState, isPkce } from '../flow-state.ts';
 import { json } from '../go-json.ts';
 import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
@@ -50,14 +51,16 @@ export async function recover(visit: Visit): Promise<Answer> {
   if (params.email === '') throw badRequest('validation_failed', 'Password recovery requires an email');
   const email = validEmail(params.email);
   checkChallenge(params);
-  const user = await withTables(auth.db, (tx) => findUserByEmail(tx, email, audienceOf(visit)));
-  if (user === undefined) return done();
-  await inTransaction(auth.db, async (tx) => {
-    await begin(tx, visit, user, 'recovery', params);
-    await record(tx, visit, user, 'user_recovery_requested');
-    await sendCode(tx, visit, user, 'recovery', isPkce(params));
+  return inEvenTime(visit, async () => {
+    const user = await withTables(auth.db, (tx) => findUserByEmail(tx, email, audienceOf(visit)));
+    if (user === undefined) return done();
+    await inTransaction(auth.db, async (tx) => {
+      await begin(tx, visit, user, 'recovery', params);
+      await record(tx, visit, user, 'user_recovery_requested');
+      await sendCode(tx, visit, user, 'recovery', isPkce(params));
+    });
+    return done();
   });
-  return done();
 }
 
 const otpShape = {
@@ -79,7 +82,7 @@ export async function otp(visit: Visit): Promise<Answer> {
   checkChallenge(params);
   if (!params.create_user && !(await isThere(visit, params)))
     throw unprocessable('otp_disabled', 'Signups not allowed for otp');
-  if (params.email !== '') return magicLinkFor(visit, params);
+  if (params.email !== '') return inEvenTime(visit, () => magicLinkFor(visit, params));
   if (params.phone === '') throw badRequest('validation_failed', 'One of email or phone must be set');
   return phoneOtp(visit, params);
 }
@@ -96,14 +99,14 @@ export async function magicLink(visit: Visit): Promise<Answer> {
   const params = await readParams(visit.request, otpShape);
   if (params.email === '') throw unprocessable('validation_failed', 'Password recovery requires an email');
   checkChallenge(params);
-  return magicLinkFor(visit, params);
+  return inEvenTime(visit, () => magicLinkFor(visit, params));
 }
 
 /** Nobody knows it. Source: internal/api/magic_link.go. */
 const temporaryLength = 33;
 
 async function magicLinkFor(visit: Visit, params: Otp): Promise<Answer> {
-  const { auth, config } = visit;
+  const { auth, config, request } = visit;
   if (!config.enableEmail) throw unprocessable('email_provider_disabled', 'Email logins are disabled');
   const email = validEmail(params.email);
   const find = () => withTables(auth.db, (tx) => findUserByEmail(tx, email, audienceOf(visit)));
@@ -114,6 +117,9 @@ async function magicLinkFor(visit: Visit, params: Otp): Promise<Answer> {
     // The mail that asks for the confirmation signs in as well.
     if (kind === 'unconfirmed') return done();
     user = await find();
+  } else if (params.create_user) {
+    // A new one's password was hashed: the same work, so that the time does not tell.
+    await auth.hasher.verify(email, undefined, request.cancellation);
   }
   if (user === undefined) return done();
   const known = user;
@@ -128,10 +134,23 @@ async function magicLinkFor(visit: Visit, params: Otp): Promise<Answer> {
 const resendTypes: ReadonlySet<string> = new Set(['signup', 'email_change', 'sms', 'phone_change']);
 
 export async function resend(visit: Visit): Promise<Answer> {
-  const { auth, request } = visit;
-  const params = await readParams(request, { type: 'text', email: 'text', phone: 'text', ...challenge });
-  const { type } = params;
+  const params = await readParams(visit.request, {
+    type: 'text',
+    email: 'text',
+    phone: 'text',
+    ...challenge,
+  });
   const handle = resendHandle(visit, params);
+  return inEvenTime(visit, () => resendTo(visit, params, handle));
+}
+
+async function resendTo(
+  visit: Visit,
+  params: Challenge & { readonly type: string },
+  handle: { readonly email: string; readonly phone: string },
+): Promise<Answer> {
+  const { auth } = visit;
+  const { type } = params;
   const aud = audienceOf(visit);
   const user = await withTables(auth.db, (tx) =>
     handle.email === '' ? findUserByPhone(tx, handle.phone, aud) : findUserByEmail(tx, handle.email, aud),
