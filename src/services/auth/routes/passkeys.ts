@@ -20,6 +20,7 @@ import {
   parseAuthentication,
   parseRegistration,
 } from '../webauthn/ceremony.ts';
+import { passkeyName } from '../webauthn/names.ts';
 import {
   type Ceremony,
   deletePasskey,
@@ -81,7 +82,7 @@ export const registrationVerify = whenEnabled(async (visit) => {
     // Of many at once, no more are let in than the limit says.
     if (!(await lockRow(tx, 'users', user.id))) return busy;
     if ((await listPasskeys(tx, user.id)).length >= config.maxPasskeys) throw tooMany();
-    const passkey = await insertPasskey(tx, user.id, key, 'Passkey', auth.now());
+    const passkey = await insertPasskey(tx, user.id, key, passkeyName(key.aaguid), auth.now());
     if (passkey === undefined)
       throw unprocessable('webauthn_credential_exists', 'This credential is already registered');
     await record(tx, visit, user, 'passkey_created', { passkey_id: passkey.id }, request.address);
