@@ -20,6 +20,11 @@ export function mayConnect(text: string, allow: readonly Network[]): boolean {
   return address.kind() === 'ipv4' || contains(globalUnicast, address);
 }
 
+/** What the registries call the range of an address: `loopback`, `private`, `linkLocal`, … */
+export function rangeOf(text: string): string {
+  return ipaddr.isValid(text) ? inner(ipaddr.parse(text)).range() : 'unknown';
+}
+
 function inner(address: Address): Address {
   if (!(address instanceof ipaddr.IPv6)) return address;
   if (address.isIPv4MappedAddress()) return address.toIPv4Address();

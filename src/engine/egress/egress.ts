@@ -6,7 +6,7 @@ import { Agent, type Dispatcher, errors } from 'undici';
 import { type Network, parseNetwork } from '../../base/address-ranges.ts';
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
-import { guardedConnector, type LookupAll } from './connect.ts';
+import { guardedConnector, type Judgement, judgeHost, type LookupAll } from './connect.ts';
 import { EgressError, egressErrorIn } from './errors.ts';
 
 export interface EgressRequest {
@@ -39,6 +39,11 @@ export interface Egress {
    * @throws EgressError
    */
   connect(host: string, port: number): Promise<Socket>;
+  /**
+   * Whether a host leads to where may be connected to now, without connecting: for an address that somebody sets up and nobody asks yet.
+   * What it leads to when it is asked is judged then. Never rejects.
+   */
+  judge(host: string): Promise<Judgement>;
   /** Ends what is under way. */
   close(): Promise<void>;
 }
@@ -128,7 +133,12 @@ export function openEgress(options: EgressOptions): Egress {
     });
   }
 
-  return { fetch, connect, close: () => dispatcher.destroy() };
+  return {
+    fetch,
+    connect,
+    judge: (host) => judgeHost(host, allow(), options.lookup),
+    close: () => dispatcher.destroy(),
+  };
 }
 
 /** Each hop is a request of its own: its URL is looked at and its connection judged like the first one's. */

@@ -2,6 +2,7 @@
 // Source: OpenID Connect Core 1.0 section 3.1.3.7, Discovery 1.0 section 4; supabase/auth internal/api/provider/oidc_cache.go,
 // internal/utilities/oidc_discovery.go; coreos/go-oidc v3 oidc/verify.go, oidc/jwks.go.
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
 import { compactVerify } from 'jose';
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
@@ -75,10 +76,11 @@ export function openIdTokens({ egress, observe, now, signal }: IdTokensOptions):
       maxResponseBytes: maxDocumentBytes,
       signal,
     });
-    if (response.status !== 200) throw new Error(`"${url}" answered ${response.status}`);
+    if (response.status !== 200)
+      throw new Error(`${url} returned ${response.status} ${STATUS_CODES[response.status] ?? ''}`.trim());
     const value: unknown = JSON.parse(response.body.toString());
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new Error(`"${url}" answered with what is no JSON object`);
+      throw new Error(`${url} answered with what is no JSON object`);
     // Sound: an object that is no array.
     return value as Readonly<Record<string, unknown>>;
   }
@@ -89,7 +91,14 @@ export function openIdTokens({ egress, observe, now, signal }: IdTokensOptions):
   return {
     async discover(issuer, { url, anyIssuer = false } = {}) {
       const from = url || `${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`;
-      const load = async () => discoveryOf(await fetchObject(from), from, anyIssuer ? undefined : issuer);
+      const load = async () => {
+        const document = await fetchObject(from).catch((error: unknown) => {
+          throw new Error(`oidc: discovery request to ${from} failed: ${errorMessage(error)}`, {
+            cause: error,
+          });
+        });
+        return discoveryOf(document, from, anyIssuer ? undefined : issuer);
+      };
       return documents.find(`${issuer} ${from}`, freshMs, load, observeFailure(from));
     },
     async verify(token, by, { anyIssuer = false } = {}) {

@@ -20,6 +20,8 @@ export interface Service<S extends Settings = Settings> {
   readonly name: string;
   /** `/rest/v1` */
   readonly mount: `/${string}`;
+  /** Paths outside of the mount that it answers as well, and which of its own each stands for. */
+  readonly aliases?: Readonly<Record<`/${string}`, `/${string}`>>;
   /** Its settings: environment name, config.toml key, default, unit, sentence. */
   readonly settings: S;
   /**

@@ -10,6 +10,7 @@ import type { Live } from '../../engine/settings/live.ts';
 import type { Hooks } from './hooks/port.ts';
 import type { AuthLimits } from './limits/port.ts';
 import type { Mailer } from './mailer.ts';
+import type { ProviderSecrets } from './oauth/providers/custom-secrets.ts';
 import type { Hasher } from './passwords/hasher.ts';
 import type { PwnedPasswords } from './passwords/pwned.ts';
 import type { AuthSettings } from './settings.ts';
@@ -18,7 +19,7 @@ import type { Sms } from './sms/port.ts';
 export interface Auth {
   readonly db: Pick<Db, 'asOwner'>;
   readonly config: Live<AuthSettings>;
-  readonly identity: Pick<Identity, 'jwks'>;
+  readonly identity: Pick<Identity, 'jwks' | 'callerOf'>;
   readonly sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   readonly hasher: Hasher;
   readonly pwned: PwnedPasswords;
@@ -27,9 +28,11 @@ export interface Auth {
   readonly limits: AuthLimits;
   readonly sms: Sms;
   /** Requests to providers, hooks and gateways. */
-  readonly egress: Pick<Egress, 'fetch'>;
+  readonly egress: Pick<Egress, 'fetch' | 'judge'>;
   /** The id_tokens of providers. */
   readonly idTokens: IdTokens;
+  /** The secrets of providers that administrators set up. */
+  readonly providerSecrets: ProviderSecrets;
   /** Where the auth API is reached: `http://127.0.0.1:54321/auth/v1`. */
   readonly url: () => string;
   readonly now: Clock;

@@ -10,11 +10,13 @@ import { openHookedMailer } from './hooks/mailer.ts';
 import { openAuthLimits } from './limits/limits.ts';
 import { openAuthMailer } from './mail/auth-mailer.ts';
 import { openMailTexts } from './mail/texts.ts';
+import { openProviderSecrets } from './oauth/providers/custom-secrets.ts';
 import { openHasher } from './passwords/hasher.ts';
 import { openPwnedPasswords } from './passwords/pwned.ts';
 import { isAboutToken } from './refused-fault.ts';
 import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
+import { refuseWithoutKey } from './saml/service-provider.ts';
 import { type AuthSettings, settings } from './settings.ts';
 import { openSms } from './sms/sms.ts';
 
@@ -23,6 +25,12 @@ const find = openRoutes(routes);
 export const auth = {
   name: 'auth',
   mount: '/auth/v1',
+  // Where clients look for what a server with a path in its name says of itself (RFC 8414 section 3.1), and where upstream's gateway has it.
+  aliases: {
+    '/.well-known/oauth-authorization-server': '/.well-known/oauth-authorization-server',
+    '/.well-known/oauth-authorization-server/auth/v1': '/.well-known/oauth-authorization-server',
+    '/.well-known/openid-configuration/auth/v1': '/.well-known/openid-configuration',
+  },
   settings,
   renderError,
   admits,
@@ -41,9 +49,10 @@ function admits(path: string, reason: Parameters<NonNullable<Service['admits']>>
 }
 
 const openPaths =
-  /^\/(?:verify|callback|authorize|\.well-known\/(?:jwks\.json|openid-configuration|oauth-authorization-server)|sso\/saml\/(?:acs|metadata)|oauth\/(?:authorize|token|userinfo|clients\/register))\/?$/;
+  /^\/(?:verify|callback|authorize|\.well-known\/(?:jwks\.json|openid-configuration|oauth-authorization-server)|sso\/saml\/(?:acs|metadata)|oauth\/(?:authorize|token|revoke|userinfo|clients\/register))\/?$/;
 
 async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
+  refuseWithoutKey(config.now());
   const hasher = openHasher({ observe: ctx.observe });
   const { folder, readFile } = ctx.project;
   const texts = await openMailTexts({ config, project: folder, readFile, observe: ctx.observe });
@@ -65,6 +74,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     limits,
     egress: ctx.egress,
     idTokens: openIdTokens({ egress, observe, now, signal }),
+    providerSecrets: openProviderSecrets(ctx.db, ctx.secrets),
     sms: openSms({ db: ctx.db, hooks, fetch: egress.fetch, inbox: ctx.smsInbox, observe }),
     url,
     now: ctx.now,
