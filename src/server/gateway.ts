@@ -57,6 +57,18 @@ export function openGateway(options: GatewayOptions): Gateway {
   const handleOutside = fetchHandler(outside.fetch, observe);
   const deadlines = openDeadlines((passage) => finish(passage, refusal(passage, timeoutFault(passage))));
 
+  const aliases = new Map(
+    services.flatMap(({ service: { mount, aliases = {} } }) =>
+      Object.entries(aliases).map(([outside, inside]) => [outside, mount + inside]),
+    ),
+  );
+
+  /** From here on a path that stands for another is the other: for limits, rules and the log, too. */
+  function unaliased(head: RequestHead): RequestHead {
+    const path = aliases.get(head.path);
+    return path === undefined ? head : { ...head, path };
+  }
+
   function mountedAt(path: string): Mounted | undefined {
     for (const mounted of services) {
       const { mount } = mounted.service;
@@ -263,14 +275,15 @@ export function openGateway(options: GatewayOptions): Gateway {
 
   return {
     handle(incoming, outgoing) {
-      const head = headOf(incoming);
-      if (typeof head === 'string') {
+      const read = headOf(incoming);
+      if (typeof read === 'string') {
         // A query may hold a key.
-        observe({ kind: 'http.malformed', message: head.split('?', 1)[0] });
+        observe({ kind: 'http.malformed', message: read.split('?', 1)[0] });
         outgoing.shouldKeepAlive = false;
-        new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(head)), []);
+        new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(read)), []);
         return;
       }
+      const head = unaliased(read);
       const { socket } = incoming;
       front.locate(head, socket.remoteAddress, 'encrypted' in socket);
       const mounted = mountedAt(head.path);
@@ -287,7 +300,7 @@ export function openGateway(options: GatewayOptions): Gateway {
       enter(passage);
     },
     fetch(request) {
-      const head = headOfRequest(request);
+      const head = unaliased(headOfRequest(request));
       const mounted = mountedAt(head.path);
       if (mounted === undefined) return Promise.resolve(outside.fetch(request, {}));
       return new Promise((resolve) => {

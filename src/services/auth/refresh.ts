@@ -47,7 +47,9 @@ export async function refresh(visit: Visit, token: string, clientId?: string): P
   const startedMs = auth.now();
   do {
     await check(visit, token, startedMs);
-    const outcome = await inTransaction(auth.db, (tx) => swap(tx, visit, { text: token, clientId, startedMs }));
+    const outcome = await inTransaction(auth.db, (tx) =>
+      swap(tx, visit, { text: token, clientId, startedMs }),
+    );
     if (outcome.kind === 'issued') return outcome.issued;
     if (outcome.kind === 'refused') throw outcome.fault;
     await delay(minPauseMs + Math.random() * pauseSpreadMs, auth.signal);

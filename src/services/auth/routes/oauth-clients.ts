@@ -95,7 +95,9 @@ async function register(visit: Visit, type: ClientFacts['registrationType']): Pr
   const facts = parseRegistration(await readBody(visit, registrationShape), type);
   const secret = facts.clientType === 'confidential' ? newSecret() : undefined;
   const client = await withTables(auth.db, (tx) => insertClient(tx, facts, secret, auth.now()));
-  return json(201, clientJson(client, secret));
+  // RFC 7591 section 3.2.1 demands to be told when a secret ends, and strict clients refuse what upstream answers; 0 is never.
+  const ends = secret !== undefined && type === 'dynamic' ? { client_secret_expires_at: 0 } : {};
+  return json(201, { ...clientJson(client, secret), ...ends });
 }
 
 /** @throws Fault 400 validation_failed, 404 oauth_client_not_found */

@@ -58,7 +58,9 @@ async function byCode(visit: Visit, { client, params }: AuthenticatedClient): Pr
     if (taken?.status !== 'approved') throw invalidGrant('Invalid authorization code');
     await deleteAuthorization(tx, taken);
     await record(tx, visit, user, 'login', { provider_type: method, client_id: client.id });
-    const issued = await signIn(tx, visit, user, method, { application: { clientId: client.id, scopes: scope } });
+    const issued = await signIn(tx, visit, user, method, {
+      application: { clientId: client.id, scopes: scope },
+    });
     const hasIdToken = parseScopes(scope).includes('openid');
     return { issued, idToken: hasIdToken ? await makeIdToken(visit, issued.user, taken) : undefined };
   });
