@@ -42,15 +42,18 @@ export function claimsOfAnswer({ claims }: JsonObject): JsonObject {
   if (claims === undefined) throw failed('output claims field is missing');
   if (claims !== null && (typeof claims !== 'object' || Array.isArray(claims)))
     throw failed('Error unmarshaling JSON output.');
-  // Sound: an object that is no array, or nothing.
-  const given = (claims ?? {}) as JsonObject;
+  if (claims === null) throw notEnough(['(root): Invalid type. Expected: object, given: null']);
+  // Sound: an object that is no array.
+  const given = claims as JsonObject;
   const complaints = complaintsAbout(given);
-  if (complaints.length > 0)
-    throw failed(
-      `output claims do not conform to the expected schema: \n${complaints.map((one) => `- ${one}\n`).join('')}`,
-    );
+  if (complaints.length > 0) throw notEnough(complaints);
   return given;
 }
+
+const notEnough = (complaints: readonly string[]) =>
+  failed(
+    `output claims do not conform to the expected schema: \n${complaints.map((one) => `- ${one}\n`).join('')}`,
+  );
 
 function complaintsAbout(claims: JsonObject): readonly string[] {
   const missing = required
