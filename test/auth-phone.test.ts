@@ -8,6 +8,10 @@ const config = `
 project_id = "phones"
 [auth.email]
 secure_password_change = true
+[auth.email.notification.phone_changed]
+enabled = true
+[auth.email.notification.identity_linked]
+enabled = true
 [auth.sms]
 enable_signup = true
 enable_confirmations = true
@@ -293,6 +297,14 @@ describe('PUT /user with a number', () => {
       phone,
       app_metadata: { provider: 'email', providers: ['email', 'phone'] },
     });
+    const next = freshNumber();
+    await client.auth.updateUser({ phone: next });
+    await client.auth.verifyOtp({ phone: next, token: await lastCode(next), type: 'phone_change' });
+    const { rows } = await database.query(
+      `select kind from _millrace.inbox where medium = 'mail' and recipient = $1 order by number`,
+      [email],
+    );
+    expect(rows).toEqual([{ kind: 'identity_linked_notification' }, { kind: 'phone_changed_notification' }]);
   });
 
   it('refuses a number that is somebody’s', async () => {

@@ -14,6 +14,7 @@ import { openQueue, queueTasks } from '../engine/queue/queue.ts';
 import type { Secrets } from '../engine/secrets/secrets.ts';
 import type { Task } from '../engine/service/contract.ts';
 import { settings as authSettings } from '../services/auth/settings.ts';
+import { providerNameOf } from '../services/auth/sms/sms.ts';
 import type { Prepared } from './prepare.ts';
 
 export interface ProjectMail {
@@ -59,10 +60,17 @@ export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMa
     sends || usesInbox
       ? []
       : ['No mail server is set ([auth.email.smtp]): mails wait an hour for one, and are then given up.'];
+  const smsInbox: SmsInbox | undefined =
+    !production && inbox.now().enabled ? { put: (sms, client) => putSmsInInbox(client, sms) } : undefined;
+  const auth = settings.of(authSettings).now();
+  const isTexting = auth.enablePhone && smsInbox === undefined;
+  if (isTexting && providerNameOf(auth) === '' && !auth.hookSendSmsEnabled)
+    notices.push(
+      'Nobody is set who sends text messages ([auth.sms.twilio] and others): no code reaches a phone.',
+    );
   return {
     outbox: usesInbox ? openInboxOutbox(sender) : queued,
-    smsInbox:
-      !production && inbox.now().enabled ? { put: (sms, client) => putSmsInInbox(client, sms) } : undefined,
+    smsInbox,
     tasks: queueTasks(database.db),
     notices,
     async close() {

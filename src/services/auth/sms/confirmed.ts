@@ -1,5 +1,6 @@
 // In charge of: what a confirmed code from a text message changes. Source: supabase/auth internal/api/verify.go `smsVerify`;
 // internal/models/user.go `ConfirmPhone`, `ConfirmPhoneChange`.
+import { Fault } from '../../../base/errors.ts';
 import { record } from '../audit.ts';
 import type { Visit } from '../context.ts';
 import { merged } from '../go-json.ts';
@@ -11,6 +12,7 @@ import {
   providersOf,
   updateIdentityData,
 } from '../identities.ts';
+import type { Notice } from '../mailer.ts';
 import { clearTokens } from '../one-time-tokens.ts';
 import type { Tx } from '../transaction.ts';
 import type { User } from '../user.ts';
@@ -45,7 +47,7 @@ export async function confirmPhoneChange(tx: Tx, visit: Visit, user: User, phone
     identity === undefined
       ? merged(user.raw_app_meta_data, providerFacts(await providersOf(tx, user.id)))
       : undefined;
-  return updateUser(
+  const changed = await updateUser(
     tx,
     user.id,
     {
@@ -58,4 +60,19 @@ export async function confirmPhoneChange(tx: Tx, visit: Visit, user: User, phone
     },
     nowMs,
   );
+  if (user.phone !== '' && user.phone !== phone)
+    await tell(tx, visit, changed, { name: 'phone_changed_notification', oldPhone: user.phone });
+  if (identity === undefined)
+    await tell(tx, visit, changed, { name: 'identity_linked_notification', provider: 'phone' });
+  return changed;
+}
+
+/** A mail that cannot be sent undoes nothing of what it is about. */
+async function tell(tx: Tx, visit: Visit, user: User, notice: Notice): Promise<void> {
+  try {
+    await visit.auth.mailer.notify(tx, visit, user, notice);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    visit.auth.observe({ kind: 'auth.notice_not_sent', level: 'warn', name: notice.name, error });
+  }
 }
