@@ -10,6 +10,10 @@ project_id = "mails"
 [auth]
 site_url = "https://app.example.com"
 additional_redirect_urls = ["https://*.example.com/welcome", "myapp://**"]
+[auth.rate_limit]
+token_verifications = 10000
+sign_in_sign_ups = 10000
+token_refresh = 10000
 [auth.email]
 enable_confirmations = true
 max_frequency = "0s"
