@@ -318,6 +318,41 @@ describe('the account of a sign-in', () => {
     expect(await usersWith(email)).toMatchObject([{ confirmed: false, providers: ['keycloak'] }]);
   });
 
+  it('is nobody’s, when two have the address', async () => {
+    const { name, email } = person();
+    for (const other of [person().name, person().name]) {
+      await signIn(connect('implicit'), other);
+      await database.query(
+        `update auth.identities set identity_data = jsonb_set(identity_data, '{email}', to_jsonb($2::text)) where provider_id = $1`,
+        [other, email],
+      );
+    }
+    expect(queryOf(await signIn(connect('implicit'), name))).toEqual({
+      error: 'server_error',
+      error_code: 'unexpected_failure',
+      error_description:
+        'Multiple accounts with the same email address in the same linking domain detected: default',
+    });
+  });
+
+  it('is another than that of an organisation’s own sign-on, which has the same address', async () => {
+    const { name, email } = person();
+    const { rows } = await database.query<{ id: string }>(
+      `insert into auth.users (id, instance_id, aud, role, email, is_sso_user, created_at, updated_at)
+       values (gen_random_uuid(), '00000000-0000-0000-0000-000000000000', 'authenticated', 'authenticated', $1, true, now(), now())
+       returning id`,
+      [email],
+    );
+    await database.query(
+      `insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)
+       values (gen_random_uuid(), 'at-the-organisation', $1, jsonb_build_object('sub', 'at-the-organisation', 'email', $2::text),
+         'sso:' || gen_random_uuid(), now(), now())`,
+      [rows[0]?.id, email],
+    );
+    expect(queryOf(await signIn(connect('implicit'), name))).toEqual({});
+    expect((await usersWith(email)).map(({ providers }) => providers.length)).toEqual([1, 1]);
+  });
+
   it('is one, when somebody new comes by several windows at once', async () => {
     const { name, email } = person();
     const answers = await Promise.all(Array.from({ length: 5 }, () => answerFor(connect('implicit'), name)));

@@ -1,5 +1,6 @@
 // In charge of: somebody else's sign-in for tests: a real OpenID Connect provider on loopback, reached as a Keycloak is, and a browser that goes there.
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Provider } from 'oidc-provider';
 
@@ -21,13 +22,16 @@ export interface OpenIdProvider extends AsyncDisposable {
   exchanges(): number;
 }
 
-/** `login_hint` says who signs in. */
-export async function startOpenIdProvider(): Promise<OpenIdProvider> {
+/** `login_hint` says who signs in. With a certificate it is reached by https. */
+export async function startOpenIdProvider(certificate?: {
+  readonly keyPem: string;
+  readonly certPem: string;
+}): Promise<OpenIdProvider> {
   let handle: ReturnType<Provider['callback']> | undefined;
   let provider: Provider | undefined;
   let asked = 0;
   const people = new Map<string, Person>();
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     if (request.url?.startsWith('/protocol/openid-connect/token')) asked++;
     if (provider === undefined || handle === undefined) return void response.writeHead(503).end();
     if (!request.url?.startsWith('/interaction/')) return void handle(request, response);
@@ -37,11 +41,14 @@ export async function startOpenIdProvider(): Promise<OpenIdProvider> {
       ? { login: { accountId } }
       : { error: 'access_denied', error_description: 'The user said no' };
     await provider.interactionFinished(request, response, result);
-  });
+  };
+  const server = certificate
+    ? createTlsServer({ key: certificate.keyPem, cert: certificate.certPem }, listener)
+    : createServer(listener);
   server.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   // Sound: it listens on a port.
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `${certificate ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   return {
     url,
@@ -64,6 +71,8 @@ export async function startOpenIdProvider(): Promise<OpenIdProvider> {
           userinfo: '/protocol/openid-connect/userinfo',
         },
         claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+        // As most providers do: the claims of the scopes stand in the id_token as well.
+        conformIdTokenClaims: false,
         features: { devInteractions: { enabled: false } },
         interactions: { url: (_, { uid }) => `/interaction/${uid}` },
         pkce: { required: () => false },
