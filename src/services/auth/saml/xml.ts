@@ -16,9 +16,7 @@ export async function readXml(text: string): Promise<{ name: string; root: XmlNo
   try {
     const entries = Object.entries<unknown>(await parseXml2JsFromString(text));
     const [name, root] = entries[0] ?? [];
-    if (name === undefined || typeof root !== 'object' || root === null) return undefined;
-    // Sound: elements and texts are all that the parser makes.
-    return { name, root: root as XmlNode };
+    return name === undefined ? undefined : { name, root: nodeOf(root) };
   } catch {
     return undefined;
   }
@@ -30,8 +28,13 @@ export const hasDtd = (text: string): boolean => /<!(?!--|\[CDATA\[)/.test(text)
 export function childrenOf(node: XmlNode | undefined, name: string): readonly XmlNode[] {
   const found = node?.[name];
   if (!Array.isArray(found)) return [];
-  // An element without attributes comes as its text.
-  return found.map((one): XmlNode => (typeof one === 'object' && one !== null ? one : { _: String(one) }));
+  return found.map(nodeOf);
+}
+
+/** An element with neither attributes nor children comes as its text. */
+function nodeOf(found: unknown): XmlNode {
+  // Sound: elements and texts are all that the parser makes.
+  return typeof found === 'object' && found !== null ? (found as XmlNode) : { _: String(found ?? '') };
 }
 
 export const childOf = (node: XmlNode | undefined, name: string): XmlNode | undefined =>
