@@ -68,7 +68,7 @@ function signedMessage(chain: Chain, text: string, signature: string): Message {
       'signature must be 65 bytes long, encoded as a 130 character-long hexadecimal string',
     );
   const message = parseMessage(chain, text);
-  const isSigned = bytes ? isSignedBySolana(message, bytes) : isSignedByEthereum(message, signature);
+  const isSigned = bytes ? isSignedBySolana(message, bytes) : await isSignedByEthereum(message, signature);
   if (!isSigned) throw invalidGrant('Signature does not match address in message');
   return message;
 }

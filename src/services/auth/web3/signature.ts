@@ -1,12 +1,13 @@
 // In charge of: whether the wallet whose address a message names has signed it.
 // Source: EIP-191, EIP-4361; supabase/auth internal/utilities/siwe/parser.go and siws/parser.go `VerifySignature`.
 import { createPublicKey, verify } from 'node:crypto';
-import { secp256k1 } from '@noble/curves/secp256k1.js';
-import { keccak_256 } from '@noble/hashes/sha3.js';
 import type { Message } from './message.ts';
 
 /** A signature is `0x`, r, s and the bit that says which of the keys it fits. */
-export function isSignedByEthereum({ raw, address }: Message, signatureHex: string): boolean {
+export async function isSignedByEthereum({ raw, address }: Message, signatureHex: string): Promise<boolean> {
+  // With the first wallet: most projects have none.
+  const { secp256k1 } = await import('@noble/curves/secp256k1.js');
+  const { keccak_256 } = await import('@noble/hashes/sha3.js');
   if (!/^0x[0-9a-f]{130}$/i.test(signatureHex)) return false;
   const bytes = Buffer.from(signatureHex.slice(2), 'hex');
   const last = bytes[64] ?? 0;

@@ -1,11 +1,9 @@
 // In charge of: what an authenticator answered: whether it has the form of an answer, and whether it is a good one.
 // Source: W3C WebAuthn Level 3, sections 7.1 and 7.2; supabase/auth internal/api/{passkey_registration,passkey_authentication}.go.
-import {
-  type AuthenticationResponseJSON,
-  type AuthenticatorTransport,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
+import type {
+  AuthenticationResponseJSON,
+  AuthenticatorTransport,
+  RegistrationResponseJSON,
 } from '@simplewebauthn/server';
 import type { JsonObject } from '../go-json.ts';
 import { algorithms, type CeremonySession, type RelyingParty } from './relying-party.ts';
@@ -83,12 +81,16 @@ function responseOf(value: JsonObject, names: readonly string[]): JsonObject | u
 
 const idsOf = ({ id, rawId }: JsonObject) => ({ id: String(id), rawId: String(rawId) });
 
+/** With the first key: it takes longer to load than the rest of the program, and most projects have none. */
+const loadVerifier = () => import('@simplewebauthn/server');
+
 /** @throws NotVerified */
 export async function judgeRegistration(
   party: RelyingParty,
   { challenge }: CeremonySession,
   response: RegistrationResponseJSON,
 ): Promise<Key> {
+  const { verifyRegistrationResponse } = await loadVerifier();
   const { verified, registrationInfo: info } = await orNotVerified(() =>
     verifyRegistrationResponse({
       response,
@@ -124,6 +126,7 @@ export async function judgeAuthentication(
   response: AuthenticationResponseJSON,
   key: KnownKey,
 ): Promise<{ readonly signCount: number; readonly backedUp: boolean }> {
+  const { verifyAuthenticationResponse } = await loadVerifier();
   const { verified, authenticationInfo: info } = await orNotVerified(() =>
     verifyAuthenticationResponse({
       response,
