@@ -22,6 +22,8 @@ export type AuthenticationMethod =
   | 'anonymous'
   | 'mfa/phone'
   | 'mfa/webauthn'
+  /** Of ours: a recovery code. */
+  | 'mfa/recovery_code'
   | 'web3'
   | 'oauth_provider/authorization_code'
   | 'passkey';
@@ -142,7 +144,12 @@ export interface AmrClaim {
   readonly provider?: string;
 }
 
-const secondFactors: ReadonlySet<string> = new Set(['totp', 'mfa/phone', 'mfa/webauthn']);
+const secondFactors: ReadonlySet<string> = new Set([
+  'totp',
+  'mfa/phone',
+  'mfa/webauthn',
+  'mfa/recovery_code',
+]);
 
 /** What the methods of a session amount to, the last one first. Source: internal/models/sessions.go `CalculateAALAndAMR`. */
 export function assuranceOf(

@@ -24,6 +24,7 @@ const files = [
   '0017-queue.sql',
   '0018-secrets.sql',
   '0019-inbox.sql',
+  '0020-recovery-codes.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -129,6 +130,7 @@ describe('a server of our own', () => {
       '0017-queue.sql',
       '0018-secrets.sql',
       '0019-inbox.sql',
+      '0020-recovery-codes.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);

@@ -10,6 +10,7 @@ import { type AuthenticationMethod, addMethod, findSession, lockSession, type Se
 import type { Tx } from '../transaction.ts';
 import { reload } from '../users.ts';
 import { busy } from './factors.ts';
+import { forgetIdleCodes } from './recovery-codes.ts';
 
 /** Takes the lock of the session that asks, before anything is written. */
 export async function lockOwn(tx: Tx, session: Session | undefined): Promise<Session | typeof busy> {
@@ -66,6 +67,7 @@ export async function lowerSessions(
     `update auth.sessions set aal = 'aal1', factor_id = null where user_id = $1 and factor_id = $2`,
     [factor.user_id, factor.id],
   );
+  await forgetIdleCodes(tx, factor.user_id);
 }
 
 export const methodOfFactor = { totp: 'totp', phone: 'mfa/phone', webauthn: 'mfa/webauthn' } as const;

@@ -52,6 +52,7 @@ import {
   registrationVerify,
   renameOwnPasskey,
 } from './passkeys.ts';
+import { countRecoveryCodes, makeRecoveryCodes, verifyRecoveryCode } from './recovery-codes.ts';
 import { endOwnSession, endSessionOfUser, listOwnSessions, listSessionsOfUser } from './sessions.ts';
 import { signUp } from './sign-up.ts';
 import { samlAcs, samlMetadata, singleSignOn } from './sso.ts';
@@ -175,6 +176,13 @@ export const answeredRoutes: readonly Route<Handle>[] = [
 /** What upstream does not have. */
 export const addedRoutes: readonly Route<Handle>[] = [
   { method: 'POST', pattern: '/oauth/revoke', handle: revokeToken },
+  { method: 'GET', pattern: '/factors/recovery-codes', handle: countRecoveryCodes },
+  { method: 'POST', pattern: '/factors/recovery-codes', handle: makeRecoveryCodes },
+  {
+    method: 'POST',
+    pattern: '/factors/recovery-codes/verify',
+    handle: limited('factor_verify', verifyRecoveryCode),
+  },
   { method: 'GET', pattern: '/user/sessions', handle: listOwnSessions },
   { method: 'DELETE', pattern: '/user/sessions/:session_id', handle: endOwnSession },
   { method: 'GET', pattern: '/admin/users/:user_id/sessions', handle: listSessionsOfUser },
