@@ -139,6 +139,12 @@ function normal(line: string): string {
 }
 
 const deviations = [
+  'OAuth server: a redirect address with a comma cannot be registered. Upstream keeps the addresses with commas between them, so that one such is two, of which it has judged the first alone.',
+  'OAuth server: `client_uri` and `logo_uri` are http addresses; upstream takes `javascript:` there, too.',
+  'OAuth server: the token of an application cannot answer `/oauth/authorizations` for its user (403 `bad_jwt`); upstream lets one application say yes to another.',
+  'OAuth server: a withdrawn grant ends codes as well that were not exchanged yet, and a code that fails for want of an asymmetric signing key stays good.',
+  'OAuth server: `client_secret_expires_at` comes with a registration, `Cache-Control: no-store` with tokens, and id and secret in `Authorization: Basic` may be form-encoded, as the RFCs demand; upstream has none of these.',
+  'OAuth server: its metadata is also at `/.well-known/oauth-authorization-server/auth/v1` and names `revocation_endpoint`.',
   'After a stolen refresh token ended its session, the newest token of the session is refused at once. Upstream lets it through for one more reuse interval, because revoking it counts as its last use.',
   'A sign-in of an unknown address, and a sign-up with a known one, hash a password as well, so that the time does not tell who has an account.',
   '`/recover`, `/magiclink`, `/otp` for a mail address and `/resend` answer at the next full 200 ms, and a magic link for somebody who is known costs a hash as for a new one, for the same reason.',
@@ -151,6 +157,10 @@ const deviations = [
   'A database that is away is 503 with `Retry-After`; upstream answers 500.',
   "What refuses an API key is 401 in GoTrue's shape; upstream's gateway answers in its own.",
   "Refresh tokens are of the first kind (12 characters, rows of `auth.refresh_tokens`), which is upstream's default; its second kind is not taken.",
+  'A text message goes out between two transactions, not within one: its moment is claimed first, with the row of the user locked. Of many requests at once one sends, where upstream sends for all of them, and a slow provider or hook holds no connection. What fails leaves nothing, as upstream.',
+  'Codes in text messages are good for 60 seconds (`auth.sms.otp_expiry`), as with a GoTrue that is told nothing; the CLI says 6000.',
+  'A redirect of a provider of text messages is refused; upstream follows it. What Textlocal says of a text that is none of its templates is told without the code in it. Twilio gets the prefix `whatsapp:` before a number that sends by WhatsApp, which upstream makes and forgets.',
+  'Where `[auth.sms]` is on and nobody is set who sends, messages are in the inbox of development; the CLI switches sign-in by phone off.',
   'Passwords and keys that upstream encrypted in the database (`GOTRUE_SECURITY_DB_ENCRYPTION_…`) are not read.',
   'A `state` of `/callback` is taken before the provider is asked, and counts once whatever comes of it; a replay is refused before the provider hears of it. Upstream sends every replay to the provider, which may then take back what it gave for the first.',
   'The hook `after_user_created` hears of a sign-in by `/callback` that made a user; upstream asks it at every sign-in by `/callback`.',
