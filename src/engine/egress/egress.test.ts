@@ -358,3 +358,25 @@ describe('the bounds', () => {
     expect(await reasonOf(fetch(`${url}/free`))).toBe('answered');
   });
 });
+
+describe('judge', () => {
+  it.each([
+    ['a public address', '93.184.216.34', { kind: 'fine' }],
+    ['what is allowed', '127.0.0.1', { kind: 'fine' }],
+    ['loopback', '127.0.0.2', { kind: 'refused', range: 'loopback' }],
+    ['loopback as IPv6 in brackets', '[::1]', { kind: 'refused', range: 'loopback' }],
+    ['loopback in another dress', '::ffff:127.0.0.2', { kind: 'refused', range: 'loopback' }],
+    ['a private network', '10.1.2.3', { kind: 'refused', range: 'private' }],
+    ['a metadata service', '169.254.169.254', { kind: 'refused', range: 'linkLocal' }],
+  ])('knows %s', async (_, host, judgement) => {
+    expect(await open().judge(host)).toEqual(judgement);
+  });
+
+  it('judges every address of a name', async () => {
+    const lookup = names(['93.184.216.34', '192.168.0.1'], ['93.184.216.34'], []);
+    const { judge } = open({ lookup });
+    expect(await judge('mixed.example')).toEqual({ kind: 'refused', range: 'private' });
+    expect(await judge('good.example')).toEqual({ kind: 'fine' });
+    expect(await judge('nowhere.example')).toEqual({ kind: 'unknown_name' });
+  });
+});
