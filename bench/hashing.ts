@@ -12,9 +12,9 @@ export interface HashingBenchOptions {
   readonly seconds: number;
 }
 
-const parallelism = Math.max(1, availableParallelism() - 1);
-const password = 'allmine';
-const encoded = '$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga';
+export const parallelism = Math.max(1, availableParallelism() - 1);
+export const password = 'allmine';
+export const encoded = '$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga';
 const offeredPerSecond = 200;
 
 export async function hashingTable({ rounds, seconds }: HashingBenchOptions): Promise<void> {
@@ -151,7 +151,7 @@ async function keepBusy(hasher: Hasher, seconds: number): Promise<number> {
   return count;
 }
 
-function startRaw(nice: number): Worker[] {
+export function startRaw(nice: number): Worker[] {
   const file = new URL('./hashing-raw.ts', import.meta.url);
   return Array.from(
     { length: parallelism },
@@ -159,7 +159,7 @@ function startRaw(nice: number): Worker[] {
   );
 }
 
-async function runRaw(workers: readonly Worker[], seconds: number): Promise<number> {
+export async function runRaw(workers: readonly Worker[], seconds: number): Promise<number> {
   const counts = await Promise.all(
     workers.map(async (worker) => {
       worker.postMessage(seconds);

@@ -11,6 +11,10 @@ export interface OpenLoopOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Of each the next in turn. */
   readonly paths: readonly string[];
+  /** GET when it is left out. */
+  readonly method?: string;
+  /** Of each the next in turn. */
+  readonly bodies?: readonly string[];
   readonly perSecond: number;
   readonly seconds: number;
   /** An answer after this long is no use to anybody. */
@@ -57,7 +61,7 @@ const tickMs = 2;
 const behindMs = 50;
 
 function run(options: OpenLoopOptions): void {
-  const { url, headers, paths, perSecond, seconds, timeoutMs, connections } = options;
+  const { url, headers, paths, method = 'GET', bodies, perSecond, seconds, timeoutMs, connections } = options;
   const { hostname, port } = new URL(url);
   const agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'lifo' });
   const startedMs = performance.now();
@@ -80,13 +84,16 @@ function run(options: OpenLoopOptions): void {
       else failed += 1;
     };
     const path = paths[sent % paths.length]!;
-    const asked = request({ hostname, port, path, headers, agent, timeout: timeoutMs }, (response) => {
-      response.resume();
-      response.on('end', () => end(response.statusCode ?? 0));
-    });
+    const asked = request(
+      { hostname, port, path, method, headers, agent, timeout: timeoutMs },
+      (response) => {
+        response.resume();
+        response.on('end', () => end(response.statusCode ?? 0));
+      },
+    );
     asked.on('timeout', () => asked.destroy());
     asked.on('error', () => end(0));
-    asked.end();
+    asked.end(bodies?.[sent % bodies.length]);
   }
 
   const timer = setInterval(() => {

@@ -1,6 +1,6 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
 // `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
-// `-- hashing` what passwords cost.
+// `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
@@ -16,6 +16,7 @@ import { hasWrk, type LoadResult, load } from './load.ts';
 import { memoryMiB } from './memory.ts';
 import { openLoop } from './open-loop.ts';
 import { config, migration, type Scenario, scenarios } from './scenarios.ts';
+import { signInTable } from './sign-in.ts';
 import { measureStarts } from './start.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 5);
@@ -27,6 +28,10 @@ if (only === undefined || only === 'start') await startTable();
 if (only === 'start') process.exit();
 if (only === 'hashing') {
   await hashingTable({ rounds, seconds });
+  process.exit();
+}
+if (only === 'sign-in') {
+  await signInTable({ rounds, seconds, connections });
   process.exit();
 }
 

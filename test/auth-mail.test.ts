@@ -7,13 +7,11 @@ import { makeProject, type RunningBackend, startBackend } from './harness/backen
 
 const config = `
 project_id = "mails"
+[gateway]
+shed_target = "10s"
 [auth]
 site_url = "https://app.example.com"
 additional_redirect_urls = ["https://*.example.com/welcome", "myapp://**"]
-[auth.rate_limit]
-token_verifications = 10000
-sign_in_sign_ups = 10000
-token_refresh = 10000
 [auth.email]
 enable_confirmations = true
 max_frequency = "0s"

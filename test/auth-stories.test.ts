@@ -14,11 +14,6 @@ project_id = "stories"
 shed_target = "10s"
 [auth]
 site_url = "https://app.example.com"
-[auth.rate_limit]
-email_sent = 100000
-sign_in_sign_ups = 100000
-token_refresh = 100000
-token_verifications = 100000
 [auth.email]
 enable_confirmations = true
 secure_password_change = true
