@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { createClient } from '@supabase/supabase-js';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeSelfSigned } from '../src/server/tls/self-signed.ts';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
@@ -101,6 +102,36 @@ describe('a provider of the project’s own', () => {
     answer.searchParams.set('iss', 'https://evil.example');
     const before = provider.exchanges();
     expect(queryOf(await bring(answer))).toMatchObject({ error: 'server_error' });
+    expect(provider.exchanges()).toBe(before);
+  });
+
+  it.each([
+    [
+      'is gone',
+      'delete from auth.oauth_client_states',
+      'oauth_client_state_not_found',
+      'OAuth state not found',
+    ],
+    [
+      'is too old',
+      "update auth.oauth_client_states set created_at = now() - interval '301 seconds'",
+      'oauth_client_state_expired',
+      'OAuth state expired',
+    ],
+    [
+      'is of another provider',
+      "update auth.oauth_client_states set provider_type = 'custom:other'",
+      'oauth_invalid_state',
+      'OAuth provider mismatch',
+    ],
+  ])('is not asked when our verifier %s', async (_, sql, code, description) => {
+    const answer = await answerFor('dora');
+    const database = new pg.Client({ connectionString: backend.report.DB_URL });
+    await database.connect();
+    await database.query(sql);
+    await database.end();
+    const before = provider.exchanges();
+    expect(queryOf(await bring(answer))).toMatchObject({ error_code: code, error_description: description });
     expect(provider.exchanges()).toBe(before);
   });
 

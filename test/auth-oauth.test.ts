@@ -318,6 +318,13 @@ describe('the account of a sign-in', () => {
     expect(await usersWith(email)).toMatchObject([{ confirmed: false, providers: ['keycloak'] }]);
   });
 
+  it('has a name of which Postgres keeps what it can', async () => {
+    const { name } = person({ name: 'half \ud800, nothing \u0000, whole 🦆' });
+    const back = await signIn(connect('implicit'), name);
+    const { data } = await admin.auth.getUser(fragmentOf(back).access_token);
+    expect(data.user?.user_metadata.name).toBe('half \ufffd, nothing , whole 🦆');
+  });
+
   it('is nobody’s, when two have the address', async () => {
     const { name, email } = person();
     for (const other of [person().name, person().name]) {

@@ -140,14 +140,23 @@ async function askProvider(
 
 /** The address that the account gets is the primary one, or the last. Also for what came as an id_token. */
 export function withMainEmail(data: UserData): UserData {
-  const main = data.emails.find(({ primary }) => primary) ?? data.emails.at(-1);
-  const metadata = {
-    ...data.metadata,
-    ...(main && main.email !== '' && { email: main.email }),
-    email_verified: main?.verified ?? false,
+  // Sound: the same members; only letters in texts have changed.
+  const { emails, metadata } = JSON.parse(JSON.stringify(data), (_, value) =>
+    typeof value === 'string' ? keepable(value) : value,
+  ) as UserData;
+  const main = emails.find(({ primary }) => primary) ?? emails.at(-1);
+  return {
+    emails,
+    metadata: {
+      ...metadata,
+      ...(main && main.email !== '' && { email: main.email }),
+      email_verified: main?.verified ?? false,
+    },
   };
-  return { ...data, metadata };
 }
+
+/** No text of Postgres holds NUL or half a character, which a person may have in their name at the provider. */
+const keepable = (text: string) => text.toWellFormed().replaceAll('\0', '');
 
 async function accountFor(
   tx: Tx,
