@@ -3,8 +3,9 @@ import { record } from '../audit.ts';
 import type { Answer, Visit } from '../context.ts';
 import { badRequest, OAuthRefused, unprocessable } from '../errors.ts';
 import { json } from '../go-json.ts';
+import { afterUserCreated } from '../hooks/new-user.ts';
 import { issuedJson, signIn } from '../issue.ts';
-import { accountOf } from '../oauth/account.ts';
+import { accountOf, askBeforeCreating } from '../oauth/account.ts';
 import type { UserData } from '../oauth/provider.ts';
 import { isAllowed } from '../redirect.ts';
 import { readParams } from '../request.ts';
@@ -26,11 +27,12 @@ export async function byWeb3(visit: Visit): Promise<Answer> {
     throw unprocessable('web3_provider_disabled', 'Web3 provider is disabled');
   const params = await readParams(request, { message: 'text', signature: 'text', chain: 'text' });
   const chain = chainOf(visit, params.chain);
-  const message = signedMessage(chain, params.message, params.signature);
+  const message = await signedMessage(chain, params.message, params.signature);
   refuseForeign(visit, chain, message);
   refuseUntimely(visit, chain, message);
   const data = userDataOf(chain, message);
-  const issued = await inTransaction(auth.db, async (tx) => {
+  await askBeforeCreating(visit, data, provider);
+  const { issued, account } = await inTransaction(auth.db, async (tx) => {
     if (!(await useOnce(tx, 'web3', [message.raw], auth.now())))
       throw invalidGrant(`Signed ${titles[chain]} message has been used already`);
     const account = await accountOf(tx, visit, data, provider, true);
@@ -43,8 +45,9 @@ export async function byWeb3(visit: Visit): Promise<Answer> {
       domain: message.domain,
       uri: message.uri,
     });
-    return signIn(tx, visit, account.user, 'web3');
+    return { account, issued: await signIn(tx, visit, account.user, 'web3') };
   });
+  if (account.isNew) await afterUserCreated(visit, issued.user);
   return json(200, issuedJson(issued, auth.now()), visit.headersOut);
 }
 
@@ -57,7 +60,7 @@ function chainOf({ config }: Visit, name: string): Chain {
 }
 
 /** What is wrong with the form is said before anything is computed. */
-function signedMessage(chain: Chain, text: string, signature: string): Message {
+async function signedMessage(chain: Chain, text: string, signature: string): Promise<Message> {
   const sizeBytes = Buffer.byteLength(text);
   if (sizeBytes < minMessageBytes) throw badRequest('validation_failed', 'message is too short');
   if (sizeBytes > maxMessageBytes) throw badRequest('validation_failed', 'message must not exceed 20KB');
