@@ -1,11 +1,17 @@
 // In charge of: other applications whose users sign in with a project: the whole flow by a client library that knows nothing of us, and what
 // somebody tries who wants what was given to another application.
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import * as oauth from 'oauth4webapi';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
 
 const config = `
 project_id = "oauth-server"
@@ -694,6 +700,31 @@ describe('what the server says of itself', () => {
     const issuer = new URL(`${backend.report.API_URL}/auth/v1`);
     const answer = await oauth.discoveryRequest(issuer, { ...insecure, algorithm: 'oauth2' });
     expect(await oauth.processDiscoveryResponse(issuer, answer)).toMatchObject(said());
+  });
+});
+
+describe('docs/oauth-server.md', () => {
+  it('has an example that runs as it is pasted', async () => {
+    const page = await readFile(join(checkout, 'docs', 'oauth-server.md'), 'utf8');
+    const snippet = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const folder = await mkdtemp(join(tmpdir(), 'mr-oauth-'));
+    try {
+      await symlink(join(checkout, 'node_modules'), join(folder, 'node_modules'));
+      const pasted = snippet.replace('http://127.0.0.1:54321', backend.report.API_URL);
+      await writeFile(join(folder, 'pasted.mjs'), pasted);
+      const child = spawn(process.execPath, [join(folder, 'pasted.mjs')], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const [output, complaints, [code]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, 'close'),
+      ]);
+      expect({ code, complaints }).toEqual({ code: 0, complaints: '' });
+      expect(output).toMatch(/^A reader asks for email profile\nsigned in as person-\d+@example\.com\n$/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

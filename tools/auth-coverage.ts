@@ -1,6 +1,5 @@
 // In charge of: docs/auth-coverage.md, made from the routes of the auth API and the paths of upstream's openapi.yaml.
 import { openRoutes, type Route } from '../src/engine/service/routes.ts';
-import { notYetRoutes, switchedOffRoutes } from '../src/services/auth/routes/switched-off.ts';
 import { addedRoutes, answeredRoutes } from '../src/services/auth/routes/table.ts';
 
 /** Every method and path of upstream's description. Source: supabase/auth v2.196 openapi.yaml. */
@@ -73,11 +72,7 @@ const routerSays: Readonly<Record<string, string>> = {
   'POST /saml/acs': 'POST /sso/saml/acs',
 };
 
-const states = [
-  ['answered', answeredRoutes],
-  ['switched off: answers as upstream does without the feature', switchedOffRoutes],
-  ['not yet: 404 `feature_disabled`', notYetRoutes],
-] as const;
+const states = [['answered', answeredRoutes]] as const;
 
 type Finder = ReturnType<typeof openRoutes<unknown>>;
 
@@ -114,6 +109,17 @@ export function renderAuthCoverage(): string {
     '|---|---|',
     ...beyond.map((line) => `| \`${line.replaceAll(/:(\w+)/g, '{$1}')}\` | ${stateOf(finders, line)} |`),
     '',
+    '## Providers of sign-in',
+    '',
+    "What each provider documents is held as a whole against what is kept of it, with upstream's file as the authority",
+    '(`src/services/auth/oauth/providers/{users,id-token-users,find}.test.ts`). None of them was run against the real service; Keycloak was run against',
+    'a real OpenID Connect provider (`oidc-provider`), and the others share its engine.',
+    '',
+    '| Provider | Source: upstream `internal/api/provider/` | Who the user is | Against the real service |',
+    '|---|---|---|---|',
+    ...providerNames.map(providerRow),
+    '| `custom:…` | `custom_oauth.go` | id_token, or the user info address | not run |',
+    '',
     '## Additions',
     '',
     'Paths of our own, which upstream does not have:',
@@ -125,6 +131,18 @@ export function renderAuthCoverage(): string {
     ...deviations.map((line) => `- ${line}`),
     '',
   ].join('\n');
+}
+
+function providerRow(name: (typeof providerNames)[number]): string {
+  if (name === 'twitter')
+    return '| `twitter` | `twitter.go` | refused: it speaks OAuth 1.0a, which is not spoken here (`x` does) | not run |';
+  const { source, person } = providerTable[name];
+  const ways = [
+    person.idToken && 'id_token',
+    person.json && 'its user info address',
+    person.inTokens && 'the answer with the tokens',
+  ].filter((way) => way !== undefined);
+  return `| \`${name}\` | \`${source}\` | ${ways.join(', or ')} | not run |`;
 }
 
 function stateOf(finders: readonly (readonly [string, Finder])[], line: string): string {
@@ -158,6 +176,7 @@ const deviations = [
   "What refuses an API key is 401 in GoTrue's shape; upstream's gateway answers in its own.",
   "Refresh tokens are of the first kind (12 characters, rows of `auth.refresh_tokens`), which is upstream's default; its second kind is not taken.",
   'A text message goes out between two transactions, not within one: its moment is claimed first, with the row of the user locked. Of many requests at once one sends, where upstream sends for all of them, and a slow provider or hook holds no connection. What fails leaves nothing, as upstream.',
+  'Where several users wait for one new number, it goes to the one whose code it is, and to nobody where the provider made the code; upstream takes any of them. A number that somebody else has confirmed since is 422 `phone_exists`; upstream answers 500.',
   'Codes in text messages are good for 60 seconds (`auth.sms.otp_expiry`), as with a GoTrue that is told nothing; the CLI says 6000.',
   'A redirect of a provider of text messages is refused; upstream follows it. What Textlocal says of a text that is none of its templates is told without the code in it. Twilio gets the prefix `whatsapp:` before a number that sends by WhatsApp, which upstream makes and forgets.',
   'Where `[auth.sms]` is on and nobody is set who sends, messages are in the inbox of development; the CLI switches sign-in by phone off.',
@@ -165,5 +184,10 @@ const deviations = [
   'A `state` of `/callback` is taken before the provider is asked, and counts once whatever comes of it; a replay is refused before the provider hears of it. Upstream sends every replay to the provider, which may then take back what it gave for the first.',
   'The hook `after_user_created` hears of a sign-in by `/callback` that made a user; upstream asks it at every sign-in by `/callback`.',
   'Unlinking holds the row of the user, so that two requests at once leave one of two identities; upstream counts them before.',
+  'Where Google and Apple send people to stands in the table of providers; upstream asks for it before each sign-in. Their keys are found by discovery, as there.',
+  'An id_token whose `iat` is more than five minutes ahead is refused; upstream looks at `nbf` alone. Azure’s issuer has to be Azure’s also where no tenant is set; upstream asks whatever issuer the token names. PS… algorithms are not known.',
+  'Keys of a provider are fetched once in 30 s at most for a `kid` that is not known, and its last good ones count for a day while it is away; upstream fetches for each.',
+  "The secret of a custom provider is always wrapped by the master key and never in `auth.custom_oauth_providers`; one that upstream stored there in plain text is read. Where its addresses may lead is the setting `egress.allow`'s to say.",
+  'Two administrators at once cannot set up more custom providers than `max_providers`, and get `conflict` for one identifier; upstream counts before, and answers 500.',
   'What is wrong inside is told by `/callback` as `server_error` with a sentence of ours; upstream writes what its libraries say into the address.',
 ];
