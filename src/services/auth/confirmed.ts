@@ -5,6 +5,7 @@ import { takeEmail } from './email-change.ts';
 import { merged } from './go-json.ts';
 import { providerFacts, providersOf, updateIdentityData } from './identities.ts';
 import { storePassword } from './new-password.ts';
+import { tell } from './notice.ts';
 import { clearTokens } from './one-time-tokens.ts';
 import { generatePassword } from './passwords/generate.ts';
 import type { Tx } from './transaction.ts';
@@ -90,5 +91,8 @@ export async function confirmEmailChange(
     return undefined;
   }
   await record(tx, visit, user, 'user_modified');
-  return takeEmail(tx, visit, user, user.email_change);
+  const changed = await takeEmail(tx, visit, user, user.email_change);
+  if (changed.email !== user.email)
+    await tell(tx, visit, changed, { name: 'email_changed_notification', oldEmail: user.email });
+  return changed;
 }

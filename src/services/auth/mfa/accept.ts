@@ -6,6 +6,7 @@ import type { Visit } from '../context.ts';
 import { forbidden, unprocessable } from '../errors.ts';
 import type { Issued } from '../issue.ts';
 import { orFailure } from '../new-user.ts';
+import { tell } from '../notice.ts';
 import { type Tx, withTables } from '../transaction.ts';
 import { hasVerifiedFactor, timeMs } from '../user.ts';
 import { findUserById } from '../users.ts';
@@ -84,7 +85,7 @@ export async function accept(
     await deleteUnverifiedFactors(tx, user.id, factor.factor_type);
     const issued = await raiseSession(tx, visit, locked, methodOfFactor[factor.factor_type], factor.id);
     if (isNew)
-      await auth.mailer.notify(tx, visit, issued.user, {
+      await tell(tx, visit, issued.user, {
         name: 'mfa_factor_enrolled_notification',
         factorType: factor.factor_type,
       });

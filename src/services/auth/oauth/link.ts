@@ -1,12 +1,11 @@
 // In charge of: more ways to sign in for a user who is there: linked by hand, taken with an invitation, taken away again.
 // Source: supabase/auth internal/api/identity.go, internal/api/external.go `processInvite`, internal/models/user.go `UpdateUserEmailFromIdentities`.
-import { Fault } from '../../../base/errors.ts';
 import { record } from '../audit.ts';
 import type { Visit } from '../context.ts';
 import { badRequest, notFound, unprocessable } from '../errors.ts';
 import { merged } from '../go-json.ts';
 import { findIdentity } from '../identities.ts';
-import type { Notice } from '../mailer.ts';
+import { tell } from '../notice.ts';
 import { clearTokens } from '../one-time-tokens.ts';
 import { sendCode } from '../send.ts';
 import type { Tx } from '../transaction.ts';
@@ -58,16 +57,6 @@ export async function linkIdentity(
   user = await withProviders(tx, visit, user);
   await tell(tx, visit, user, { name: 'identity_linked_notification', provider });
   return { kind: 'user', user, isNew: false };
-}
-
-/** A mail that cannot be sent undoes nothing of what it is about, as upstream. */
-async function tell(tx: Tx, visit: Visit, user: User, notice: Notice): Promise<void> {
-  try {
-    await visit.auth.mailer.notify(tx, visit, user, notice);
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    visit.auth.observe({ kind: 'auth.notice_not_sent', level: 'warn', name: notice.name, error });
-  }
 }
 
 /** Whom an invitation's code belongs to. */

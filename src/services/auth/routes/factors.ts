@@ -9,6 +9,7 @@ import { deleteFactor } from '../mfa/factors.ts';
 import { lowerSessions } from '../mfa/raise.ts';
 import { verify } from '../mfa/verify.ts';
 import { factorOfPath, isAal2, requireNamedUser } from '../mfa/who.ts';
+import { tell } from '../notice.ts';
 import { inTransaction } from '../transaction.ts';
 
 export async function enrollFactor(visit: Visit): Promise<Answer> {
@@ -40,7 +41,7 @@ export async function unenrollFactor(visit: Visit): Promise<Answer> {
     const traits = { factor_id: factor.id, factor_status: factor.status, session_id: session.id };
     await record(tx, visit, user, 'factor_unenrolled', traits, request.address);
     await lowerSessions(tx, factor);
-    await auth.mailer.notify(tx, visit, user, {
+    await tell(tx, visit, user, {
       name: 'mfa_factor_unenrolled_notification',
       factorType: factor.factor_type,
     });

@@ -8,6 +8,7 @@ import { checkChallenge, insertFlowState, isPkce } from '../flow-state.ts';
 import { json, merged } from '../go-json.ts';
 import { storePassword } from '../new-password.ts';
 import { orFailure } from '../new-user.ts';
+import { tell } from '../notice.ts';
 import { checkPassword } from '../password.ts';
 import { verifyReauthentication } from '../reauthentication.ts';
 import { type Params, readParams } from '../request.ts';
@@ -63,6 +64,7 @@ export async function updateOwnUser(visit: Visit): Promise<Answer> {
         storePassword(tx, visit, current, hash, session?.id),
       );
       await record(tx, visit, current, 'user_updated_password');
+      await tell(tx, visit, current, { name: 'password_changed_notification' });
     }
     current = await orFailure('Error updating user', () => withMetadata(tx, visit, current, params));
     if (params.email !== '' && params.email !== user.email)

@@ -1,8 +1,8 @@
 // In charge of: what a confirmed code from a text message changes. Source: supabase/auth internal/api/verify.go `smsVerify`;
 // internal/models/user.go `ConfirmPhone`, `ConfirmPhoneChange`.
-import { Fault } from '../../../base/errors.ts';
 import { record } from '../audit.ts';
 import type { Visit } from '../context.ts';
+import { unprocessable } from '../errors.ts';
 import { merged } from '../go-json.ts';
 import {
   findIdentity,
@@ -12,11 +12,11 @@ import {
   providersOf,
   updateIdentityData,
 } from '../identities.ts';
-import type { Notice } from '../mailer.ts';
+import { tell } from '../notice.ts';
 import { clearTokens } from '../one-time-tokens.ts';
 import type { Tx } from '../transaction.ts';
 import type { User } from '../user.ts';
-import { updateUser } from '../users.ts';
+import { findUserByPhone, updateUser } from '../users.ts';
 
 /** The number is the user's, who signs up or in with it. */
 export async function confirmPhone(tx: Tx, visit: Visit, user: User): Promise<User> {
@@ -36,6 +36,10 @@ export async function confirmPhone(tx: Tx, visit: Visit, user: User): Promise<Us
 export async function confirmPhoneChange(tx: Tx, visit: Visit, user: User, phone: string): Promise<User> {
   const { auth } = visit;
   const nowMs = auth.now();
+  const owner = await findUserByPhone(tx, phone, user.aud);
+  // Since the code was sent somebody else has confirmed it. Upstream answers 500.
+  if (owner !== undefined && owner.id !== user.id)
+    throw unprocessable('phone_exists', 'A user with this phone number has already been registered');
   await record(tx, visit, user, 'user_modified');
   const identity = await findIdentity(tx, user.id, 'phone');
   if (identity === undefined) {
@@ -65,14 +69,4 @@ export async function confirmPhoneChange(tx: Tx, visit: Visit, user: User, phone
   if (identity === undefined)
     await tell(tx, visit, changed, { name: 'identity_linked_notification', provider: 'phone' });
   return changed;
-}
-
-/** A mail that cannot be sent undoes nothing of what it is about. */
-async function tell(tx: Tx, visit: Visit, user: User, notice: Notice): Promise<void> {
-  try {
-    await visit.auth.mailer.notify(tx, visit, user, notice);
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    visit.auth.observe({ kind: 'auth.notice_not_sent', level: 'warn', name: notice.name, error });
-  }
 }
