@@ -1,5 +1,7 @@
 // In charge of: docs/auth-coverage.md, made from the routes of the auth API and the paths of upstream's openapi.yaml.
 import { openRoutes, type Route } from '../src/engine/service/routes.ts';
+import { providerNames } from '../src/services/auth/oauth/providers/settings.ts';
+import { providerTable } from '../src/services/auth/oauth/providers/table.ts';
 import { addedRoutes, answeredRoutes } from '../src/services/auth/routes/table.ts';
 
 /** Every method and path of upstream's description. Source: supabase/auth v2.196 openapi.yaml. */
