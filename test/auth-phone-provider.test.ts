@@ -193,6 +193,23 @@ describe('by Twilio Verify', () => {
     expect((await client.auth.updateUser({ password, nonce: '314159' })).error).toBeNull();
   });
 
+  it('gives nobody a number for which two wait: its code does not say whose it is', async () => {
+    const { backend } = started;
+    const next = '4915590009';
+    for (const phone of ['4915590007', '4915590008']) {
+      const client = connect(backend);
+      await client.auth.signInWithOtp({ phone });
+      await client.auth.verifyOtp({ phone, token: '314159', type: 'sms' });
+      await client.auth.updateUser({ phone: next });
+    }
+    const { error } = await connect(backend).auth.verifyOtp({
+      phone: next,
+      token: '314159',
+      type: 'phone_change',
+    });
+    expect(error).toMatchObject({ code: 'otp_expired', status: 403 });
+  });
+
   it('serves one of fifty who come with the same code at once', async () => {
     const { backend } = started;
     const phone = '4915590003';

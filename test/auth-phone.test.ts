@@ -307,6 +307,25 @@ describe('PUT /user with a number', () => {
     expect(rows).toEqual([{ kind: 'identity_linked_notification' }, { kind: 'phone_changed_notification' }]);
   });
 
+  it('goes to the one whose code it is, where several wait for one number', async () => {
+    const [one, other] = [await signedIn(), await signedIn()];
+    const next = freshNumber();
+    await one.client.auth.updateUser({ phone: next });
+    const first = await lastCode(next);
+    await other.client.auth.updateUser({ phone: next });
+    const second = await lastCode(next);
+    // One in a million times they are the same.
+    if (first === second) return;
+    const change = (token: string) => connect().auth.verifyOtp({ phone: next, token, type: 'phone_change' });
+    expect((await change(first)).data.user).toMatchObject({ id: one.id, phone: next });
+    expect((await change(first)).error).toMatchObject(wrong);
+    expect((await change(second)).error).toMatchObject({
+      code: 'phone_exists',
+      message: 'A user with this phone number has already been registered',
+      status: 422,
+    });
+  });
+
   it('refuses a number that is somebody’s', async () => {
     const [one, other] = [await signedIn(), await signedIn()];
     expect((await one.client.auth.updateUser({ phone: other.phone })).error).toMatchObject({

@@ -73,7 +73,7 @@ export async function verifyCode(
   },
 ): Promise<Verified> {
   const { type, phone, code, hash } = facts;
-  const found = await findOwner(tx, facts);
+  const found = await findOwner(tx, visit, facts);
   if (found === undefined) throw codeInvalid();
   await tx.query('select from auth.users where id = $1 for update', [found.id]);
   const user = await findUserById(tx, found.id);
@@ -149,6 +149,7 @@ async function ownerOf(
 
 async function findOwner(
   tx: Tx,
+  visit: Visit,
   facts: {
     readonly type: string;
     readonly email: string;
@@ -160,11 +161,13 @@ async function findOwner(
   const { type, email, phone, hash, aud } = facts;
   if (type === 'sms') return findUserByPhone(tx, phone, aud);
   if (type === 'phone_change') {
+    // Several may wait for one number. Ours is who has this code; a provider's code does not say whose it is, so that it is nobody's.
     const { rows } = await tx.query<{ readonly id: string }>(
-      'select id from auth.users where phone_change = $1 and aud = $2 and is_sso_user = false limit 1',
-      [phone, aud],
+      `select id from auth.users where phone_change = $1 and aud = $2 and is_sso_user = false
+       order by phone_change_token = $3 desc, phone_change_sent_at desc limit 2`,
+      [phone, aud, hash],
     );
-    return rows[0];
+    return rows.length > 1 && visit.auth.sms.checksCodes(visit) ? undefined : rows[0];
   }
   if (type !== 'email_change') return findUserByEmail(tx, email, aud);
   for (const candidate of [hash, `${pkcePrefix}${hash}`]) {
