@@ -159,6 +159,13 @@ function normal(line: string): string {
 }
 
 const deviations = [
+  'Web3: a signed message is good for one sign-in (`invalid_grant`), and an Ethereum message has an end also when it has no beginning. Upstream takes a message again and again for ten minutes, and looks at `Expiration Time` of Ethereum only beside `Not Before`.',
+  'SAML: an assertion is good for one sign-in. An answer to a request counts with the `RelayState` of that request alone, never as one that nobody asked for. A bearer confirmation and an audience have to be there. Upstream checks none of these.',
+  'SAML: what is wrong with an assertion stands in the log; the application hears `SAML Assertion is not valid`, where upstream puts the whole response into the address.',
+  'SAML: `SessionNotOnOrAfter` ends the session of a client with PKCE as well; upstream forgets it there, and makes a second session that nobody uses.',
+  'SAML: metadata that is old is fetched before an answer is verified, once a minute at most, and is taken when it is of the same entity; upstream fetches it for the next answer, which never comes after a change of keys.',
+  'SAML: the metadata of this server names the POST binding alone; upstream names artifacts and single logout, too, and answers neither.',
+  'SAML: mail domains are compared without their case. Metadata that is no XML, an empty `resource_id` and what two administrators register at once are 400 or 422; upstream answers 500.',
   'OAuth server: a redirect address with a comma cannot be registered. Upstream keeps the addresses with commas between them, so that one such is two, of which it has judged the first alone.',
   'OAuth server: `client_uri` and `logo_uri` are http addresses; upstream takes `javascript:` there, too.',
   'OAuth server: the token of an application cannot answer `/oauth/authorizations` for its user (403 `bad_jwt`); upstream lets one application say yes to another.',
@@ -192,4 +199,12 @@ const deviations = [
   "The secret of a custom provider is always wrapped by the master key and never in `auth.custom_oauth_providers`; one that upstream stored there in plain text is read. Where its addresses may lead is the setting `egress.allow`'s to say.",
   'Two administrators at once cannot set up more custom providers than `max_providers`, and get `conflict` for one identifier; upstream counts before, and answers 500.',
   'What is wrong inside is told by `/callback` as `server_error` with a sentence of ours; upstream writes what its libraries say into the address.',
+  'Second factors: a code of an authenticator app is good once; upstream takes it again, with another challenge, for as long as its time lasts.',
+  'Second factors: with a session that becomes aal2 every refresh token from before is gone; upstream lets the last one through for the reuse interval, with the new assurance.',
+  'Second factors: a factor that is not verified yet is not verified at aal1 where another one is (403 `insufficient_aal`); upstream lets who prepared it before do that.',
+  'Second factors: whether an answer of a key is of a new one follows from the challenge; upstream believes the client. An answer that does not hold is 422 `mfa_verification_failed`; upstream answers 500.',
+  'Second factors: wrong codes are counted for each factor (429 after `auth.rate_limit.failed_attempts`). A code by text message is stored, and its moment taken, before it is sent; what its sending says is told as it is, which is 500 upstream.',
+  'Second factors: who has a phone number and no mail address can enrol an authenticator app; upstream answers 500. A name of more than 1024 bytes is 400.',
+  'Second factors: `last_webauthn_challenge_data` is stored and not told in answers.',
+  'Passkeys and security keys: a sign count that does not go up is refused; upstream notes it. Without `[auth.webauthn]` domain and origin are those of `site_url`; upstream fails. A new passkey is called after its keeper where that is one of some twenty, of which upstream knows some hundred.',
 ];

@@ -124,6 +124,14 @@ export const settings = {
   ...passwordSettings,
   ...externalSettings,
   ...samlSettings,
+  scimEnabled: flag({
+    key: 'auth.scim.enabled',
+    env: ['GOTRUE_EXPERIMENTAL_SCIM_ENABLED'],
+    default: false,
+    live,
+    sentence:
+      'Whether the documents by which SCIM 2.0 begins are there; there are no resources yet, as upstream.',
+  }),
   ...web3Settings,
   ...mailTextSettings,
   ...mfaSettings,

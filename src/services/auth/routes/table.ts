@@ -53,10 +53,10 @@ import {
   renameOwnPasskey,
 } from './passkeys.ts';
 import { countRecoveryCodes, makeRecoveryCodes, verifyRecoveryCode } from './recovery-codes.ts';
+import { scimConfig, scimResourceTypes, scimSchemas } from './scim.ts';
 import { endOwnSession, endSessionOfUser, listOwnSessions, listSessionsOfUser } from './sessions.ts';
 import { signUp } from './sign-up.ts';
 import { samlAcs, samlMetadata, singleSignOn } from './sso.ts';
-import { notYetRoutes, switchedOffRoutes } from './switched-off.ts';
 import { token } from './token.ts';
 import { getUser, updateOwnUser } from './user.ts';
 import { verifyGet, verifyPost } from './verify.ts';
@@ -142,6 +142,9 @@ export const answeredRoutes: readonly Route<Handle>[] = [
       (handle) => limited('saml_assertion', handle),
     ),
   },
+  { method: 'GET', pattern: '/scim/v2/ServiceProviderConfig', handle: scimConfig },
+  { method: 'GET', pattern: '/scim/v2/ResourceTypes', handle: scimResourceTypes },
+  { method: 'GET', pattern: '/scim/v2/Schemas', handle: scimSchemas },
   { method: 'GET', pattern: '/admin/sso/providers', handle: listSsoProviders },
   { method: 'POST', pattern: '/admin/sso/providers', handle: createSsoProvider },
   { method: 'GET', pattern: '/admin/sso/providers/:idp_id', handle: getSsoProvider },
@@ -189,9 +192,4 @@ export const addedRoutes: readonly Route<Handle>[] = [
   { method: 'DELETE', pattern: '/admin/users/:user_id/sessions/:session_id', handle: endSessionOfUser },
 ];
 
-export const routes: readonly Route<Handle>[] = [
-  ...answeredRoutes,
-  ...addedRoutes,
-  ...switchedOffRoutes,
-  ...notYetRoutes,
-];
+export const routes: readonly Route<Handle>[] = [...answeredRoutes, ...addedRoutes];

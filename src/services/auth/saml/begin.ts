@@ -1,7 +1,6 @@
 // In charge of: where a browser goes to sign in at an identity provider: a signed request, and a row that waits for the answer to it.
 // Source: supabase/auth internal/api/sso.go.
 import { randomBytes } from 'node:crypto';
-import { SAML } from '@node-saml/node-saml';
 import type { Visit } from '../context.ts';
 import { badRequest, failed } from '../errors.ts';
 import type { Challenge } from '../flow-state.ts';
@@ -29,6 +28,7 @@ export async function beginSignIn(
   const [certificate] = idp.certificates(auth.now());
   if (certificate === undefined)
     throw badRequest('validation_failed', 'SAML Metadata has no certificate whose time it is');
+  const { SAML } = await import('@node-saml/node-saml');
   const saml = new SAML({
     callbackUrl: sp.acsUrl,
     issuer: sp.entityId,

@@ -1,7 +1,6 @@
 // In charge of: whether what a browser brought is what an identity provider has said, to us, now, and in answer to what was asked.
 // The library verifies signatures and gives the signed bytes; everything below is read from those and never from what came with them
 // (signature wrapping, CWE-347). Source: crewjam/saml v0.4.14 service_provider.go `ParseXMLResponse`, for the checks and their bounds.
-import { SAML } from '@node-saml/node-saml';
 import type { Assertion } from './assertion.ts';
 import { type IdpMetadata, timeOf } from './idp-metadata.ts';
 import type { KeyPair, ServiceProvider } from './service-provider.ts';
@@ -102,6 +101,7 @@ async function verified(
 ): Promise<XmlNode> {
   const certificates = idp.certificates(nowMs);
   if (certificates.length === 0) throw new ResponseRefused('there is no certificate whose time it is');
+  const { SAML } = await import('@node-saml/node-saml');
   const saml = new SAML({
     callbackUrl: sp.acsUrl,
     issuer: sp.entityId,

@@ -1,7 +1,5 @@
 // In charge of: a document of SAML as a tree of plain values, in which names have no prefix. What it says is believed by nobody who has not
 // verified it. A document with a DTD is none: entities and what they fetch (CWE-611, CWE-776) do not exist here.
-import { parseXml2JsFromString } from '@node-saml/node-saml/lib/xml.js';
-
 export interface XmlNode {
   /** Attributes. */
   readonly $?: Readonly<Record<string, string>>;
@@ -13,6 +11,8 @@ export interface XmlNode {
 /** Undefined for what is no well-formed document, or has a DTD. */
 export async function readXml(text: string): Promise<{ name: string; root: XmlNode } | undefined> {
   if (hasDtd(text)) return undefined;
+  // With the first document: most projects have none.
+  const { parseXml2JsFromString } = await import('@node-saml/node-saml/lib/xml.js');
   try {
     const entries = Object.entries<unknown>(await parseXml2JsFromString(text));
     const [name, root] = entries[0] ?? [];
