@@ -55,11 +55,12 @@ export async function revokeConsent(
     [userId, clientId, new Date(nowMs).toISOString()],
   );
   if (rowCount === 0) return false;
-  await tx.query('delete from auth.sessions where user_id = $1 and oauth_client_id = $2', [userId, clientId]);
-  // A code that was not used yet would open a session after all.
+  // A code that was not used yet would open a session after all. First: one that is being used holds its row, and its session is there to be
+  // seen once that is let go.
   await tx.query('delete from auth.oauth_authorizations where user_id = $1 and client_id = $2', [
     userId,
     clientId,
   ]);
+  await tx.query('delete from auth.sessions where user_id = $1 and oauth_client_id = $2', [userId, clientId]);
   return true;
 }
