@@ -735,6 +735,57 @@ describe('GET /authorize', () => {
   });
 });
 
+describe('what makes no sense', () => {
+  const nonsense = [
+    '%00',
+    '%ff',
+    '%',
+    '%ED%A0%80',
+    '[]',
+    'null',
+    `${'x'.repeat(8000)}`,
+    "'; drop table x; --",
+    '\u202e',
+  ];
+  const places = [
+    'provider',
+    'scopes',
+    'redirect_to',
+    'invite_token',
+    'code_challenge',
+    'code_challenge_method',
+    'any',
+  ];
+
+  it.each(nonsense)('is no error of ours in an address: %.20s', async (word) => {
+    for (const place of places) {
+      const query = `provider=keycloak&${place}=${word}&provider=custom:${word}`;
+      const { status } = await bring(`${backend.report.API_URL}/auth/v1/authorize?${query}`);
+      expect([302, 400, 404], `${place}=${word}`).toContain(status);
+    }
+    for (const place of ['state', 'code', 'error', 'iss', 'any']) {
+      const { status } = await bring(`${callback}?${place}=${word}`);
+      expect([303, 400], `${place}=${word}`).toContain(status);
+    }
+    const answer = await answerFor(connect('pkce'), person().name);
+    answer.search += `&iss=${word}&user=${word}&code=${word}`;
+    expect((await bring(answer)).status).toBe(302);
+  });
+
+  it.each([
+    ['no form', { body: '{"state":"x"}', headers: { 'content-type': 'application/json' } }, 303],
+    ['half a form', { body: 'state=%00%&&=&state', headers: form() }, 303],
+    ['several parts', { body: new FormData() }, 303],
+    ['two megabytes', { body: `state=${'x'.repeat(2 << 20)}`, headers: form() }, 413],
+  ])('is no error of ours in a body: %s', async (_, init, expected) => {
+    expect((await bring(callback, { method: 'POST', ...init })).status).toBe(expected);
+  });
+
+  function form() {
+    return { 'content-type': 'application/x-www-form-urlencoded' };
+  }
+});
+
 describe('GET /settings', () => {
   it('says which providers are on', async () => {
     const answer = await fetch(`${backend.report.API_URL}/auth/v1/settings`, {
