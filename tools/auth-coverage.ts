@@ -137,7 +137,7 @@ export function renderAuthCoverage(): string {
 
 function providerRow(name: (typeof providerNames)[number]): string {
   if (name === 'twitter')
-    return '| `twitter` | `twitter.go` | refused: it speaks OAuth 1.0a, which is not spoken here (`x` does) | not run |';
+    return '| `twitter` | `twitter.go` | its user info address, by OAuth 1.0a | not run |';
   const { source, person } = providerTable[name];
   const ways = [
     person.idToken && 'id_token',
@@ -159,6 +159,13 @@ function normal(line: string): string {
 }
 
 const deviations = [
+  'Hooks: one that is a function of the database runs below a savepoint, and what it leaves of the statement timeout is what was there. A status of its `error` below 400 or above 599 is 500, and an `error` that cannot be read is a refusal; upstream takes the first as it is and overlooks the second.',
+  'Hooks: an address without a secret is asked nothing (500). Upstream signs with none.',
+  'The hook `after_user_created` is asked for everybody who was made, once; upstream leaves out a sign-up that nobody has to confirm, and asks again when somebody signs up twice before they have confirmed.',
+  'Limits of requests hold for a window of the same length, counted for all processes together, by the client address of the gateway; 429 says `Retry-After`. Upstream fills a bucket of 30 bit by bit, in each process by itself, by a header that the CLI does not set. Loopback is not counted.',
+  'Wrong passwords, and codes that are tried, are also counted by account (`auth.rate_limit.failed_attempts`), whether there is such an account or not; upstream counts by address alone.',
+  'Limits are whole numbers; the form `10/1h` of `GOTRUE_RATE_LIMIT_EMAIL_SENT` is not taken. It counts where a mail server is set; the inbox takes all, as with the CLI.',
+  'A captcha whose secret is empty refuses every request (500), where upstream does not start; nothing but `true` for `success` lets somebody in.',
   'Web3: a signed message is good for one sign-in (`invalid_grant`), and an Ethereum message has an end also when it has no beginning. Upstream takes a message again and again for ten minutes, and looks at `Expiration Time` of Ethereum only beside `Not Before`.',
   'SAML: an assertion is good for one sign-in. An answer to a request counts with the `RelayState` of that request alone, never as one that nobody asked for. A bearer confirmation and an audience have to be there. Upstream checks none of these.',
   'SAML: what is wrong with an assertion stands in the log; the application hears `SAML Assertion is not valid`, where upstream puts the whole response into the address.',

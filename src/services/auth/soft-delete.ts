@@ -2,6 +2,7 @@
 // internal/models/user.go `SoftDeleteUser`, `SoftDeleteUserIdentities`.
 import { createHash } from 'node:crypto';
 import type { Visit } from './context.ts';
+import { forgetIdleCodes } from './mfa/recovery-codes.ts';
 import { clearTokens } from './one-time-tokens.ts';
 import { endSessions } from './sessions.ts';
 import type { Tx } from './transaction.ts';
@@ -42,6 +43,7 @@ export async function softDelete(tx: Tx, { auth }: Visit, user: User): Promise<v
   }
   await tx.query('delete from auth.mfa_factors where user_id = $1', [user.id]);
   await tx.query('delete from auth.webauthn_credentials where user_id = $1', [user.id]);
+  await forgetIdleCodes(tx, user.id);
 }
 
 /** The same each time for the same user, and nothing that could be read back. */

@@ -7,6 +7,7 @@ import { badRequest, failed, notFound, unprocessable } from '../errors.ts';
 import { banEnd } from '../go-duration.ts';
 import { json, merged } from '../go-json.ts';
 import { insertIdentity, ownIdentityData, providerFacts } from '../identities.ts';
+import { forgetIdleCodes } from '../mfa/recovery-codes.ts';
 import { orFailure } from '../new-user.ts';
 import { boundsOf, directionOf, pageHeaders, pageOf } from '../pagination.ts';
 import { parseEncoded, UnreadableHash } from '../passwords/encoded.ts';
@@ -185,8 +186,10 @@ export async function deleteOneUser(visit: Visit): Promise<Answer> {
   await inTransaction(auth.db, async (tx) => {
     const traits = { user_id: user.id, user_email: user.email, user_phone: user.phone };
     await record(tx, visit, actor, 'user_deleted', traits);
-    if (!isSoft) await orFailure('Database error deleting user', () => deleteUser(tx, user.id));
-    else if (user.deleted_at === null)
+    if (!isSoft) {
+      await orFailure('Database error deleting user', () => deleteUser(tx, user.id));
+      await forgetIdleCodes(tx, user.id);
+    } else if (user.deleted_at === null)
       await orFailure('Error soft deleting user', () => softDelete(tx, visit, user));
   });
   return json(200, {});
