@@ -31,6 +31,9 @@ const shape = {
   link_identity: 'flag',
 } as const;
 
+/** Source: RFC 7515 section 7.1. */
+const compactToken = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
 /** Upstream writes it with a space. */
 const refuse = (description: string, error = 'invalid request') => new OAuthRefused(error, description);
 
@@ -43,6 +46,8 @@ export async function byIdToken(visit: Visit): Promise<Answer> {
     throw refuse('provider or client_id and issuer required');
   const target = params.link_identity ? await targetOf(visit) : undefined;
   const expected = await expectedOf(visit, params);
+  // Nobody is asked for keys over what is no token.
+  if (!compactToken.test(params.id_token)) throw refuse('Bad ID token');
   const discovery = await auth.idTokens.discover(expected.issuer, expected.discovery);
   const anyIssuer = expected.discovery?.anyIssuer ?? false;
   let verified: IdToken;
