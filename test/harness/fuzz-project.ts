@@ -1,8 +1,65 @@
 // In charge of: the project that a fuzz asks: tables of many types, functions that answer in every way a function can, and rows that nobody may change.
+import { generateKeyPairSync } from 'node:crypto';
+
+/** What its settings do not start without. */
+export function fuzzEnvironment(): Readonly<Record<string, string>> {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const key = privateKey.export({ format: 'der', type: 'pkcs1' });
+  return { GOTRUE_SAML_PRIVATE_KEY: key.toString('base64') };
+}
 
 export const fuzzFiles: Readonly<Record<string, string>> = {
-  'supabase/config.toml':
-    'project_id = "fuzz"\n[api]\nauto_expose_new_tables = false\naggregates_enabled = true\n',
+  'supabase/config.toml': `
+    project_id = "fuzz"
+    [api]
+    auto_expose_new_tables = false
+    aggregates_enabled = true
+    [auth]
+    enable_anonymous_sign_ins = true
+    enable_manual_linking = true
+    [auth.rate_limit]
+    sign_in_sign_ups = 100000
+    anonymous_users = 100000
+    token_refresh = 100000
+    token_verifications = 100000
+    email_sent = 100000
+    sms_sent = 100000
+    web3 = 100000
+    [auth.sms]
+    enable_signup = true
+    enable_confirmations = true
+    [auth.external.google]
+    enabled = true
+    client_id = "fuzz"
+    secret = "fuzz"
+    [auth.mfa.totp]
+    enroll_enabled = true
+    verify_enabled = true
+    [auth.mfa.phone]
+    enroll_enabled = true
+    verify_enabled = true
+    [auth.mfa.web_authn]
+    enroll_enabled = true
+    verify_enabled = true
+    [auth.passkey]
+    enabled = true
+    [auth.webauthn]
+    rp_id = "localhost"
+    rp_origins = ["http://localhost"]
+    [auth.web3.ethereum]
+    enabled = true
+    [auth.web3.solana]
+    enabled = true
+    [auth.oauth_server]
+    enabled = true
+    allow_dynamic_registration = true
+    [auth.custom_oauth]
+    enabled = true
+    [auth.sso.saml]
+    enabled = true
+    [auth.scim]
+    enabled = true
+  `,
   'supabase/migrations/20260701000000_fuzz.sql': `
     create type public.genre as enum ('novel', 'poems');
     create table public.authors (id int primary key, name text not null, born date);

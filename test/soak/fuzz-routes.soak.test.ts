@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, it } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from '../harness/backend.ts';
 import { withProbe } from '../harness/figures.ts';
-import { fuzzFiles } from '../harness/fuzz-project.ts';
+import { fuzzEnvironment, fuzzFiles } from '../harness/fuzz-project.ts';
 import { fuzz } from '../harness/fuzz-run.ts';
 import { expectCleanStop, expectFlat, expectSound, renderReport } from '../harness/fuzz-verdict.ts';
 
@@ -18,7 +18,12 @@ let backend: RunningBackend;
 beforeAll(async () => {
   project = await makeProject(fuzzFiles);
   backend = await startBackend(project.folder, ['--log-level', 'warn'], {
-    env: { ...withProbe, MILLRACE_REQUEST_TIMEOUT: '5s', MILLRACE_MAX_BODY_BYTES: String(maxBodyBytes) },
+    env: {
+      ...withProbe,
+      ...fuzzEnvironment(),
+      MILLRACE_REQUEST_TIMEOUT: '5s',
+      MILLRACE_MAX_BODY_BYTES: String(maxBodyBytes),
+    },
   });
 });
 afterAll(async () => {
