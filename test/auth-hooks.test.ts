@@ -523,6 +523,24 @@ describe('the hook send_email', () => {
     ).toBeNull();
   });
 
+  it('gets what a user is told of changes, where the project wants that', async () => {
+    const email = address();
+    const client = connect();
+    await client.auth.signUp({ email, password });
+    await hook('send_email', url);
+    await client.auth.updateUser({ password: `${password} 1` });
+    expect(told).toEqual([]);
+    await set('auth.email.notification', { password_changed: { enabled: true } });
+    await client.auth.updateUser({ password: `${password} 2` });
+    expect(told.map(({ body }) => body)).toMatchObject([
+      { user: { email }, email_data: { email_action_type: 'password_changed_notification', token: '' } },
+    ]);
+    // A mail that cannot be sent undoes nothing of what it is about.
+    reply = (response) => json(response, { error: { http_code: 502, message: 'No postman.' } });
+    expect((await client.auth.updateUser({ password: `${password} 3` })).error).toBeNull();
+    expect((await client.auth.signInWithPassword({ email, password: `${password} 3` })).error).toBeNull();
+  });
+
   it('that fails leaves no code behind', async () => {
     const email = address();
     await connect().auth.signUp({ email, password });
