@@ -210,7 +210,7 @@ const deviations = [
   'Second factors: with a session that becomes aal2 every refresh token from before is gone; upstream lets the last one through for the reuse interval, with the new assurance.',
   'Second factors: a factor that is not verified yet is not verified at aal1 where another one is (403 `insufficient_aal`); upstream lets who prepared it before do that.',
   'Second factors: whether an answer of a key is of a new one follows from the challenge; upstream believes the client. An answer that does not hold is 422 `mfa_verification_failed`; upstream answers 500.',
-  'Second factors: wrong codes are counted for each factor (429 after `auth.rate_limit.failed_attempts`). A code by text message is stored, and its moment taken, before it is sent; what its sending says is told as it is, which is 500 upstream.',
+  'Second factors: wrong codes are counted for each factor (429 after `auth.rate_limit.failed_attempts`). A code by text message counts for `auth.rate_limit.sms_sent`; its moment is taken before it is sent, and given back when it cannot be; what its sending says is told as it is, which is 500 upstream.',
   'Second factors: who has a phone number and no mail address can enrol an authenticator app; upstream answers 500. A name of more than 1024 bytes is 400.',
   'Second factors: `last_webauthn_challenge_data` is stored and not told in answers.',
   'Passkeys and security keys: a sign count that does not go up is refused; upstream notes it. Without `[auth.webauthn]` domain and origin are those of `site_url`; upstream fails. A new passkey is called after its keeper where that is one of some twenty, of which upstream knows some hundred.',

@@ -12,7 +12,7 @@ import type { SmsChannel } from '../sms/port.ts';
 import { inTransaction } from '../transaction.ts';
 import { timeMs } from '../user.ts';
 import { challengeWebauthn } from '../webauthn/factor.ts';
-import { challengeAnswer, insertChallenge, lockRow, type StoredFactor } from './factors.ts';
+import { challengeAnswer, insertChallenge, lockRow, type StoredFactor, undoChallenge } from './factors.ts';
 
 export async function challenge(visit: Visit, signedIn: SignedIn, factor: StoredFactor): Promise<Answer> {
   const { config } = visit;
@@ -24,7 +24,7 @@ export async function challenge(visit: Visit, signedIn: SignedIn, factor: Stored
     case 'totp':
       if (!config.totpVerify)
         throw unprocessable('mfa_totp_verify_not_enabled', 'MFA verification is disabled for TOTP');
-      return store(visit, signedIn, factor, {});
+      return json(200, await store(visit, signedIn, factor, {}));
     case 'webauthn':
       if (!config.mfaWebauthnVerify)
         throw unprocessable('mfa_webauthn_verify_not_enabled', 'MFA verification is disabled for WebAuthn');
@@ -45,17 +45,23 @@ async function challengePhone(visit: Visit, signedIn: SignedIn, factor: StoredFa
   const otp = makeOtp(config.mfaPhoneOtpLength);
   const template = loadTemplate({ name: 'auth.mfa.phone.template', text: config.mfaPhoneTemplate }, 'text');
   const text = template.render({ Code: otp });
+  await auth.limits.takeSms(visit);
   // The time is taken before the message goes out, so that of many at once one is sent; upstream sends them all.
-  const answer = await store(visit, signedIn, factor, { otp });
-  await auth.sms.send(undefined, visit, {
-    user: signedIn.user,
-    phone: factor.phone ?? '',
-    otp,
-    text,
-    channel: channel as SmsChannel,
-    kind: 'mfa',
-  });
-  return answer;
+  const stored = await store(visit, signedIn, factor, { otp });
+  try {
+    await auth.sms.send(undefined, visit, {
+      user: signedIn.user,
+      phone: factor.phone ?? '',
+      otp,
+      text,
+      channel: channel as SmsChannel,
+      kind: 'mfa',
+    });
+  } catch (error) {
+    await inTransaction(auth.db, (tx) => undoChallenge(tx, stored.id, factor));
+    throw error;
+  }
+  return json(200, stored);
 }
 
 function refuseTooSoon({ auth, config }: Visit, lastAt: string | null): void {
@@ -78,7 +84,7 @@ async function store(
   { user }: SignedIn,
   factor: StoredFactor,
   facts: { readonly otp?: string },
-): Promise<Answer> {
+): Promise<ReturnType<typeof challengeAnswer>> {
   const { auth, config, request } = visit;
   const nowMs = auth.now();
   const id = await inTransaction(auth.db, async (tx) => {
@@ -100,5 +106,5 @@ async function store(
     await record(tx, visit, user, 'challenge_created', traits, request.address);
     return made;
   });
-  return json(200, challengeAnswer(id, factor, nowMs, config.mfaChallengeSeconds));
+  return challengeAnswer(id, factor, nowMs, config.mfaChallengeSeconds);
 }

@@ -164,6 +164,15 @@ export async function deleteChallenge(tx: Tx, id: string): Promise<void> {
   await tx.query('delete from auth.mfa_challenges where id = $1', [id]);
 }
 
+/** For what was not sent: the factor can be challenged again at once. */
+export async function undoChallenge(tx: Tx, id: string, before: StoredFactor): Promise<void> {
+  await deleteChallenge(tx, id);
+  await tx.query('update auth.mfa_factors set last_challenged_at = $2 where id = $1', [
+    before.id,
+    before.last_challenged_at,
+  ]);
+}
+
 /** Takes a row's lock without waiting for it; false: somebody else has it, or it is gone. */
 export async function lockRow(tx: Tx, table: 'users' | 'mfa_factors', id: string): Promise<boolean> {
   const { rowCount } = await tx.query(
