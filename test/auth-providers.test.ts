@@ -39,6 +39,11 @@ enabled = true
 client_id = "gh"
 secret = "gh secret"
 url = "${issuer.url}"
+[auth.external.twitter]
+enabled = true
+client_id = "tw"
+secret = "tw secret"
+url = "${issuer.url}"
 [auth.external.google]
 enabled = false
 client_id = "g"
@@ -423,6 +428,54 @@ describe('GET /authorize?provider=github', () => {
   });
 });
 
+describe('GET /authorize?provider=twitter', () => {
+  const begin = () => ask('GET', `/authorize?provider=twitter&redirect_to=${app}`);
+
+  it('goes by OAuth 1.0a', async () => {
+    issuer.answers.set(
+      '/oauth/request_token',
+      'oauth_token=rt&oauth_token_secret=rs&oauth_callback_confirmed=true',
+    );
+    issuer.answers.set('/oauth/access_token', 'oauth_token=at&oauth_token_secret=as&user_id=1');
+    issuer.answers.set('/1.1/account/verify_credentials.json', {
+      id_str: '38895958',
+      screen_name: 'mara',
+      name: 'Mara',
+      email: 'bird@example.org',
+    });
+    const { location } = await begin();
+    expect(location).toBe(`${issuer.url}/oauth/authenticate?oauth_token=rt`);
+    const said = (line: string) =>
+      decodeURIComponent(String(issuer.asked.findLast((one) => one.line === line)?.headers.authorization));
+    const callback = /oauth_callback="([^"]+)"/.exec(said('POST /oauth/request_token'))?.[1] ?? '';
+    const state = new URL(callback).searchParams.get('state');
+    const { location: back } = await ask('GET', `/callback?state=${state}&oauth_token=rt&oauth_verifier=v`);
+    expect(said('POST /oauth/access_token')).toMatch(/oauth_token="rt", oauth_verifier="v"/);
+    const { data } = await connect().auth.getUser(tokenOf(new URL(back ?? '')));
+    expect(data.user?.identities?.[0]?.identity_data).toEqual({
+      iss: `${issuer.url}/1.1/account/verify_credentials.json`,
+      sub: '38895958',
+      name: 'Mara',
+      preferred_username: 'mara',
+      user_name: 'mara',
+      full_name: 'Mara',
+      provider_id: '38895958',
+      email: 'bird@example.org',
+      email_verified: true,
+      phone_verified: false,
+    });
+  });
+
+  it('says that there was no token', async () => {
+    issuer.answers.set('/oauth/request_token', 'oauth_token=');
+    expect(await begin()).toEqual({
+      status: 500,
+      body: { code: 500, error_code: 'unexpected_failure', msg: 'Unable to retrieve request token' },
+      location: null,
+    });
+  });
+});
+
 const asAdmin = (method: string, path = '', body?: unknown) =>
   ask(method, `/admin/custom-providers${path}`, body, 'SECRET_KEY');
 
@@ -507,7 +560,7 @@ describe('/admin/custom-providers', () => {
     const verifier = new URLSearchParams(exchange?.body).get('code_verifier') ?? '';
     const challenge = createHash('sha256').update(verifier).digest('base64url');
     expect(challenge).toBe(at.searchParams.get('code_challenge'));
-    const basic = Buffer.from((exchange?.headers.authorization ?? '').slice(6), 'base64').toString();
+    const basic = Buffer.from(String(exchange?.headers.authorization).slice(6), 'base64').toString();
     expect(decodeURIComponent(basic.replaceAll('+', ' '))).toBe('acme-web:top secret of acme');
     const { data } = await connect().auth.getUser(tokenOf(back));
     expect(data.user?.identities?.[0]?.provider).toBe('custom:acme');

@@ -42,7 +42,7 @@ export async function startIssuer(pair: Pair): Promise<Issuer> {
     });
     const answer = answers.get(path);
     response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(answer ?? { message: 'Not Found' }));
+    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer ?? { message: 'Not Found' }));
   });
   server.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

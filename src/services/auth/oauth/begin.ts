@@ -2,7 +2,7 @@
 // Source: supabase/auth internal/api/external.go `GetExternalProviderRedirectURL`; golang.org/x/oauth2 `AuthCodeURL`.
 import { createHash } from 'node:crypto';
 import type { Visit } from '../context.ts';
-import { badRequest, type ErrorCode, notFound } from '../errors.ts';
+import { badRequest, type ErrorCode, failed, notFound } from '../errors.ts';
 import { checkChallenge } from '../flow-state.ts';
 import { redirectOf } from '../redirect.ts';
 import { queryOf } from '../request.ts';
@@ -53,7 +53,13 @@ export async function beginSignIn(visit: Visit, linkingTarget?: User): Promise<s
     verifier,
   };
   const state = await inTransaction(auth.db, (tx) => insertFlow(tx, flow, auth.now()));
-  return authorizeUrl(provider, state, verifier, query);
+  if (provider.oauth1 === undefined) return authorizeUrl(provider, state, verifier, query);
+  try {
+    return await provider.oauth1.begin(state);
+  } catch (error) {
+    // Upstream sends the browser nowhere (an empty address).
+    throw failed('Unable to retrieve request token', error);
+  }
 }
 
 function authorizeUrl(

@@ -63,7 +63,8 @@ export async function comeBack(visit: Visit, begun: Begun, params: URLSearchPara
   const refused = params.get('error') ?? '';
   if (refused !== '') throw new OAuthRefused(refused, params.get('error_description') ?? '');
   const code = params.get('code') ?? '';
-  if (code === '')
+  // Of OAuth 1.0a no code comes. Source: internal/api/external.go `handleOAuthCallback`.
+  if (code === '' && flow.provider_type !== 'twitter')
     throw badRequest('bad_oauth_callback', 'OAuth callback with missing authorization code missing');
   const provider = await supported(visit, flow.provider_type, '', 'oauth_provider_not_supported');
   const verifier = await take(visit, flow, provider);
@@ -124,8 +125,11 @@ async function askProvider(
 ): Promise<{ readonly tokens: ProviderTokens; readonly user: UserData }> {
   let tokens: ProviderTokens;
   try {
-    tokens = await exchangeCode(auth.egress, provider, params, verifier);
+    tokens = provider.oauth1
+      ? await provider.oauth1.finish(params)
+      : await exchangeCode(auth.egress, provider, params, verifier);
   } catch (error) {
+    if (provider.oauth1) throw failed('Unable to retrieve access token', error);
     // A few letters of the code for whoever looks for it in the provider's log.
     const start = (params.get('code') ?? '').slice(0, 4);
     throw failed(`Unable to exchange external code: ${start}`, error);

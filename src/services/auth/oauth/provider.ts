@@ -78,6 +78,14 @@ export interface Provider {
   readonly tokenHeaders?: Readonly<Record<string, string>>;
   /** Who answers: an `iss` in the callback has to be it (RFC 9207). Undefined: not known. */
   readonly issuer?: string;
+  /**
+   * A provider of OAuth 1.0a: where people are sent to, and the tokens for what comes back. In the place of `authorizeUrl` and a code.
+   * @throws EgressError, Error for a provider that gives no token
+   */
+  readonly oauth1?: {
+    begin(state: string): Promise<string>;
+    finish(callback: URLSearchParams): Promise<ProviderTokens>;
+  };
   /** Whom the tokens belong to. An id_token is verified here. */
   userOf(tokens: ProviderTokens, fetchJson: FetchJson): Promise<UserData>;
   /** What the provider sends along with the code in a form (Apple's `user`). @throws Error when it cannot be read */

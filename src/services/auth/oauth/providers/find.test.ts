@@ -24,7 +24,7 @@ function visit(facts: JsonObject = {}, idTokens: Partial<IdTokens> = {}): Visit 
 describe('findProvider', () => {
   it('knows where every provider is, by its public address', async () => {
     const places = [];
-    for (const name of providerNames.filter((one) => one !== 'twitter')) {
+    for (const name of providerNames) {
       const found = await findProvider(visit(), name, 'more,most');
       places.push([name, found.authorizeUrl, found.tokenUrl, found.scope].join(' | '));
       expect([found.redirectUri, found.clientId]).toEqual([`${authUrl}/callback`, 'app']);
@@ -51,6 +51,7 @@ describe('findProvider', () => {
         "snapchat | https://accounts.snapchat.com/accounts/oauth2/auth | https://accounts.snapchat.com/accounts/oauth2/token | https://auth.snapchat.com/oauth2/api/user.external_id https://auth.snapchat.com/oauth2/api/user.display_name https://auth.snapchat.com/oauth2/api/user.bitmoji.avatar more most",
         "spotify | https://accounts.spotify.com/authorize | https://accounts.spotify.com/api/token | user-read-email more most",
         "twitch | https://id.twitch.tv/oauth2/authorize | https://id.twitch.tv/oauth2/token | user:read:email more most",
+        "twitter | https://api.twitter.com/oauth/authenticate | https://api.twitter.com/oauth/access_token | ",
         "vercel_marketplace | https://api.vercel.com/oauth/v2/authorization | https://api.vercel.com/oauth/v2/accessToken | more most",
         "workos | https://api.workos.com/sso/authorize | https://api.workos.com/sso/token | ",
         "x | https://x.com/i/oauth2/authorize | https://api.x.com/2/oauth2/token | users.email tweet.read users.read offline.access more most",

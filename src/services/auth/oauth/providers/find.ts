@@ -15,6 +15,7 @@ import { findCustomProvider } from './custom.ts';
 import { userByIdToken } from './id-token.ts';
 import { configOf, isProviderName, type ProviderName } from './settings.ts';
 import { hostOf, type ProviderRow, providerTable } from './table.ts';
+import { twitterProvider } from './twitter.ts';
 
 export const findProvider: FindProvider = async (visit, given, scopes) => {
   const name = given.toLowerCase();
@@ -22,8 +23,7 @@ export const findProvider: FindProvider = async (visit, given, scopes) => {
   if (!isProviderName(name)) throw new UnsupportedProvider(`Provider ${name} could not be found`);
   const config = configOf(visit.config, name);
   refuseIncomplete(config);
-  if (name === 'twitter')
-    throw new UnsupportedProvider('twitter speaks OAuth 1.0a, which is not spoken here: use x');
+  if (name === 'twitter') return twitterProvider(visit.auth, config);
   if (name === 'keycloak' && config.url === '')
     throw new UnsupportedProvider('unable to find URL for the Keycloak provider');
   return providerOf(visit, name, providerTable[name], config, scopes);
