@@ -67,6 +67,8 @@ export function parseAuthentication(value: JsonObject): AuthenticationResponseJS
 }
 
 const maxTransports = 10;
+/** Source: W3C WebAuthn Level 3, section 7.1, step 25. A longer one would not fit into its index either. */
+const maxIdBytes = 1023;
 const isBase64url = (value: unknown): value is string =>
   typeof value === 'string' && /^[A-Za-z0-9_-]+={0,2}$/.test(value);
 
@@ -103,6 +105,8 @@ export async function judgeRegistration(
     }),
   );
   if (!verified) throw new NotVerified('the attestation does not hold');
+  if (Buffer.from(info.credential.id, 'base64url').length > maxIdBytes)
+    throw new NotVerified('the id of the key is too long');
   return {
     id: info.credential.id,
     publicKey: Buffer.from(info.credential.publicKey),
