@@ -33,6 +33,8 @@ additional_redirect_urls = ["https://app.example.com/**"]
 [auth.rate_limit]
 sso = 10000
 saml_assertion = 10000
+[auth.scim]
+enabled = true
 [auth.sso.saml]
 enabled = true
 allow_encrypted_assertions = true
@@ -559,7 +561,8 @@ describe('/admin/sso/providers', () => {
     const { PUBLISHABLE_KEY: apikey } = backend.report;
     for (const path of ['', `/${provider.id}`]) {
       const answer = await fetch(`${authUrl()}/admin/sso/providers${path}`, { headers: { apikey } });
-      expect([answer.status, (await answer.json()).error_code]).toEqual([403, 'not_admin']);
+      const body = (await answer.json()) as { readonly error_code: string };
+      expect([answer.status, body.error_code]).toEqual([403, 'not_admin']);
     }
   });
 
@@ -727,6 +730,36 @@ describe('/admin/sso/providers', () => {
     } finally {
       server.close();
       server.closeAllConnections();
+    }
+  });
+});
+
+describe('GET /scim/v2', () => {
+  it('says what there is: nothing but itself', async () => {
+    const ask = async (path: string) => {
+      const { PUBLISHABLE_KEY: apikey } = backend.report;
+      const answer = await fetch(`${authUrl()}/scim/v2${path}`, { headers: { apikey } });
+      return [answer.status, answer.headers.get('content-type'), await answer.json()];
+    };
+    const type = 'application/scim+json';
+    expect(await ask('/ServiceProviderConfig')).toEqual([
+      200,
+      type,
+      expect.objectContaining({
+        patch: { supported: false },
+        meta: {
+          resourceType: 'ServiceProviderConfig',
+          location: `${authUrl()}/scim/v2/ServiceProviderConfig`,
+        },
+      }),
+    ]);
+    for (const path of ['/ResourceTypes', '/Schemas']) {
+      expect(await ask(path)).toEqual([
+        200,
+        type,
+        expect.objectContaining({ totalResults: 0, Resources: [] }),
+      ]);
+      expect(await ask(`${path}?filter=x`)).toEqual([403, type, expect.objectContaining({ status: '403' })]);
     }
   });
 });

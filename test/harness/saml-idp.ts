@@ -1,8 +1,36 @@
 // In charge of: an identity provider for tests: samlify reads our metadata and our requests and signs the answers, whose every word a test
 // can choose.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import * as samlify from 'samlify';
+import { createRequire } from 'node:module';
 import { makeCertificate } from '../../src/services/auth/saml/keys.ts';
+
+/** As much of samlify as is used here. Its own types bring those of browsers along, which are at odds with Node's. */
+interface Samlify {
+  setSchemaValidator(validator: { readonly validate: (xml: string) => Promise<string> }): void;
+  IdentityProvider(settings: object): SamlifyIdp;
+  ServiceProvider(settings: object): SamlifySp;
+}
+interface SamlifySp {
+  readonly entityMeta: { getAssertionConsumerService(binding: string): unknown; getEntityID(): string };
+}
+interface SamlifyIdp {
+  readonly entitySetting: object;
+  getMetadata(): string;
+  parseLoginRequest(
+    sp: SamlifySp,
+    binding: string,
+    request: object,
+  ): Promise<{ readonly extract: { readonly request?: { readonly id?: unknown } } }>;
+  createLoginResponse(
+    sp: SamlifySp,
+    request: object,
+    binding: string,
+    user: object,
+    options: object,
+  ): Promise<{ readonly context: string }>;
+}
+// Sound: the members above are in its documentation.
+const samlify = createRequire(import.meta.url)('samlify') as Samlify;
 
 // What is looked at by samlify is our own.
 samlify.setSchemaValidator({ validate: async () => 'not looked at' });
