@@ -1,7 +1,7 @@
 // In charge of: other applications whose users sign in with a project: the whole flow by a client library that knows nothing of us, and what
 // somebody tries who wants what was given to another application.
 import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -700,6 +700,58 @@ describe('what the server says of itself', () => {
     const issuer = new URL(`${backend.report.API_URL}/auth/v1`);
     const answer = await oauth.discoveryRequest(issuer, { ...insecure, algorithm: 'oauth2' });
     expect(await oauth.processDiscoveryResponse(issuer, answer)).toMatchObject(said());
+  });
+});
+
+describe('a project that signs by a secret', () => {
+  it('has no id_token to give, as upstream; the code stays good, and tokens without one are given', async () => {
+    const key = { kty: 'oct', alg: 'HS256', kid: 'old', k: randomBytes(64).toString('base64url') };
+    await using old = await makeProject({
+      'supabase/config.toml': config.replace('[auth]', '[auth]\nsigning_keys_path = "./signing.json"'),
+      'supabase/signing.json': JSON.stringify([key]),
+    });
+    await using running = await startBackend(old.folder);
+    const url = `${running.report.API_URL}/auth/v1`;
+    const post = async (path: string, body: string | URLSearchParams) => {
+      const answer = await fetch(url + path, { method: 'POST', body });
+      return [answer.status, (await answer.json()) as Record<string, string>] as const;
+    };
+    const user = createClient(running.report.API_URL, running.report.PUBLISHABLE_KEY);
+    await user.auth.signUp({ email: 'a@example.com', password });
+    const registration = { redirect_uris: [redirectUri], token_endpoint_auth_method: 'none' };
+    const [, { client_id = '' }] = await post('/oauth/clients/register', JSON.stringify(registration));
+    const codeFor = async (scope: string) => {
+      const verifier = oauth.generateRandomCodeVerifier();
+      const facts = {
+        client_id,
+        redirect_uri: redirectUri,
+        scope,
+        code_challenge: verifier,
+        code_challenge_method: 'plain',
+      };
+      const answer = await fetch(`${url}/oauth/authorize?${new URLSearchParams(facts)}`, {
+        redirect: 'manual',
+      });
+      const id = new URL(String(answer.headers.get('location'))).searchParams.get('authorization_id') ?? '';
+      const code = (await approved(user, id)).searchParams.get('code') ?? '';
+      return new URLSearchParams({
+        grant_type: 'authorization_code',
+        client_id,
+        code,
+        code_verifier: verifier,
+      });
+    };
+    const withOpenid = await codeFor('openid email');
+    for (const _ of ['first', 'second'])
+      expect(await post('/oauth/token', withOpenid)).toEqual([
+        500,
+        { code: 500, error_code: 'unexpected_failure', msg: 'Error generating ID token' },
+      ]);
+    const [status, tokens] = await post('/oauth/token', await codeFor('email'));
+    expect([status, Object.keys(tokens)]).toEqual([
+      200,
+      ['access_token', 'expires_in', 'refresh_token', 'token_type'],
+    ]);
   });
 });
 
