@@ -64,8 +64,7 @@ export async function byIdToken(visit: Visit): Promise<Answer> {
     throw refuse('Bad ID token');
   }
   const data = withMainEmail(user);
-  if (verified.claims.sub === undefined || verified.claims.sub === '')
-    throw refuse('Missing sub claim in id_token');
+  if (!verified.claims.sub) throw refuse('Missing sub claim in id_token');
   checkAudience(verified, expected);
   if (!expected.skipNonceCheck) checkNonce(verified, params.nonce);
   if (target === undefined) await askBeforeCreating(visit, data, expected.provider);
