@@ -549,6 +549,12 @@ describe('GET /sso/saml/metadata', () => {
     expect(certificate.serialNumber).toBe('0');
   });
 
+  it('is announced by GET /settings', async () => {
+    const { PUBLISHABLE_KEY: apikey } = backend.report;
+    const settings = await (await fetch(`${authUrl()}/settings`, { headers: { apikey } })).json();
+    expect(settings).toMatchObject({ saml_enabled: true, saml_private_key_next_configured: false });
+  });
+
   it('is a file for whoever wants to keep it', async () => {
     const answer = await fetch(`${authUrl()}/sso/saml/metadata?download=true`);
     expect(answer.headers.get('content-disposition')).toBe('attachment; filename="metadata.xml"');

@@ -29,8 +29,8 @@ export function publicSettings({ config }: Visit): Answer {
     mailer_autoconfirm: !config.enableConfirmations,
     phone_autoconfirm: !config.enablePhoneConfirmations,
     sms_provider: providerNameOf(config),
-    saml_enabled: false,
-    saml_private_key_next_configured: false,
+    saml_enabled: config.samlEnabled,
+    saml_private_key_next_configured: config.samlPrivateKeyNext !== '',
     passkeys_enabled: config.passkeysEnabled,
   });
 }
