@@ -146,6 +146,23 @@ describe('a rule counts', () => {
   });
 });
 
+describe('a look ahead', () => {
+  it('says what is certain here, takes nothing, and learns of others by asking only', async () => {
+    const rule = withRule({ by: 'caller', rate: `2/${window}` });
+    await using limits = await open(rule);
+    await using other = await open(rule);
+    expect(limits.peek(requestOf())).toBeUndefined();
+    expect(await allowedOf(limits, 1)).toBe(1);
+    for (let at = 0; at < 5; at += 1) expect(limits.peek(requestOf())).toBeUndefined();
+    expect(await allowedOf(other, 1)).toBe(1);
+    expect(other.peek(requestOf())).toMatchObject({ kind: 'refused', because: 'rate', limit: 2 });
+    expect(limits.peek(requestOf())).toBeUndefined();
+    expect(await allowedOf(limits, 1)).toBe(0);
+    expect(limits.peek(requestOf())).toMatchObject({ kind: 'refused', because: 'rate', limit: 2 });
+    expect(limits.peek(requestOf({ caller: 'eve' }))).toBeUndefined();
+  });
+});
+
 describe('the general limits', () => {
   it('are on by default, and generous', async () => {
     const settings = limitsSettings({
