@@ -1,3 +1,4 @@
+// In charge of: codes of authenticator apps against the RFC, and the address and picture that apps read.
 import { describe, expect, it } from 'vitest';
 import { makeTotpKey, renderQrCode, stepOf } from './totp.ts';
 
