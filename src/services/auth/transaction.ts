@@ -1,6 +1,6 @@
 // In charge of: work on auth's own tables, in one transaction on a session of their owner.
 import type { PoolClient, QueryResultRow } from 'pg';
-import { Fault } from '../../base/errors.ts';
+import { errorCode, Fault } from '../../base/errors.ts';
 import type { Db } from '../../engine/db/db.ts';
 
 /** An open transaction on auth's tables; times come as Postgres writes them, because a Date would cut their microseconds off. */
@@ -34,6 +34,23 @@ export async function inTransaction<T>(db: Pick<Db, 'asOwner'>, work: (tx: Tx) =
   if ('error' in outcome) throw outcome.error;
   return outcome.value;
 }
+
+/**
+ * As `inTransaction`, for work that makes what there can be one of: who loses a race for it does the work once more, and finds then what the
+ * other one made. Two windows of a person who signs in for the first time make one user.
+ */
+export async function inOneOfTwoTransactions<T>(
+  db: Pick<Db, 'asOwner'>,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  try {
+    return await inTransaction(db, work);
+  } catch (error) {
+    if (errorCode(error instanceof Fault ? error.cause : error) !== uniqueViolation) throw error;
+    return inTransaction(db, work);
+  }
+}
+const uniqueViolation = '23505';
 
 /** Runs single statements, each its own transaction. */
 export async function withTables<T>(db: Pick<Db, 'asOwner'>, work: (tx: Tx) => Promise<T>): Promise<T> {

@@ -1,12 +1,11 @@
 // In charge of: a browser that comes back from a provider: whose sign-in it was, the provider's code for its tokens and its user, and then the
 // account. Source: supabase/auth internal/api/external.go `internalExternalProviderCallback`, internal/api/external_oauth.go `oAuthCallback`.
-import { errorCode, Fault } from '../../../base/errors.ts';
 import { isUuid } from '../authenticate.ts';
 import type { Visit } from '../context.ts';
 import { badRequest, failed, OAuthRefused, unprocessable } from '../errors.ts';
 import { afterUserCreated } from '../hooks/new-user.ts';
 import { type Issued, signIn } from '../issue.ts';
-import { inTransaction, type Tx, withTables } from '../transaction.ts';
+import { inOneOfTwoTransactions, inTransaction, type Tx, withTables } from '../transaction.ts';
 import type { User } from '../user.ts';
 import { findUserById } from '../users.ts';
 import { type Account, accountOf, askBeforeCreating } from './account.ts';
@@ -74,23 +73,21 @@ export async function comeBack(visit: Visit, begun: Begun, params: URLSearchPara
     throw failed('Error getting user email from external provider');
   const inviteToken = flow.invite_token ?? '';
   if (begun.target === undefined && inviteToken === '') await askBeforeCreating(visit, data, provider.name);
-  const done = await onceMore(() =>
-    inTransaction(auth.db, async (tx) => {
-      const account = await accountFor(tx, visit, begun, data, provider.name);
-      if (account.kind === 'refused') return account;
-      if (flow.auth_code === null) {
-        const issued = await signIn(tx, visit, account.user, 'oauth');
-        return { kind: 'tokens' as const, issued, tokens, account };
-      }
-      const facts = {
-        userId: account.user.id,
-        accessToken: tokens.accessToken,
-        refreshToken: tokens.refreshToken,
-      };
-      await finishFlow(tx, flow, facts, auth.now());
-      return { kind: 'code' as const, code: flow.auth_code, account };
-    }),
-  );
+  const done = await inOneOfTwoTransactions(auth.db, async (tx) => {
+    const account = await accountFor(tx, visit, begun, data, provider.name);
+    if (account.kind === 'refused') return account;
+    if (flow.auth_code === null) {
+      const issued = await signIn(tx, visit, account.user, 'oauth');
+      return { kind: 'tokens' as const, issued, tokens, account };
+    }
+    const facts = {
+      userId: account.user.id,
+      accessToken: tokens.accessToken,
+      refreshToken: tokens.refreshToken,
+    };
+    await finishFlow(tx, flow, facts, auth.now());
+    return { kind: 'code' as const, code: flow.auth_code, account };
+  });
   if (done.kind === 'refused') throw done.refusal;
   if (done.account.isNew) await afterUserCreated(visit, done.account.user);
   return done;
@@ -173,16 +170,3 @@ async function accountFor(
   if (flow.invite_token) return acceptInvite(tx, visit, flow.invite_token, data, provider);
   return accountOf(tx, visit, data, provider, flow.email_optional);
 }
-
-/** Two windows at once make one user: who comes second finds, the second time, whom the first one made. */
-async function onceMore<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const code = errorCode(error instanceof Fault ? error.cause : error);
-    if (code !== uniqueViolation) throw error;
-    return work();
-  }
-}
-
-const uniqueViolation = '23505';

@@ -11,7 +11,7 @@ import { json } from '../go-json.ts';
 import { afterUserCreated } from '../hooks/new-user.ts';
 import { type Issued, issuedJson, signIn } from '../issue.ts';
 import { readParams } from '../request.ts';
-import { inTransaction } from '../transaction.ts';
+import { inOneOfTwoTransactions } from '../transaction.ts';
 import type { User } from '../user.ts';
 import { type Account, accountOf, askBeforeCreating } from './account.ts';
 import { withMainEmail } from './callback.ts';
@@ -86,7 +86,7 @@ async function enter(
   { provider, emailOptional }: Expected,
 ): Promise<{ readonly issued: Issued; readonly isNew: boolean }> {
   const done = await orServerError(() =>
-    inTransaction(visit.auth.db, async (tx) => {
+    inOneOfTwoTransactions(visit.auth.db, async (tx) => {
       const account: Account =
         target === undefined
           ? await accountOf(tx, visit, data, provider, emailOptional)

@@ -8,7 +8,7 @@ import { type Issued, signIn } from '../issue.ts';
 import { accountOf, askBeforeCreating } from '../oauth/account.ts';
 import type { UserData } from '../oauth/provider.ts';
 import { isAllowed } from '../redirect.ts';
-import { inTransaction, type Tx, withTables } from '../transaction.ts';
+import { inOneOfTwoTransactions, inTransaction, type Tx, withTables } from '../transaction.ts';
 import { useOnce } from '../used-once.ts';
 import { nilId, timeMs } from '../user.ts';
 import { type Assertion, emailOf, mappedClaims, metadataOf, userIdOf } from './assertion.ts';
@@ -59,7 +59,7 @@ export async function finishSignIn(
   await askBeforeCreating(visit, data, name);
   const { sessionEndsMs } = assertion;
   const notAfter = sessionEndsMs === undefined ? undefined : new Date(sessionEndsMs).toISOString();
-  const done = await inTransaction(auth.db, async (tx) => {
+  const done = await inOneOfTwoTransactions(auth.db, async (tx) => {
     // One that comes again is no sign-in, whoever brings it (CWE-294).
     if (!(await useOnce(tx, 'sso/saml', [provider.entity_id, assertion.id], auth.now()))) throw notValid();
     const account = await accountOf(tx, visit, data, name, false);

@@ -9,7 +9,7 @@ import { accountOf, askBeforeCreating } from '../oauth/account.ts';
 import type { UserData } from '../oauth/provider.ts';
 import { isAllowed } from '../redirect.ts';
 import { readParams } from '../request.ts';
-import { inTransaction } from '../transaction.ts';
+import { inOneOfTwoTransactions } from '../transaction.ts';
 import { useOnce } from '../used-once.ts';
 import { type Chain, type Message, parseMessage } from './message.ts';
 import { isSignedByEthereum, isSignedBySolana } from './signature.ts';
@@ -32,7 +32,7 @@ export async function byWeb3(visit: Visit): Promise<Answer> {
   refuseUntimely(visit, chain, message);
   const data = userDataOf(chain, message);
   await askBeforeCreating(visit, data, provider);
-  const { issued, account } = await inTransaction(auth.db, async (tx) => {
+  const { issued, account } = await inOneOfTwoTransactions(auth.db, async (tx) => {
     if (!(await useOnce(tx, 'web3', [message.raw], auth.now())))
       throw invalidGrant(`Signed ${titles[chain]} message has been used already`);
     const account = await accountOf(tx, visit, data, provider, true);
