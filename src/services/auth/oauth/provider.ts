@@ -103,3 +103,26 @@ export class UnsupportedProvider extends Error {
  * @throws UnsupportedProvider
  */
 export type FindProvider = (visit: Visit, name: string, scopes: string) => Promise<Provider>;
+
+/** What any of them may say of a person in words, beside who they are and their address. Source: supabase/auth internal/api/provider/provider.go `Claims`. */
+export const profileClaims = [
+  'name',
+  'family_name',
+  'given_name',
+  'middle_name',
+  'nickname',
+  'preferred_username',
+  'profile',
+  'picture',
+  'website',
+  'gender',
+  'birthdate',
+  'zoneinfo',
+  'locale',
+  'phone',
+  'full_name',
+  'avatar_url',
+  'slug',
+  'provider_id',
+  'user_name',
+] as const;

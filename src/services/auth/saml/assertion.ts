@@ -1,6 +1,7 @@
 // In charge of: who it is that a verified assertion speaks of, in the words that this project's mapping has for it.
 // Source: supabase/auth internal/api/samlassertion.go.
 import type { JsonObject } from '../go-json.ts';
+import { profileClaims } from '../oauth/provider.ts';
 
 /** What an identity provider has signed, and nothing else. */
 export interface Assertion {
@@ -80,29 +81,6 @@ export function mappedClaims(
   return claims;
 }
 
-/** As `Claims` of upstream names them; the rest of a mapping goes into `custom_claims`. Source: internal/api/provider/provider.go. */
-const textClaims = [
-  'name',
-  'family_name',
-  'given_name',
-  'middle_name',
-  'nickname',
-  'preferred_username',
-  'profile',
-  'picture',
-  'website',
-  'gender',
-  'birthdate',
-  'zoneinfo',
-  'locale',
-  'phone',
-  'full_name',
-  'avatar_url',
-  'slug',
-  'provider_id',
-  'user_name',
-] as const;
-
 /** Members that a mapping cannot say, because they are what is verified. */
 const ownClaims: ReadonlySet<string> = new Set([
   'iss',
@@ -121,7 +99,8 @@ export function metadataOf(
   facts: { readonly sub: string; readonly iss: string; readonly email: string },
   claims: ReadonlyMap<string, unknown>,
 ): JsonObject & { readonly sub: string } {
-  const known = textClaims.flatMap((name) => {
+  // The rest of a mapping goes into `custom_claims`.
+  const known = profileClaims.flatMap((name) => {
     const value = claims.get(name);
     return typeof value === 'string' && value !== '' ? [[name, value] as const] : [];
   });

@@ -1,7 +1,7 @@
 // In charge of: who a user is by the claims of an id_token that was verified. Each issuer has its own words.
 // Source: supabase/auth internal/api/provider/oidc.go `ParseIDToken`, snapchat.go `parseSnapchatIDToken`, apple.go, azure.go.
 import type { JsonObject } from '../../go-json.ts';
-import type { UserData } from '../provider.ts';
+import { profileClaims, type UserData } from '../provider.ts';
 import { flagAt, metadata, oneEmail, textAt } from './answers.ts';
 import { snapchatIssuer } from './users.ts';
 
@@ -256,28 +256,5 @@ const readers: readonly (readonly [fits: (issuer: string) => boolean, read: Read
   [isAppleIssuer, apple],
 ];
 
-const textClaims = [
-  'iss',
-  'sub',
-  'name',
-  'family_name',
-  'given_name',
-  'middle_name',
-  'nickname',
-  'preferred_username',
-  'profile',
-  'picture',
-  'website',
-  'gender',
-  'birthdate',
-  'zoneinfo',
-  'locale',
-  'email',
-  'phone',
-  'full_name',
-  'avatar_url',
-  'slug',
-  'provider_id',
-  'user_name',
-] as const;
+const textClaims = ['iss', 'sub', 'email', ...profileClaims] as const;
 const flagClaims = ['email_verified', 'phone_verified'] as const;
