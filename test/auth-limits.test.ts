@@ -117,6 +117,8 @@ async function ask(
   };
 }
 
+const code = ({ body }: Answer) => (body as { readonly error_code?: string }).error_code;
+
 const password = 'correct horse';
 let count = 0;
 const address = () => `counted-${count++}@example.com`;
@@ -279,6 +281,33 @@ describe('mails', () => {
     await ask('', 'POST', '/signup', { email, password });
     for (let at = 0; at < 3; at++)
       expect((await ask('', 'POST', '/resend', { type: 'signup', email })).status).toBe(200);
+  });
+
+  it('of one kind to one user wait for their time, however many ask at once', async () => {
+    await set('auth.email.max_frequency', '60s');
+    await set('auth.email.enable_confirmations', true);
+    const email = address();
+    await ask('', 'POST', '/signup', { email, password });
+    await database.query('update auth.users set email_confirmed_at = now() where email = $1', [email]);
+    const { body } = await ask('', 'POST', '/token?grant_type=password', { email, password });
+    const { access_token: token } = body as { readonly access_token: string };
+    const next = address();
+    for (const one of [
+      () => ask('', 'POST', '/recover', { email }),
+      () => ask('', 'PUT', '/user', { email: next }, token),
+    ]) {
+      const answers = await Promise.all(Array.from({ length: 20 }, one));
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+      const others = answers.filter(({ status }) => status !== 200);
+      expect(new Set(others.map((answer) => JSON.stringify([answer.status, code(answer)])))).toEqual(
+        new Set(['[429,"over_email_send_rate_limit"]']),
+      );
+    }
+    const { rows } = await database.query('select recipient from _millrace.inbox where recipient = any($1)', [
+      [email, next],
+    ]);
+    // The confirmation, the forgotten password, and the change at both addresses.
+    expect(rows.map(({ recipient }) => recipient).sort()).toEqual([email, email, email, next].sort());
   });
 });
 

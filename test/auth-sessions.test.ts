@@ -1,15 +1,23 @@
-// In charge of: where a user is signed in: the list of sessions, and ending one of them.
+// In charge of: where a user is signed in: the list of sessions, ending one of them, and when they end by themselves.
 import { createClient } from '@supabase/supabase-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
 
 let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
+let database: pg.Client;
+let operator: OperatorClient;
 beforeAll(async () => {
   project = await makeProject({ 'supabase/config.toml': 'project_id = "sessions"\n' });
   backend = await startBackend(project.folder);
+  database = new pg.Client({ connectionString: backend.report.DB_URL });
+  await database.connect();
+  operator = await openOperatorClient(project.folder);
 });
 afterAll(async () => {
+  await database?.end();
   await backend?.[Symbol.asyncDispose]();
   await project?.[Symbol.asyncDispose]();
 });
@@ -106,5 +114,90 @@ describe('/admin/users/{user_id}/sessions', () => {
     const one = `${path}/${idOf(second.session.access_token)}`;
     expect((await ask('DELETE', one, backend.report.SERVICE_ROLE_KEY)).status).toBe(204);
     expect((await second.client.auth.getUser()).error?.name).toBe('AuthSessionMissingError');
+  });
+});
+
+describe('a session', () => {
+  const changed = new Set<string>();
+  async function set(key: string, value: unknown): Promise<void> {
+    const { status, body } = await operator.request('PUT', `/settings/${key}`, { value });
+    expect({ status, body }).toMatchObject({ status: 200 });
+    changed.add(key);
+  }
+  afterEach(async () => {
+    for (const key of changed) await operator.request('DELETE', `/settings/${key}`);
+    changed.clear();
+  });
+
+  /** Everything of this session was that much earlier. */
+  async function age(token: string, interval: string): Promise<void> {
+    const values = [idOf(token), interval];
+    await database.query(
+      `update auth.sessions set created_at = created_at - $2::interval, refreshed_at = refreshed_at - $2::interval where id = $1`,
+      values,
+    );
+    await database.query(
+      `update auth.refresh_tokens set updated_at = updated_at - $2::interval where session_id = $1`,
+      values,
+    );
+  }
+
+  it.each([
+    ['its time', 'auth.sessions.timebox', 'Invalid Refresh Token: Session Expired'],
+    [
+      'a time without use',
+      'auth.sessions.inactivity_timeout',
+      'Invalid Refresh Token: Session Expired (Inactivity)',
+    ],
+  ])('ends after %s, where the project wants that', async (_, key, message) => {
+    const { first } = await twice(`${key.replaceAll('.', '-')}@example.com`);
+    await age(first.session.access_token, '1 hour');
+    await set(key, '61m');
+    const { data, error } = await first.client.auth.refreshSession();
+    expect(error).toBeNull();
+    await age(data.session?.access_token ?? '', '62m');
+    expect((await first.client.auth.refreshSession()).error).toMatchObject({
+      status: 400,
+      code: 'session_expired',
+      message,
+    });
+  });
+
+  it('that is used goes on, however old it is', async () => {
+    const { first } = await twice('used@example.com');
+    await set('auth.sessions.inactivity_timeout', '61m');
+    for (let hours = 0; hours < 3; hours++) {
+      await age(first.session.access_token, '1 hour');
+      expect((await first.client.auth.refreshSession()).error).toBeNull();
+    }
+  });
+
+  it('is the only one of its user, where the project wants that: the one that was refreshed last', async () => {
+    const { first, second } = await twice('only@example.com');
+    await set('auth.sessions.single_per_user', true);
+    expect((await first.client.auth.refreshSession()).error).toMatchObject({
+      status: 400,
+      code: 'session_expired',
+      message: 'Invalid Refresh Token: Session Expired (Revoked by Newer Login)',
+    });
+    expect((await second.client.auth.refreshSession()).error).toBeNull();
+  });
+
+  it('of a user with a second factor ends without it after a while, where the project wants that', async () => {
+    const { first, second } = await twice('low@example.com');
+    await set('auth.sessions.allow_low_aal', '5m');
+    await age(first.session.access_token, '6m');
+    expect((await first.client.auth.refreshSession()).error).toBeNull();
+    await database.query(
+      `insert into auth.mfa_factors (id, user_id, factor_type, status, created_at, updated_at)
+       values (gen_random_uuid(), $1, 'totp', 'verified', now(), now())`,
+      [first.user.id],
+    );
+    expect((await first.client.auth.refreshSession()).error).toMatchObject({
+      status: 400,
+      code: 'session_expired',
+      message: 'Invalid Refresh Token: Session Expired (Low AAL: User Needs MFA Verification)',
+    });
+    expect((await second.client.auth.refreshSession()).error).toBeNull();
   });
 });

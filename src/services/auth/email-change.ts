@@ -33,7 +33,7 @@ export async function askBoth(
   isPkce: boolean,
 ): Promise<User> {
   const { auth, config } = visit;
-  refuseTooSoon(visit, user.email_change_sent_at);
+  await refuseTooSoon(tx, visit, user.id, 'email_change_sent_at');
   const nowMs = auth.now();
   const otpNew = makeOtp(config.emailOtpLength);
   const otpCurrent = makeOtp(config.emailOtpLength);

@@ -38,7 +38,7 @@ export async function sendCode(
   isPkce = false,
 ): Promise<User> {
   const { auth, config } = visit;
-  if (kind !== 'invite') refuseTooSoon(visit, user[places[kind].sentAt]);
+  if (kind !== 'invite') await refuseTooSoon(tx, visit, user.id, places[kind].sentAt);
   const otp = makeOtp(config.emailOtpLength);
   const tokenHash = withFlowPrefix(tokenHashOf(user.email, otp), isPkce);
   const changed = await keepCode(tx, visit, user, kind, tokenHash);
@@ -75,7 +75,18 @@ export async function keepCode(
   return changed;
 }
 
-export function refuseTooSoon({ auth, config }: Visit, sentAt: string | null): void {
+/** Of many at once one goes out: the others wait for the user's row, and find that its moment is taken. */
+export async function refuseTooSoon(
+  tx: Tx,
+  { auth, config }: Visit,
+  userId: string,
+  column: 'confirmation_sent_at' | 'recovery_sent_at' | 'reauthentication_sent_at' | 'email_change_sent_at',
+): Promise<void> {
+  const { rows } = await tx.query<{ readonly at: string | null }>(
+    `select ${column} as at from auth.users where id = $1 for no key update`,
+    [userId],
+  );
+  const sentAt = rows[0]?.at ?? null;
   if (sentAt === null) return;
   const leftMs = timeMs(sentAt) + config.emailMaxFrequencySeconds * 1000 - auth.now();
   if (leftMs <= 0) return;
