@@ -16,9 +16,26 @@ export interface SignedIn {
   readonly claims: JsonObject;
 }
 
-/** @throws Fault 401 no_authorization, 403 bad_jwt, user_not_found, session_not_found, user_banned */
+/**
+ * The user, in a session of their own. What an application got for itself is no such thing: with a token for a name and an address it could
+ * otherwise set a password, or register a passkey, and keep the account after the user has withdrawn what they allowed it. Upstream does not
+ * look (CWE-269).
+ * @throws Fault 401 no_authorization, 403 bad_jwt, user_not_found, session_not_found, user_banned
+ */
 export async function requireUser(visit: Visit): Promise<SignedIn> {
-  const signedIn = await loadUser(visit, claimsOfToken(visit));
+  const signedIn = await requireUserOrApplication(visit);
+  if (signedIn.session?.oauth_client_id != null)
+    throw forbidden('bad_jwt', 'The token of an application cannot answer for its user');
+  return signedIn;
+}
+
+/** For what an application may do as well: see whose token it has, and give it back. @throws as above */
+export async function requireUserOrApplication(visit: Visit): Promise<SignedIn> {
+  const claims = claimsOfToken(visit);
+  const signedIn = await loadUser(visit, claims);
+  // An id_token tells an application who somebody is. It opens nothing, also where its signature and its user are good (CWE-345).
+  if (signedIn.session === undefined && claims.client_id !== undefined)
+    throw forbidden('bad_jwt', 'An id_token is no access token');
   if (isBanned(signedIn.user, visit.auth.now())) throw forbidden('user_banned', 'User is banned');
   return signedIn;
 }

@@ -13,6 +13,8 @@ const notValid = () => unprocessable('reauthentication_not_valid', 'Nonce has ex
 /** Good once. @throws Fault 422 reauthentication_not_valid */
 export async function verifyReauthentication(visit: Visit, user: User, nonce: string): Promise<void> {
   const { auth, config } = visit;
+  // Every try, before it is looked at: whoever has a session, and not the mail box, has six digits to guess.
+  await auth.limits.countFailure(`reauthentication ${user.id}`);
   const sentAt = user.reauthentication_sent_at;
   if (user.reauthentication_token === '' || sentAt === null) throw notValid();
   const isByPhone = user.email === '';

@@ -59,9 +59,7 @@ async function readObject(
   let value: unknown;
   try {
     // A lone half of a pair is no character; Go puts a replacement in its place.
-    value = /\\ud[89a-f]/i.test(text)
-      ? JSON.parse(text, (_, inner) => (typeof inner === 'string' ? inner.toWellFormed() : inner))
-      : JSON.parse(text);
+    value = /\\ud[89a-f]/i.test(text) ? JSON.parse(text, (_, inner) => wellFormed(inner)) : JSON.parse(text);
   } catch (error) {
     throw badJson(error instanceof Error ? error.message : 'invalid JSON', error);
   }
@@ -71,6 +69,14 @@ async function readObject(
   if (isDeeper(value, maxDepth)) throw badJson('exceeded max depth');
   // Sound: JSON.parse gave an object that is no array.
   return value as JsonObject;
+}
+
+/** A text, or an object by its names. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
+  return isObject(value)
+    ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name.toWellFormed(), inner]))
+    : value;
 }
 
 /** One member by its kind. @throws Fault 400 bad_json */

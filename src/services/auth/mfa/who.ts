@@ -6,6 +6,7 @@ import { forbidden, notFound } from '../errors.ts';
 import { orFailure } from '../new-user.ts';
 import type { Session } from '../sessions.ts';
 import { withTables } from '../transaction.ts';
+import { hasVerifiedFactor } from '../user.ts';
 import { findFactor, type StoredFactor } from './factors.ts';
 
 /** @throws Fault 403 no_authorization for who signed in without a name */
@@ -25,6 +26,12 @@ export async function factorOfPath({ auth, params }: Visit, userId: string): Pro
   );
   if (factor === undefined) throw notFound('mfa_factor_not_found', 'Factor not found');
   return factor;
+}
+
+/** Who has a second factor shows it before ways to sign in change. Upstream asks at passkeys alone. @throws Fault 403 insufficient_aal */
+export function refuseWithoutFactor({ user, session }: SignedIn): void {
+  if (hasVerifiedFactor(user) && !isAal2(session))
+    throw forbidden('insufficient_aal', 'AAL2 session is required to change identities when MFA is enabled');
 }
 
 export const isAal2 = (session: Session | undefined): boolean => session?.aal === 'aal2';

@@ -10,9 +10,11 @@ import { failed, forbidden, unprocessable } from '../errors.ts';
 import { type JsonObject, merged } from '../go-json.ts';
 import { beforeUserCreated } from '../hooks/new-user.ts';
 import { findIdentity, insertIdentity, providerFacts, providersOf } from '../identities.ts';
+import { forgetIdleCodes } from '../mfa/recovery-codes.ts';
 import { createUser } from '../new-user.ts';
 import { clearTokens } from '../one-time-tokens.ts';
 import { sendCode } from '../send.ts';
+import { endSessions } from '../sessions.ts';
 import { type Tx, withTables } from '../transaction.ts';
 import { type Identity, isBanned, isConfirmed, type User } from '../user.ts';
 import { type NewUser, updateUser } from '../users.ts';
@@ -113,6 +115,7 @@ async function joined(
   const metadata = lowered(data.metadata);
   switch (decision.kind) {
     case 'link': {
+      if (!isConfirmed(decision.user)) await endAccess(tx, decision.user);
       const identity = await addIdentity(tx, visit, decision.user, provider, metadata);
       const user = await withFacts(tx, visit, decision.user, metadata);
       await recordIdentity(tx, visit, user, 'identity_linked', identity);
@@ -192,6 +195,18 @@ export async function keepOnly(tx: Tx, visit: Visit, user: User, identity: Ident
     visit.auth.now(),
   );
   return withProviders(tx, visit, clean);
+}
+
+/**
+ * Every other way in, before the address's owner gets the account: the number, session or key of whoever put the address there would still
+ * open it. Upstream leaves them (CWE-287).
+ */
+async function endAccess(tx: Tx, { id }: User): Promise<void> {
+  await endSessions(tx, id);
+  await tx.query('delete from auth.webauthn_credentials where user_id = $1', [id]);
+  await tx.query('delete from auth.mfa_factors where user_id = $1', [id]);
+  await forgetIdleCodes(tx, id);
+  await tx.query('update auth.users set phone = null, phone_confirmed_at = null where id = $1', [id]);
 }
 
 /** Source: internal/models/user.go `Confirm`. */

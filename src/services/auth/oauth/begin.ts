@@ -34,6 +34,8 @@ export async function beginSignIn(visit: Visit, linkingTarget?: User): Promise<s
   const name = queryOf(visit, 'provider');
   const provider = await supported(visit, name, queryOf(visit, 'scopes'), 'validation_failed');
   const inviteToken = queryOf(visit, 'invite_token');
+  // The answer tells whether there is such a code, as /verify does.
+  if (inviteToken !== '') await auth.limits.takeRequest(visit, 'verify');
   if (inviteToken !== '' && !(await withTables(auth.db, (tx) => findInvited(tx, inviteToken))))
     throw notFound('user_not_found', 'User identified by token not found');
   const redirectTo = redirectOf(visit);

@@ -4,6 +4,7 @@ import { audienceOf, firstAudience, isUuid, requireUser, type SignedIn } from '.
 import type { Answer, Visit } from '../context.ts';
 import { forbidden, notFound } from '../errors.ts';
 import { json } from '../go-json.ts';
+import { refuseWithoutFactor } from '../mfa/who.ts';
 import { beginSignIn } from '../oauth/begin.ts';
 import { unlinkIdentity } from '../oauth/link.ts';
 import { found } from '../redirect-answer.ts';
@@ -15,6 +16,8 @@ async function requireLinker(visit: Visit): Promise<SignedIn> {
   const signedIn = await requireUser(visit);
   if (!visit.config.enableManualLinking)
     throw notFound('manual_linking_disabled', 'Manual linking is disabled');
+  // An identity that goes can take the address along, and one that comes brings one: what PUT /user asks aal2 for.
+  refuseWithoutFactor(signedIn);
   return signedIn;
 }
 

@@ -4,7 +4,7 @@ import { Fault } from '../../../base/errors.ts';
 import { DatabaseUnavailable } from '../../../engine/db/db.ts';
 import { isUuid, requireUser, type SignedIn } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
-import { badRequest, forbidden, notFound } from '../errors.ts';
+import { badRequest, notFound } from '../errors.ts';
 import { json } from '../go-json.ts';
 import {
   type Authorization,
@@ -205,8 +205,8 @@ async function open(tx: Tx, { auth, params }: Visit): Promise<Authorization | Fa
 }
 
 /**
- * A user at a page of the project's own. A token that an application got for itself answers for nobody: with it one application could say
- * yes to another, or to more for itself, which upstream does not look at (CWE-441).
+ * A user at a page of the project's own. `requireUser` lets no application's token through: with it one application could say yes to
+ * another, or to more for itself, which upstream does not look at (CWE-441).
  */
 async function requireConsentingUser(visit: Visit): Promise<SignedIn> {
   requireOAuthServer(visit);
@@ -214,7 +214,5 @@ async function requireConsentingUser(visit: Visit): Promise<SignedIn> {
   const { origin = '' } = visit.request.headers;
   if (origin !== '' && !isAllowed(visit, origin))
     throw badRequest('validation_failed', 'unauthorized request origin');
-  if (signedIn.session?.oauth_client_id != null)
-    throw forbidden('bad_jwt', 'The token of an application cannot answer for its user');
   return signedIn;
 }

@@ -1,7 +1,7 @@
 // In charge of: what a user has allowed applications, seen and withdrawn (/user/oauth/grants), and what an application sees of them
 // (GET /oauth/userinfo). Source: supabase/auth internal/api/oauthserver/handlers.go.
 import { record } from '../audit.ts';
-import { isUuid, requireUser } from '../authenticate.ts';
+import { isUuid, requireUser, requireUserOrApplication } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { badRequest, notFound } from '../errors.ts';
 import { goTime, json } from '../go-json.ts';
@@ -56,6 +56,6 @@ export async function revokeGrant(visit: Visit): Promise<Answer> {
 
 export async function userInfo(visit: Visit): Promise<Answer> {
   requireOAuthServer(visit);
-  const { user, session } = await requireUser(visit);
+  const { user, session } = await requireUserOrApplication(visit);
   return json(200, userInfoOf(user, session?.scopes ?? ''));
 }

@@ -1,6 +1,12 @@
 // In charge of: GET and PUT /user: what a user sees of themselves and may change. Source: supabase/auth internal/api/user.go.
 import { record } from '../audit.ts';
-import { audienceOf, firstAudience, requireUser, type SignedIn } from '../authenticate.ts';
+import {
+  audienceOf,
+  firstAudience,
+  requireUser,
+  requireUserOrApplication,
+  type SignedIn,
+} from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { changeEmail } from '../email-change.ts';
 import { authFault, badRequest, forbidden, unprocessable } from '../errors.ts';
@@ -23,7 +29,7 @@ import { findUserByPhone, findUserWithEmail, reload, updateUser } from '../users
 import { validEmail, validPhone } from '../validate.ts';
 
 export async function getUser(visit: Visit): Promise<Answer> {
-  const { user, claims } = await requireUser(visit);
+  const { user, claims } = await requireUserOrApplication(visit);
   const own = firstAudience(claims);
   if (own === '' || own !== audienceOf(visit, claims))
     throw badRequest('validation_failed', "Token audience doesn't match request audience");
@@ -147,6 +153,7 @@ async function newHash(visit: Visit, { user, session }: SignedIn, params: Change
 async function checkCurrent({ auth, request }: Visit, user: User, params: Changes): Promise<void> {
   const words = 'Current password required when setting new password.';
   if (params.current_password === '') throw badRequest('current_password_required', words);
+  await auth.limits.countFailure(`current password ${user.id}`);
   const { ok } = await auth.hasher.verify(
     params.current_password,
     user.encrypted_password,

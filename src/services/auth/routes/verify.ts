@@ -16,7 +16,7 @@ import { confirmPhone, confirmPhoneChange } from '../sms/confirmed.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import type { User } from '../user.ts';
 import { findUserById } from '../users.ts';
-import { validEmail, validPhone } from '../validate.ts';
+import { plainPhone, validEmail, validPhone } from '../validate.ts';
 import { type Verified, verifyCode, verifyHash } from '../verify-token.ts';
 
 const halfway = 'Confirmation link accepted. Please proceed to confirm link sent to the other email';
@@ -35,7 +35,9 @@ export async function verifyPost(visit: Visit): Promise<Answer> {
   const find = finderOf(visit, params);
   const { auth } = visit;
   // Every try, before it is looked at: of many at once no more than these can be lucky.
-  if (params.token_hash === '') await auth.limits.countFailure(`code:${params.email || params.phone}`);
+  // A number can be written in many ways, and all of them are one account.
+  if (params.token_hash === '')
+    await auth.limits.countFailure(`code:${params.email || plainPhone(params.phone)}`);
   const issued = await confirmWith(visit, find.hash, find.verify, (tx, user) =>
     signIn(tx, visit, user, 'otp'),
   );

@@ -1,0 +1,276 @@
+// In charge of: attacks on sign-in that were tried and worked once: an application that wants more than it was given, codes that are guessed,
+// ways to sign in that change without the second factor, an account that waits for the owner of its address.
+import { createHash, randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { type OpenIdProvider, openBrowser, startOpenIdProvider } from './harness/openid-provider.ts';
+
+const client = { id: 'millrace', secret: 'a secret of forty characters, or almost.' };
+const config = (providerUrl: string) => `
+project_id = "attacks"
+[egress]
+allow = ["127.0.0.1"]
+[auth]
+site_url = "https://app.example.com"
+enable_manual_linking = true
+[auth.email]
+enable_confirmations = true
+secure_password_change = true
+[auth.rate_limit]
+failed_attempts = 5
+[auth.sms]
+enable_signup = true
+enable_confirmations = true
+[auth.passkey]
+enabled = true
+[auth.mfa.totp]
+enroll_enabled = true
+verify_enabled = true
+[auth.oauth_server]
+enabled = true
+allow_dynamic_registration = true
+[auth.external.keycloak]
+enabled = true
+client_id = "${client.id}"
+secret = "${client.secret}"
+url = "${providerUrl}"
+`;
+const password = 'correct horse';
+
+let provider: OpenIdProvider;
+let project: Awaited<ReturnType<typeof makeProject>>;
+let backend: RunningBackend;
+let database: pg.Client;
+
+beforeAll(async () => {
+  provider = await startOpenIdProvider();
+  project = await makeProject({ 'supabase/config.toml': config(provider.url) });
+  backend = await startBackend(project.folder);
+  provider.open({ ...client, redirectUri: `${backend.report.API_URL}/auth/v1/callback` });
+  database = new pg.Client({ connectionString: backend.report.DB_URL });
+  await database.connect();
+});
+afterAll(async () => {
+  await database?.end();
+  await backend?.[Symbol.asyncDispose]();
+  await provider?.[Symbol.asyncDispose]();
+  await project?.[Symbol.asyncDispose]();
+});
+
+interface Answered {
+  readonly status: number;
+  readonly body: Record<string, string>;
+  readonly location: string | null;
+}
+
+async function ask(
+  method: string,
+  path: string,
+  facts: { readonly token?: string; readonly body?: object | URLSearchParams; readonly key?: string } = {},
+): Promise<Answered> {
+  const { token, body, key = backend.report.PUBLISHABLE_KEY } = facts;
+  const isForm = body instanceof URLSearchParams;
+  const response = await fetch(`${backend.report.API_URL}/auth/v1${path}`, {
+    method,
+    redirect: 'manual',
+    headers: {
+      apikey: key,
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body && !isForm && { 'content-type': 'application/json' }),
+    },
+    ...(body && { body: isForm ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    body: text.startsWith('{') ? (JSON.parse(text) as Record<string, string>) : {},
+    location: response.headers.get('location'),
+  };
+}
+
+async function person(): Promise<{ readonly id: string; readonly email: string; readonly token: string }> {
+  const email = `${randomUUID()}@example.com`;
+  await ask('POST', '/admin/users', {
+    key: backend.report.SECRET_KEY,
+    body: { email, password, email_confirm: true },
+  });
+  const { body } = await ask('POST', '/token?grant_type=password', { body: { email, password } });
+  const { rows } = await database.query<{ readonly id: string }>(
+    'select id from auth.users where email = $1',
+    [email],
+  );
+  return { id: rows[0]?.id ?? '', email, token: body.access_token ?? '' };
+}
+
+/** What an application has in hand after a user has said yes to `openid email`. */
+async function applicationOf(token: string): Promise<{ readonly access: string; readonly id: string }> {
+  const redirectUri = 'https://reader.example.org/callback';
+  const registered = await ask('POST', '/oauth/clients/register', {
+    body: { client_name: 'A reader', redirect_uris: [redirectUri], token_endpoint_auth_method: 'none' },
+  });
+  const clientId = registered.body.client_id ?? '';
+  const verifier = 'v'.repeat(50);
+  const asked = new URLSearchParams({
+    client_id: clientId,
+    redirect_uri: redirectUri,
+    scope: 'openid email',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  });
+  const begun = await ask('GET', `/oauth/authorize?${asked}`);
+  const name = new URL(begun.location ?? '').searchParams.get('authorization_id');
+  await ask('GET', `/oauth/authorizations/${name}`, { token });
+  const consented = await ask('POST', `/oauth/authorizations/${name}/consent`, {
+    token,
+    body: { action: 'approve' },
+  });
+  const code = new URL(consented.body.redirect_url ?? '').searchParams.get('code') ?? '';
+  const { body } = await ask('POST', '/oauth/token', {
+    body: new URLSearchParams({
+      grant_type: 'authorization_code',
+      client_id: clientId,
+      code,
+      code_verifier: verifier,
+    }),
+  });
+  return { access: body.access_token ?? '', id: body.id_token ?? '' };
+}
+
+describe('an application with a token for a name and an address', () => {
+  const changes = [
+    ['PUT', '/user', { password: 'another horse' }],
+    ['PUT', '/user', { data: { role: 'admin' } }],
+    ['GET', '/reauthenticate', undefined],
+    ['POST', '/factors', { factor_type: 'totp', friendly_name: 'of the application' }],
+    ['POST', '/passkeys/registration/options', {}],
+    ['GET', '/user/identities/authorize?provider=google', undefined],
+    ['GET', '/user/sessions', undefined],
+    ['GET', '/user/oauth/grants', undefined],
+  ] as const;
+
+  it('sees who the user is, and changes nothing of theirs', async () => {
+    const user = await person();
+    const { access } = await applicationOf(user.token);
+    expect((await ask('GET', '/user', { token: access })).status).toBe(200);
+    expect((await ask('GET', '/oauth/userinfo', { token: access })).body.sub).toBe(user.id);
+    for (const [method, path, body] of changes) {
+      const answer = await ask(method, path, { token: access, ...(body && { body }) });
+      expect([path, answer.status, answer.body.error_code]).toEqual([path, 403, 'bad_jwt']);
+    }
+    const again = await ask('POST', '/token?grant_type=password', { body: { email: user.email, password } });
+    expect(again.status).toBe(200);
+  });
+
+  it('signs out itself, whatever scope it says', async () => {
+    const user = await person();
+    const { access } = await applicationOf(user.token);
+    expect((await ask('POST', '/logout?scope=global', { token: access })).status).toBe(204);
+    expect((await ask('GET', '/user', { token: access })).status).toBe(403);
+    expect((await ask('GET', '/user', { token: user.token })).status).toBe(200);
+  });
+
+  it('opens nothing with the id_token, which is no access token', async () => {
+    const user = await person();
+    const { id } = await applicationOf(user.token);
+    expect(id).not.toBe('');
+    for (const [method, path, body] of [['GET', '/user', undefined], ...changes] as const) {
+      const answer = await ask(method, path, { token: id, ...(body && { body }) });
+      expect([path, answer.status, answer.body.error_code]).toEqual([path, 403, 'bad_jwt']);
+    }
+  });
+});
+
+describe('guessing', () => {
+  it('counts a number as one, however it is written', async () => {
+    const statuses: number[] = [];
+    for (let at = 0; at < 8; at++) {
+      const phone = `${at % 2 ? '+' : ''}415${' '.repeat(at)}5550100`;
+      statuses.push(
+        (await ask('POST', '/verify', { body: { type: 'sms', phone, token: `00000${at}` } })).status,
+      );
+    }
+    expect(statuses).toEqual([403, 403, 403, 403, 403, 429, 429, 429]);
+  });
+
+  it('counts codes for a new password', async () => {
+    const { id, token } = await person();
+    await database.query(
+      "update auth.sessions set created_at = now() - interval '2 days' where user_id = $1",
+      [id],
+    );
+    await ask('GET', '/reauthenticate', { token });
+    const statuses: number[] = [];
+    for (let at = 0; at < 7; at++) {
+      const body = { password: 'another horse', nonce: `x0000${at}` };
+      statuses.push((await ask('PUT', '/user', { token, body })).status);
+    }
+    expect(statuses).toEqual([422, 422, 422, 422, 422, 429, 429]);
+  });
+});
+
+describe('ways to sign in', () => {
+  it('change at aal2 only, for who has a second factor', async () => {
+    const { id, token } = await person();
+    await database.query(
+      `insert into auth.mfa_factors (id, user_id, factor_type, status, secret, created_at, updated_at)
+       values (gen_random_uuid(), $1, 'totp', 'verified', 'ABCDEFGHIJKLMNOP', now(), now())`,
+      [id],
+    );
+    const identity = await database.query<{ readonly id: string }>(
+      'select id from auth.identities where user_id = $1',
+      [id],
+    );
+    for (const [method, path] of [
+      ['GET', '/user/identities/authorize?provider=google'],
+      ['DELETE', `/user/identities/${identity.rows[0]?.id}`],
+    ] as const) {
+      const { status, body } = await ask(method, path, { token });
+      expect([status, body.error_code]).toEqual([403, 'insufficient_aal']);
+    }
+  });
+});
+
+describe('an account that waits for the owner of its address', () => {
+  it('is theirs alone once a provider has proven that the address is', async () => {
+    const squatter = await person();
+    const email = `${randomUUID()}@example.org`;
+    // What linking an identity with an unverified address leaves of an account that had a number and no address.
+    await database.query(
+      `update auth.users set email = $2, email_confirmed_at = null, phone = '4155550199', phone_confirmed_at = now() where id = $1`,
+      [squatter.id, email],
+    );
+    await database.query(
+      `update auth.identities set identity_data = jsonb_set(identity_data, '{email}', to_jsonb($2::text)) where user_id = $1`,
+      [squatter.id, email],
+    );
+    await database.query(
+      `insert into auth.webauthn_credentials (user_id, credential_id, public_key) values ($1, '\\x01', '\\x02')`,
+      [squatter.id],
+    );
+    provider.people.set('owner', { email, email_verified: true, name: 'Owner' });
+    const begin = `${backend.report.API_URL}/auth/v1/authorize?provider=keycloak&scopes=openid&login_hint=owner`;
+    const back = new URL(await openBrowser().goTo(begin, 'https://app.example.com'));
+    expect(new URLSearchParams(back.hash.slice(1)).get('access_token')).not.toBeNull();
+    expect((await ask('GET', '/user', { token: squatter.token })).status).toBe(403);
+    const { rows } = await database.query(
+      `select u.phone, u.encrypted_password, (select count(*)::int from auth.webauthn_credentials where user_id = u.id) as keys,
+         (select array_agg(provider) from auth.identities where user_id = u.id) as providers
+       from auth.users u where email = $1`,
+      [email],
+    );
+    expect(rows).toEqual([{ phone: null, encrypted_password: null, keys: 0, providers: ['keycloak'] }]);
+  });
+});
+
+describe('what no text of Postgres holds', () => {
+  it('is replaced in names as it is in values', async () => {
+    const { id, token } = await person();
+    expect((await ask('PUT', '/user', { token, body: { data: { '\ud800': '\ud800' } } })).status).toBe(200);
+    const { rows } = await database.query(
+      `select raw_user_meta_data ->> U&'\\FFFD' as value from auth.users where id = $1`,
+      [id],
+    );
+    expect(rows).toEqual([{ value: '\ufffd' }]);
+  });
+});
