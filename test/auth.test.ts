@@ -111,6 +111,15 @@ describe('signUp', () => {
     });
   });
 
+  it('makes one user of ten who come with one address at once, and no error of ours', async () => {
+    const email = address();
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => connect().auth.signUp({ email, password })),
+    );
+    expect(answers.filter(({ error }) => error === null)).toHaveLength(1);
+    expect(answers.filter(({ error }) => error?.code === 'user_already_exists')).toHaveLength(9);
+  });
+
   it('refuses an address that is taken, a weak password and an address that is none', async () => {
     const { email } = await signedUp();
     const refused = async (how: { email: string; password: string }) =>

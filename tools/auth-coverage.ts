@@ -191,6 +191,7 @@ const deviations = [
   'A database that is away is 503 with `Retry-After`; upstream answers 500.',
   "What refuses an API key is 401 in GoTrue's shape; upstream's gateway answers in its own.",
   "Refresh tokens are of the first kind (12 characters, rows of `auth.refresh_tokens`), which is upstream's default; its second kind is not taken.",
+  'Of many sign-ups at once with one address one makes the user, and the others are answered as a moment later; upstream answers 500.',
   'Of many requests at once for a mail of one kind to one user one sends, and the others are 429; upstream sends for each that read the row before.',
   'A text message goes out between two transactions, not within one: its moment is claimed first, with the row of the user locked. Of many requests at once one sends, where upstream sends for all of them, and a slow provider or hook holds no connection. What fails leaves nothing, as upstream.',
   'Where several users wait for one new number, it goes to the one whose code it is, and to nobody where the provider made the code; upstream takes any of them. A number that somebody else has confirmed since is 422 `phone_exists`; upstream answers 500.',

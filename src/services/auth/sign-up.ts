@@ -16,7 +16,7 @@ import type { Params } from './request.ts';
 import { sendCode } from './send.ts';
 import { channelOf } from './sms/channel.ts';
 import { withPhoneCode } from './sms/send-code.ts';
-import { inTransaction, type Tx, withTables } from './transaction.ts';
+import { hasLostRace, inTransaction, type Tx, withTables } from './transaction.ts';
 import { isConfirmed, isPhoneConfirmed, type User } from './user.ts';
 import { findUserByPhone, findUserWithEmail, type NewUser, updateUser } from './users.ts';
 import { validEmail, validPhone } from './validate.ts';
@@ -46,8 +46,20 @@ export interface Registered {
   readonly handle: Handle;
 }
 
-/** @throws Fault, WeakPassword */
+/**
+ * Of many at once with one address one makes the user; to the others they are known then, as a moment later.
+ * @throws Fault, WeakPassword
+ */
 export async function register(visit: Visit, params: SignUp): Promise<Registered> {
+  try {
+    return await registerOnce(visit, params);
+  } catch (error) {
+    if (!hasLostRace(error)) throw error;
+    return registerOnce(visit, params);
+  }
+}
+
+async function registerOnce(visit: Visit, params: SignUp): Promise<Registered> {
   const { config, auth } = visit;
   refuseWhenClosed(visit);
   await checkParams(visit, params);

@@ -46,9 +46,14 @@ export async function inOneOfTwoTransactions<T>(
   try {
     return await inTransaction(db, work);
   } catch (error) {
-    if (errorCode(error instanceof Fault ? error.cause : error) !== uniqueViolation) throw error;
+    if (!hasLostRace(error)) throw error;
     return inTransaction(db, work);
   }
+}
+
+/** Whether somebody else has made meanwhile what there can be one of. */
+export function hasLostRace(error: unknown): boolean {
+  return errorCode(error instanceof Fault ? error.cause : error) === uniqueViolation;
 }
 const uniqueViolation = '23505';
 
