@@ -228,6 +228,11 @@ describe('ways to sign in', () => {
       const { status, body } = await ask(method, path, { token });
       expect([status, body.error_code]).toEqual([403, 'insufficient_aal']);
     }
+    const linked = await ask('POST', '/token?grant_type=id_token', {
+      token,
+      body: { provider: 'keycloak', id_token: 'a.b.c', link_identity: true },
+    });
+    expect([linked.status, linked.body.error_code]).toEqual([403, 'insufficient_aal']);
   });
 });
 
@@ -272,5 +277,26 @@ describe('what no text of Postgres holds', () => {
       [id],
     );
     expect(rows).toEqual([{ value: '\ufffd' }]);
+  });
+});
+
+describe('an address that somebody else has got since a change was asked for', () => {
+  it('is refused to who confirms the change', async () => {
+    const { id, token } = await person();
+    const email = `${randomUUID()}@example.com`;
+    await ask('PUT', '/user', { token, body: { email } });
+    await ask('POST', '/admin/users', {
+      key: backend.report.SECRET_KEY,
+      body: { email, password, email_confirm: true },
+    });
+    const { rows } = await database.query<{ readonly one: string; readonly two: string }>(
+      'select email_change_token_current as one, email_change_token_new as two from auth.users where id = $1',
+      [id],
+    );
+    const confirm = (hash = '') =>
+      ask('POST', '/verify', { body: { type: 'email_change', token_hash: hash } });
+    expect((await confirm(rows[0]?.one)).status).toBe(200);
+    const second = await confirm(rows[0]?.two);
+    expect([second.status, second.body.error_code]).toEqual([422, 'email_exists']);
   });
 });

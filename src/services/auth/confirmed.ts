@@ -2,6 +2,7 @@
 import { record } from './audit.ts';
 import type { Visit } from './context.ts';
 import { takeEmail } from './email-change.ts';
+import { unprocessable } from './errors.ts';
 import { merged } from './go-json.ts';
 import { providerFacts, providersOf, updateIdentityData } from './identities.ts';
 import { storePassword } from './new-password.ts';
@@ -10,7 +11,7 @@ import { clearTokens } from './one-time-tokens.ts';
 import { generatePassword } from './passwords/generate.ts';
 import type { Tx } from './transaction.ts';
 import { hasPassword, isConfirmed, type User } from './user.ts';
-import { updateUser } from './users.ts';
+import { findUserWithEmail, updateUser } from './users.ts';
 
 /** Nobody knows it: the application asks an invited user for one of their own. */
 const unknownLength = 64;
@@ -90,6 +91,9 @@ export async function confirmEmailChange(
     await updateUser(tx, user.id, { email_change_confirm_status: 1, [kind]: '' }, auth.now());
     return undefined;
   }
+  // Since the mails went out somebody else has got it. Upstream answers 500.
+  if (await findUserWithEmail(tx, user.email_change, user.aud, user.id))
+    throw unprocessable('email_exists', 'A user with this email address has already been registered');
   await record(tx, visit, user, 'user_modified');
   const changed = await takeEmail(tx, visit, user, user.email_change);
   if (changed.email !== user.email)

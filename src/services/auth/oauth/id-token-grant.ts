@@ -10,6 +10,7 @@ import { OAuthRefused } from '../errors.ts';
 import { json } from '../go-json.ts';
 import { afterUserCreated } from '../hooks/new-user.ts';
 import { type Issued, issuedJson, signIn } from '../issue.ts';
+import { refuseWithoutFactor } from '../mfa/who.ts';
 import { readParams } from '../request.ts';
 import { inOneOfTwoTransactions } from '../transaction.ts';
 import type { User } from '../user.ts';
@@ -76,7 +77,9 @@ export async function byIdToken(visit: Visit): Promise<Answer> {
 async function targetOf(visit: Visit): Promise<User> {
   if (!visit.request.headers.authorization)
     throw refuse('Linking requires a valid user access token in Authorization');
-  return (await requireUser(visit)).user;
+  const signedIn = await requireUser(visit);
+  refuseWithoutFactor(signedIn);
+  return signedIn.user;
 }
 
 async function enter(
