@@ -216,4 +216,9 @@ const deviations = [
   'Second factors: who has a phone number and no mail address can enrol an authenticator app; upstream answers 500. A name of more than 1024 bytes is 400.',
   'Second factors: `last_webauthn_challenge_data` is stored and not told in answers.',
   'Passkeys and security keys: a sign count that does not go up is refused; upstream notes it. Without `[auth.webauthn]` domain and origin are those of `site_url`; upstream fails. A new passkey is called after its keeper where that is one of some twenty, of which upstream knows some hundred.',
+  'A token that an application got from the OAuth server changes nothing of its user: 403 `bad_jwt` on whatever changes an account, its factors, sessions or grants. Upstream lets it change the password.',
+  'An id_token of the OAuth server is refused where an access token is wanted.',
+  'Identities are linked and unlinked at aal2 only, for who has a second factor.',
+  'An account whose address nobody had confirmed loses its sessions, factors and passkeys when a provider proves the address for somebody.',
+  'Codes for a new password and present passwords are counted per account as other codes are.',
 ];
