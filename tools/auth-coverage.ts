@@ -221,4 +221,5 @@ const deviations = [
   'Identities are linked and unlinked at aal2 only, for who has a second factor.',
   'An account whose address nobody had confirmed loses its sessions, factors and passkeys when a provider proves the address for somebody.',
   'Codes for a new password and present passwords are counted per account as other codes are.',
+  'Codes are hashed under a key (`token_hash` is an HMAC of address and code). Upstream hashes without one, so that links can be computed from the address and every possible code. Codes in flight when a dump is restored elsewhere have to be sent again.',
 ];

@@ -11,7 +11,8 @@ export type SecretPurpose =
   | 'sms'
   | 'bucket key'
   | 'vault'
-  | 'hook';
+  | 'hook'
+  | 'code';
 
 export interface Wrap {
   /** Sixteen hexadecimal digits that name the master key and tell nothing else about it. */

@@ -33,6 +33,8 @@ export interface Auth {
   readonly idTokens: IdTokens;
   /** The secrets of providers that administrators set up. */
   readonly providerSecrets: ProviderSecrets;
+  /** Under which codes are hashed. */
+  readonly codeKey: Buffer;
   /** Where the auth API is reached: `http://127.0.0.1:54321/auth/v1`. */
   readonly url: () => string;
   readonly now: Clock;

@@ -37,9 +37,11 @@ export async function askBoth(
   const nowMs = auth.now();
   const otpNew = makeOtp(config.emailOtpLength);
   const otpCurrent = makeOtp(config.emailOtpLength);
-  const hashNew = withFlowPrefix(tokenHashOf(email, otpNew), isPkce);
+  const hashNew = withFlowPrefix(tokenHashOf(auth.codeKey, email, otpNew), isPkce);
   const asksCurrent = config.doubleConfirmChanges && user.email !== '';
-  const hashCurrent = asksCurrent ? withFlowPrefix(tokenHashOf(user.email, otpCurrent), isPkce) : '';
+  const hashCurrent = asksCurrent
+    ? withFlowPrefix(tokenHashOf(auth.codeKey, user.email, otpCurrent), isPkce)
+    : '';
   const changed = await updateUser(
     tx,
     user.id,

@@ -40,7 +40,7 @@ export async function sendCode(
   const { auth, config } = visit;
   if (kind !== 'invite') await refuseTooSoon(tx, visit, user.id, places[kind].sentAt);
   const otp = makeOtp(config.emailOtpLength);
-  const tokenHash = withFlowPrefix(tokenHashOf(user.email, otp), isPkce);
+  const tokenHash = withFlowPrefix(tokenHashOf(auth.codeKey, user.email, otp), isPkce);
   const changed = await keepCode(tx, visit, user, kind, tokenHash);
   await auth.mailer.send(tx, visit, {
     kind,

@@ -4,6 +4,7 @@ import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
+import { openCodeKey } from './code-key.ts';
 import type { Auth, Visit } from './context.ts';
 import { openHooks } from './hooks/hooks.ts';
 import { openHookedMailer } from './hooks/mailer.ts';
@@ -75,6 +76,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     egress: ctx.egress,
     idTokens: openIdTokens({ egress, observe, now, signal }),
     providerSecrets: openProviderSecrets(ctx.db, ctx.secrets),
+    codeKey: await openCodeKey(ctx.db, ctx.secrets),
     sms: openSms({ db: ctx.db, hooks, fetch: egress.fetch, inbox: ctx.smsInbox, observe }),
     url,
     now: ctx.now,

@@ -46,12 +46,15 @@ describe('a code', () => {
     expect(makeOtp(10)).toMatch(/^\d{10}$/);
   });
 
-  it('is hashed with its address, as upstream does', () => {
-    // SHA-224 of "ada@example.com123456", by `printf %s … | sha224sum`.
-    expect(tokenHashOf('ada@example.com', '123456')).toBe(
-      'b3e6748f730bb25fa8ce9a5fda7fd5bf5f56ee21419043fe1c94d975',
+  it('is hashed with its address, under a key', () => {
+    const key = Buffer.from('key');
+    // HMAC-SHA-224 of "ada@example.com123456", by `printf %s … | openssl dgst -sha224 -hmac key`.
+    expect(tokenHashOf(key, 'ada@example.com', '123456')).toBe(
+      '08884e0f2da02d909ed001345492454a2c642139b39e1ea8ffd99569',
     );
-    expect(tokenHashOf('eve@example.com', '123456')).not.toBe(tokenHashOf('ada@example.com', '123456'));
+    expect(tokenHashOf(key, 'eve@example.com', '123456')).not.toBe(
+      tokenHashOf(key, 'ada@example.com', '123456'),
+    );
     expect(withFlowPrefix('abc', true)).toBe('pkce_abc');
     expect(withFlowPrefix('abc', false)).toBe('abc');
   });

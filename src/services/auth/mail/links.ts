@@ -1,5 +1,5 @@
 // In charge of: the codes, hashes and links that go out by mail. Links begin with the auth API's URL of the settings; no request has a say in them.
-import { createHash, randomInt } from 'node:crypto';
+import { createHmac, randomInt } from 'node:crypto';
 import { queryEscape } from './template-functions.ts';
 
 /** What a link says that it confirms; `/verify` reads it back. Source: supabase/auth internal/mailer/mailer.go. */
@@ -38,11 +38,11 @@ export function makeOtp(digits: number): string {
 }
 
 /**
- * What is kept of a code, and what stands in links as `token_hash`: it cannot be used for another address.
- * Source: supabase/auth internal/crypto/crypto.go, `GenerateTokenHash`.
+ * What is kept of a code, and what stands in links as `token_hash`: it cannot be used for another address, and nobody without the key computes
+ * it. As long as upstream's, which has no key. Source: supabase/auth internal/crypto/crypto.go, `GenerateTokenHash`.
  */
-export function tokenHashOf(emailOrPhone: string, otp: string): string {
-  return createHash('sha224')
+export function tokenHashOf(key: Buffer, emailOrPhone: string, otp: string): string {
+  return createHmac('sha224', key)
     .update(emailOrPhone + otp)
     .digest('hex');
 }

@@ -62,7 +62,7 @@ export async function generateLink(visit: Visit): Promise<Answer> {
       redirectTo,
     }),
     email_otp: otp,
-    hashed_token: tokenHashOf(email, otp),
+    hashed_token: tokenHashOf(auth.codeKey, email, otp),
     verification_type: type,
     redirect_to: redirectTo,
   });
@@ -120,7 +120,7 @@ async function keep(
   facts: Facts,
 ): Promise<{ readonly user: User; readonly tokenHash: string }> {
   const { type, user, otp, email } = facts;
-  const tokenHash = tokenHashOf(email, otp);
+  const tokenHash = tokenHashOf(visit.auth.codeKey, email, otp);
   if (type === 'signup' || type === 'invite') {
     const owner = await unconfirmed(tx, visit, facts);
     if (type === 'invite')
@@ -157,7 +157,7 @@ async function keepEmailChange(
   if (await findUserWithEmail(tx, email, user.aud, user.id)) throw taken();
   const kind = type === 'email_change_current' ? 'email_change_token_current' : 'email_change_token_new';
   const relatesTo = type === 'email_change_current' ? user.email : email;
-  const tokenHash = tokenHashOf(relatesTo, otp);
+  const tokenHash = tokenHashOf(auth.codeKey, relatesTo, otp);
   const nowMs = auth.now();
   const changed = await updateUser(
     tx,

@@ -63,7 +63,7 @@ function finderOf(visit: Visit, params: Params<typeof shape>): Finder {
   const aud = audienceOf(visit);
   if (phone !== '' && email === '') {
     const number = validPhone(phone);
-    const found = tokenHashOf(number, token);
+    const found = tokenHashOf(visit.auth.codeKey, number, token);
     return {
       hash: found,
       verify: (tx) =>
@@ -76,7 +76,7 @@ function finderOf(visit: Visit, params: Params<typeof shape>): Finder {
       'Only an email address or phone number should be provided on verify',
     );
   const address = addressOf(email);
-  const found = tokenHashOf(address, token);
+  const found = tokenHashOf(visit.auth.codeKey, address, token);
   return {
     hash: found,
     verify: (tx) => verifyCode(tx, visit, { type, email: address, phone: '', code: token, hash: found, aud }),

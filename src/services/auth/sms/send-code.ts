@@ -115,7 +115,7 @@ async function keepCode(
 ): Promise<User> {
   const nowMs = auth.now();
   const { token, sentAt } = places[kind];
-  const hash = tokenHashOf(phone, otp);
+  const hash = tokenHashOf(auth.codeKey, phone, otp);
   const changes: UserChanges = {
     [token]: hash,
     [sentAt]: new Date(nowMs).toISOString(),
