@@ -20,7 +20,7 @@ export const egressSettings = {
         : typeof raw === 'string'
           ? raw.split(',').filter((word) => word.trim() !== '')
           : undefined;
-      return words?.every((word) => typeof word === 'string' && parseNetwork(word) !== undefined)
+      return words?.every((word) => typeof word === 'string' && parseNetwork(word.trim()) !== undefined)
         ? words.map((word: string) => word.trim())
         : undefined;
     },
