@@ -80,7 +80,8 @@ export const smtpSettings = {
     (raw) => {
       const words = typeof raw === 'string' ? raw.split(',').filter((word) => word.trim() !== '') : raw;
       if (!Array.isArray(words)) return undefined;
-      const isNetwork = (word: unknown) => typeof word === 'string' && parseNetwork(word.trim()) !== undefined;
+      const isNetwork = (word: unknown) =>
+        typeof word === 'string' && parseNetwork(word.trim()) !== undefined;
       return words.every(isNetwork) ? words.map((word: string) => word.trim()) : undefined;
     },
   ),
