@@ -20,6 +20,8 @@ export interface OpenLoopOptions {
   /** An answer after this long is no use to anybody. */
   readonly timeoutMs: number;
   readonly connections: number;
+  /** How long at the beginning no time is taken: the generator itself starts, and opens its connections. None when it is left out. */
+  readonly settlingSeconds?: number;
 }
 
 export interface OpenLoopResult {
@@ -28,6 +30,10 @@ export interface OpenLoopResult {
   readonly good: number;
   /** 429 and 503. */
   readonly refused: number;
+  /** Of the refused those with 503. */
+  readonly unavailable: number;
+  /** The longest that somebody waited to be refused. */
+  readonly refusedMaxMs: number;
   /** Everything else: errors, late answers. */
   readonly failed: number;
   readonly p50Ms: number;
@@ -61,12 +67,23 @@ const tickMs = 2;
 const behindMs = 50;
 
 function run(options: OpenLoopOptions): void {
-  const { url, headers, paths, method = 'GET', bodies, perSecond, seconds, timeoutMs, connections } = options;
+  const {
+    url,
+    headers,
+    paths,
+    method = 'GET',
+    bodies,
+    perSecond,
+    seconds,
+    timeoutMs,
+    connections,
+    settlingSeconds = 0,
+  } = options;
   const { hostname, port } = new URL(url);
   const agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'lifo' });
   const startedMs = performance.now();
   const took: number[] = [];
-  let [sent, good, refused, failed, behind, open] = [0, 0, 0, 0, 0, 0];
+  let [sent, good, refused, unavailable, refusedMaxMs, failed, behind, open] = [0, 0, 0, 0, 0, 0, 0, 0];
 
   function send(dueMs: number): void {
     open += 1;
@@ -79,9 +96,12 @@ function run(options: OpenLoopOptions): void {
       const tookMs = performance.now() - dueMs;
       if (status >= 200 && status < 300 && tookMs <= timeoutMs) {
         good += 1;
-        took.push(tookMs);
-      } else if (status === 429 || status === 503) refused += 1;
-      else failed += 1;
+        if (dueMs - startedMs >= settlingSeconds * 1000) took.push(tookMs);
+      } else if (status === 429 || status === 503) {
+        refused += 1;
+        if (status === 503) unavailable += 1;
+        refusedMaxMs = Math.max(refusedMaxMs, tookMs);
+      } else failed += 1;
     };
     const path = paths[sent % paths.length]!;
     const asked = request(
@@ -107,7 +127,17 @@ function run(options: OpenLoopOptions): void {
       clearInterval(timer);
       took.sort((a, b) => a - b);
       const at = (part: number) => took[Math.floor(took.length * part)] ?? Number.NaN;
-      const result = { sent, good, refused, failed: failed + open, behind, p50Ms: at(0.5), p99Ms: at(0.99) };
+      const result: OpenLoopResult = {
+        sent,
+        good,
+        refused,
+        unavailable,
+        refusedMaxMs,
+        failed: failed + open,
+        behind,
+        p50Ms: at(0.5),
+        p99Ms: at(0.99),
+      };
       console.log(JSON.stringify(result));
       process.exit();
     }

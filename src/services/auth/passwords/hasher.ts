@@ -48,6 +48,11 @@ export interface Hasher {
    * @throws UnreadableHash for what is no bcrypt hash and has no other's prefix (upstream: 500); Fault 429 as above.
    */
   verify(password: string, encoded: string | null | undefined, cancellation?: Cancellation): Promise<Verdict>;
+  /**
+   * For whoever has work to do before a password can be looked at: where that would be refused anyway, nobody searches for a user first.
+   * @throws Fault 429 as above
+   */
+  refuseWhenBusy(): void;
   state(): HasherState;
   /** Lets what the workers have come to its end, refuses what waits, ends the workers. */
   close(): Promise<void>;
@@ -256,9 +261,14 @@ export function openHasher(options: HasherOptions): Hasher {
     );
   }
 
+  function refuseWhenBusy(): void {
+    if (countWaiting() >= maxQueued) throw busy();
+  }
+
   return {
     hash,
     verify,
+    refuseWhenBusy,
     state: () => ({ workers: threads.size, running: countRunning(), queued: countWaiting() }),
     close,
   };

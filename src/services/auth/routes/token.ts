@@ -44,6 +44,7 @@ async function byPassword(visit: Visit): Promise<Answer> {
   const { auth, request } = visit;
   const params = await readParams(request, { email: 'text', phone: 'text', password: 'text' });
   const provider = providerOf(visit, params);
+  auth.hasher.refuseWhenBusy();
   const aud = audienceOf(visit);
   const user = await withTables(auth.db, (tx) =>
     provider === 'email'
