@@ -412,7 +412,7 @@ describe('a pool without a free connection', () => {
   });
 });
 
-describe('a schema of 2,000 tables', () => {
+describe(`a schema of ${bigSchema.tables} tables`, () => {
   let large: RunningBackend;
   let state: string;
   beforeAll(async () => {
@@ -431,7 +431,7 @@ describe('a schema of 2,000 tables', () => {
     // So that the crash below is over sooner.
     await superuser.query('reset role');
     await superuser.query('checkpoint');
-    await settled('/item_2000?select=id,item_1999(id)');
+    await settled(`/item_${bigSchema.tables}?select=id,item_${bigSchema.tables - 1}(id)`);
     const after = await figuresOf(large);
     await expect.poll(() => loadsMs().length, { timeout: 20_000 }).toBeGreaterThan(1);
     process.stdout.write(
@@ -596,7 +596,7 @@ describe('large and hostile clients', () => {
     ];
     const kinds = new Map<string, number>();
     const usedBytes = [];
-    for (let round = 1; round <= 5; round++) {
+    for (let round = 1; round <= 3; round++) {
       await Promise.all(
         Array.from({ length: 200 }, async () => {
           const socket = await openSocket(backend.report);
@@ -617,7 +617,7 @@ describe('large and hostile clients', () => {
         `${usedBytes.map((used) => (used / megabyte).toFixed(1)).join(', ')} MB\n`,
     );
     expect([...kinds.keys()].filter((kind) => /5\d\d/.test(kind))).toEqual([]);
-    expect(usedBytes.at(-1)! - usedBytes[2]!).toBeLessThan(15 * megabyte);
+    expect(usedBytes.at(-1)! - usedBytes[1]!).toBeLessThan(15 * megabyte);
     expect((await answerTo('/films?select=id&id=eq.1'))[0]).toBe(200);
     expect(await requestSessions()).toBeLessThanOrEqual(poolSize + catalogSessions);
   });
