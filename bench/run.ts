@@ -1,6 +1,7 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
 // `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
-// `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it.
+// `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it,
+// `-- migrations [PROJECT]` how long migrations take beside psql.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
@@ -14,6 +15,7 @@ import { gatewayTable } from './gateway.ts';
 import { hashingTable } from './hashing.ts';
 import { hasWrk, type LoadResult, load } from './load.ts';
 import { memoryMiB } from './memory.ts';
+import { migrationsTable } from './migrations.ts';
 import { openLoop } from './open-loop.ts';
 import { config, migration, type Scenario, scenarios } from './scenarios.ts';
 import { signInTable } from './sign-in.ts';
@@ -28,6 +30,10 @@ if (only === undefined || only === 'start') await startTable();
 if (only === 'start') process.exit();
 if (only === 'hashing') {
   await hashingTable({ rounds, seconds });
+  process.exit();
+}
+if (only === 'migrations') {
+  await migrationsTable(rounds, process.argv[3]);
   process.exit();
 }
 if (only === 'sign-in') {

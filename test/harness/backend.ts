@@ -52,9 +52,11 @@ export interface RunOptions {
   readonly gid?: number;
   /** Where the log goes: kept for `log()`, or thrown away where reading it would disturb a measurement. */
   readonly log?: 'keep' | 'discard';
+  /** How long a start, or a command, may take before it is ended. */
+  readonly timeoutMs?: number;
 }
 
-const startTimeoutMs = 60_000;
+const defaultTimeoutMs = 60_000;
 /** Ports of its own, so that many can run at once. */
 const freePorts = ['--port', '0', '--db-port', '0'];
 
@@ -64,7 +66,7 @@ export async function startBackend(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<RunningBackend> {
-  return untilReady(run(['start', '--json', '--project', project, ...freePorts, ...args], options));
+  return untilReady(run(['start', '--json', '--project', project, ...freePorts, ...args], options), options);
 }
 
 /** The same for the Data API alone, in the place of a PostgREST process. */
@@ -72,10 +74,10 @@ export async function startOnlyRest(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<RunningBackend> {
-  return untilReady(run(['start', '--json', '--only', 'rest', ...args], options));
+  return untilReady(run(['start', '--json', '--only', 'rest', ...args], options), options);
 }
 
-async function untilReady(child: ChildProcess): Promise<RunningBackend> {
+async function untilReady(child: ChildProcess, { timeoutMs }: RunOptions): Promise<RunningBackend> {
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk;
@@ -84,7 +86,7 @@ async function untilReady(child: ChildProcess): Promise<RunningBackend> {
   const line = new Promise<string>((resolve) =>
     createInterface({ input: child.stdout! }).once('line', resolve),
   );
-  const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs ?? defaultTimeoutMs);
   const first = await Promise.race([line, ended]);
   clearTimeout(timer);
   if (typeof first === 'number' || !first.startsWith('{'))
@@ -120,13 +122,13 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk;
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? defaultTimeoutMs);
   const [code, signal] = await once(child, 'close');
   clearTimeout(timer);
   return { code: code ?? signal, stdout, stderr };
 }
 
-function run(args: readonly string[], { env, log, ...options }: RunOptions): ChildProcess {
+function run(args: readonly string[], { env, log, timeoutMs: _, ...options }: RunOptions): ChildProcess {
   // Only what a shell has: the variables of the machine that runs the tests are not the test's.
   const { PATH, HOME, LANG } = process.env;
   const child = spawn(process.execPath, [cli, ...args], {
