@@ -8,6 +8,7 @@ import { projectSettings } from '../src/server/project-settings.ts';
 import { serverSettings } from '../src/server/settings.ts';
 import { rest } from '../src/services/rest/service.ts';
 import { renderAuthCoverage } from './auth-coverage.ts';
+import { renderExtensions } from './extensions-page.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -16,6 +17,7 @@ export function renderPages(): ReadonlyMap<string, string> {
   return new Map([
     ['docs/settings.md', renderSettings()],
     ['docs/auth-coverage.md', renderAuthCoverage()],
+    ['docs/extensions.md', renderExtensions()],
   ]);
 }
 

@@ -211,7 +211,7 @@ class Run {
     const { vault } = this.#options.project;
     if (vault.length === 0 || (await updateVault(this.#session.client, vault))) return;
     this.#warn(
-      `[db.vault] holds ${vault.length === 1 ? 'a secret' : `${vault.length} secrets`} (${vault.map(({ name }) => name).join(', ')}), and this database has no vault: left out.`,
+      `[db.vault] holds ${vault.length === 1 ? 'a secret' : `${vault.length} secrets`} (${vault.map(({ name }) => name).join(', ')}), and this database has no vault: left out. On an external server it takes the extension supabase_vault.`,
     );
   }
 
@@ -284,7 +284,7 @@ class Run {
       client.off('notice', onNotice);
     }
     this.#elevated += report.elevated;
-    for (const sentence of report.leftOut) this.#warn(sentence);
+    for (const sentence of report.warnings) this.#warn(sentence);
     const elapsedMs = Math.round(performance.now() - started);
     observe({
       kind: 'migrations.applied',

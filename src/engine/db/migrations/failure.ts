@@ -1,5 +1,6 @@
 // In charge of: how a failed script is told: file, line, column, the statement, what Postgres said, what is left behind, the next move.
 import { OperatorError } from '../../../base/errors.ts';
+import { whoHas } from '../extensions/registry.ts';
 import type { Piece } from './script.ts';
 
 /** What an error of `pg` says. Source: PostgreSQL manual, "Error and Notice Message Fields". */
@@ -36,7 +37,7 @@ export class ScriptError extends OperatorError {
     const fields = fieldsOf(failed.error);
     const place = placeOf(facts, failed);
     const statement = statementOf(facts, failed);
-    super(sentence(facts.file, place, fields, statement), hint(fields, facts.left), failed.error);
+    super(sentence(facts.file, place, fields, statement), hint(fields, facts), failed.error);
     this.file = facts.file;
     this.line = place?.line;
     this.column = place?.column;
@@ -50,6 +51,8 @@ export interface ScriptFacts {
   readonly file: string;
   readonly text: string;
   readonly pieces: readonly Piece[];
+  /** Of the server: 18. */
+  readonly major: number;
   /** What is left behind, as a sentence. */
   readonly left: string;
 }
@@ -107,7 +110,10 @@ function sentence(
   return lines.join('\n');
 }
 
-function hint(fields: DatabaseFields, left: string): string {
+function hint(fields: DatabaseFields, { left, major }: ScriptFacts): string {
+  const missing = fields.code === '0A000' ? missingExtension.exec(fields.message)?.[1] : undefined;
+  // Postgres advises to install it, which nobody can do with the embedded one.
+  if (missing !== undefined) return `${whoHas(missing, major) ?? unknownExtension} ${left}`;
   const known = knownHints.find(([code, pattern]) => code === fields.code && pattern.test(fields.message));
   const ours = known === undefined ? undefined : fields.message.replace(known[1], known[2]);
   return [fields.hint, ours, left].filter((part) => part !== undefined && part !== '').join(' ');
@@ -116,27 +122,26 @@ function hint(fields: DatabaseFields, left: string): string {
 const excerptLines = 12;
 const excerptCharacters = 600;
 
+const missingExtension = /^extension "(.*)" is not available$/;
+const unknownExtension =
+  'This PostgreSQL does not carry the extension. Start with one that does: --pg-bin DIR for an installed one, or DATABASE_URL.';
+
 /** What helps beyond what Postgres says. */
 const knownHints: readonly (readonly [code: string, message: RegExp, hint: string])[] = [
   [
-    '0A000',
-    /^extension ".*" is not available$/,
-    'This PostgreSQL does not carry the extension. Start with one that does: --pg-bin DIR for an installed one, or DATABASE_URL.',
-  ],
-  [
     '3F000',
-    /^schema "(?:cron|net|pgmq|vault|pgsodium)" does not exist$/,
-    'The schema comes with an extension of the same purpose, which this PostgreSQL does not carry, and which was left out above. Guard the statement, or start with a PostgreSQL that has it: --pg-bin DIR, or DATABASE_URL.',
+    /^schema "(cron|net|pgmq|pgsodium|pgtle)" does not exist$/,
+    'The schema comes with an extension: create it first, as in docs/extensions.md.',
   ],
   [
     '42883',
     /^function vault\..* does not exist$/,
-    'There is no vault yet: the schema "vault" is empty. Guard the statement, or start with a PostgreSQL that has the extension supabase_vault: --pg-bin DIR, or DATABASE_URL.',
+    'This database has no vault: its server lacks the extension supabase_vault, and the schema "vault" is empty.',
   ],
   [
     '42P01',
     /^relation "vault\.[^"]*" does not exist$/,
-    'There is no vault yet: the schema "vault" is empty. Guard the statement, or start with a PostgreSQL that has the extension supabase_vault: --pg-bin DIR, or DATABASE_URL.',
+    'This database has no vault: its server lacks the extension supabase_vault, and the schema "vault" is empty.',
   ],
   [
     '42704',

@@ -1,5 +1,6 @@
-// In charge of: making the pieces of a script ready to be sent: registered where they need `supabase_admin`, left out where something stands in.
-import { isCandidate, loadParser, recognise, standInFor } from './privileged.ts';
+// In charge of: making the pieces of a script ready to be sent: registered where they need `supabase_admin`, changed where this server needs them in other words.
+import { adaptExtension } from './extension-statements.ts';
+import { isCandidate, loadParser, recognise } from './privileged.ts';
 import type { Piece } from './script.ts';
 import type { Prepared } from './send.ts';
 import type { MigrationSession } from './session.ts';
@@ -8,49 +9,47 @@ export interface Preparation {
   readonly prepared: readonly Prepared[];
   /** Statements that will run as `supabase_admin`. */
   readonly elevated: number;
-  /** Statements that are left out, a sentence for each. */
-  readonly leftOut: readonly string[];
+  /** What a person should know of statements that do something else than they say; each sentence once. */
+  readonly warnings: readonly string[];
 }
 
-/** Makes each piece ready to be sent: registered where it needs `supabase_admin`, dropped where a stand-in takes its place. */
+/** Makes each piece ready to be sent. Nothing is run. */
 export async function prepare(
   session: MigrationSession,
   text: string,
   pieces: readonly Piece[],
 ): Promise<Preparation> {
-  const recognised = pieces.some(isCandidate) ? await recogniseAll(text, pieces) : [];
-  const standIns = recognised.flatMap(({ index, privileged }) => {
-    const standIn = standInFor(privileged);
-    return standIn === undefined ? [] : [{ index, standIn }];
-  });
-  const missing = await session.missingExtensions(standIns.map(({ standIn }) => standIn.name));
-  const dropped = new Map(
-    standIns.filter(({ standIn }) => missing.has(standIn.name)).map(({ index, standIn }) => [index, standIn]),
-  );
-  const toRegister = recognised.filter(({ index }) => !dropped.has(index));
-  const registered = toRegister.length === 0 ? [] : await session.register(toRegister);
-  const nonces = new Map(registered.map(({ nonce }, at) => [toRegister[at]!.index, nonce]));
+  const recognised = pieces.some(isCandidate) ? await recogniseAll(session, text, pieces) : [];
+  const elevated = recognised.filter(({ elevates }) => elevates);
+  const registered = elevated.length === 0 ? [] : await session.register(elevated);
+  const nonces = new Map(registered.map(({ nonce }, at) => [elevated[at]!.index, nonce]));
+  const changed = new Map(recognised.filter((one) => one.isChanged).map((one) => [one.index, one.statement]));
 
   const prepared = pieces.flatMap((piece, index): Prepared[] => {
-    if (piece.kind === 'command' || dropped.has(index)) return [];
+    if (piece.kind === 'command') return [];
     const nonce = nonces.get(index);
-    if (nonce === undefined) return [{ piece, index, sent: text.slice(piece.start, piece.end), asIs: true }];
-    const sent = `select _millrace.run_privileged('${nonce}', pg_catalog.current_setting('search_path'))`;
-    return [{ piece, index, sent, asIs: false }];
+    if (nonce !== undefined) {
+      const sent = `select _millrace.run_privileged('${nonce}', pg_catalog.current_setting('search_path'))`;
+      return [{ piece, index, sent, asIs: false }];
+    }
+    const statement = changed.get(index);
+    if (statement !== undefined) return [{ piece, index, sent: statement, asIs: false }];
+    return [{ piece, index, sent: text.slice(piece.start, piece.end), asIs: true }];
   });
-  const leftOut = [...new Map([...dropped.values()].map((standIn) => [standIn.name, standIn])).values()].map(
-    ({ name, sentence }) =>
-      `The extension "${name}" was left out: this PostgreSQL does not have it. ${sentence}`,
-  );
-  return { prepared, elevated: registered.length, leftOut };
+  const warnings = [...new Set(recognised.flatMap((one) => one.warnings))];
+  return { prepared, elevated: registered.length, warnings };
 }
 
-async function recogniseAll(text: string, pieces: readonly Piece[]) {
+async function recogniseAll(session: MigrationSession, text: string, pieces: readonly Piece[]) {
   await loadParser();
-  return pieces.flatMap((piece, index) => {
-    if (!isCandidate(piece)) return [];
-    const statement = text.slice(piece.start, piece.end);
-    const privileged = recognise(statement);
-    return privileged === undefined ? [] : [{ index, statement, privileged }];
-  });
+  const recognised = [];
+  for (const [index, piece] of pieces.entries()) {
+    if (!isCandidate(piece)) continue;
+    const original = text.slice(piece.start, piece.end);
+    const privileged = recognise(original);
+    if (privileged === undefined) continue;
+    const adapted = await adaptExtension(session, original, privileged);
+    recognised.push({ index, privileged, ...adapted, isChanged: adapted.statement !== original });
+  }
+  return recognised;
 }

@@ -1,6 +1,6 @@
 // In charge of: proving which statements are recognised, each refused one beside its allowed twin.
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isCandidate, loadParser, recognise, standInFor } from './privileged.ts';
+import { isCandidate, loadParser, recognise } from './privileged.ts';
 import { scriptPieces } from './script.ts';
 
 /** What `supabase_admin` runs. */
@@ -76,8 +76,21 @@ describe('recognise', () => {
       name: 'statement_timeout',
     });
   });
-  it('knows the extensions that Millrace stands in for', () => {
-    expect(standInFor(recognise('create extension pg_graphql schema graphql')!)?.name).toBe('pg_graphql');
-    expect(standInFor(recognise('create extension vector')!)).toBeUndefined();
+  it('gives what a CREATE and a DROP EXTENSION say beside the name', () => {
+    expect(
+      recognise('create extension if not exists "http" with schema "extensions" version \'1.6\''),
+    ).toEqual({
+      kind: 'extension',
+      act: 'create',
+      name: 'http',
+      options: { schema: 'extensions', version: '1.6', versionAt: 63, mayExist: true },
+    });
+    expect(recognise('drop extension if exists citext, hstore cascade')).toEqual({
+      kind: 'extension',
+      act: 'drop',
+      name: undefined,
+      names: ['citext', 'hstore'],
+      cascades: true,
+    });
   });
 });

@@ -1,5 +1,6 @@
 // In charge of: which statements of a migration are run as `supabase_admin`. Hosted projects have them through supautils; anything else runs as `postgres`.
-import { loadModule, type Node, parseSync } from 'libpg-query';
+import { type CreateExtensionStmt, loadModule, type Node, parseSync } from 'libpg-query';
+import type { CreateOptions } from '../extensions/install.ts';
 import type { Piece } from './script.ts';
 
 /** A recognised statement. `name` is the object that `run_privileged` looks at again, when it runs it. */
@@ -11,6 +12,12 @@ export interface Privileged {
   readonly name: string | undefined;
   /** The function that the object calls, as quoted names with dots: an event trigger's function, a wrapper's validator. */
   readonly function?: string | undefined;
+  /** The extensions, for `drop extension`. */
+  readonly names?: readonly string[] | undefined;
+  /** `drop … cascade` */
+  readonly cascades?: boolean | undefined;
+  /** What a CREATE EXTENSION says beside the name, and where in the statement its VERSION stands, in bytes. */
+  readonly options?: (CreateOptions & { readonly versionAt?: number | undefined }) | undefined;
 }
 
 /**
@@ -26,7 +33,10 @@ export interface Privileged {
 export function recognise(statement: string): Privileged | undefined {
   const node = parseOne(statement);
   if (node === undefined) return undefined;
-  if ('CreateExtensionStmt' in node) return extension('create', [node.CreateExtensionStmt.extname]);
+  if ('CreateExtensionStmt' in node) {
+    const found = extension('create', [node.CreateExtensionStmt.extname]);
+    return found && { ...found, options: optionsOf(node.CreateExtensionStmt) };
+  }
   if ('AlterExtensionStmt' in node) return extension('alter', [node.AlterExtensionStmt.extname]);
   if ('AlterObjectSchemaStmt' in node) {
     const { objectType, object } = node.AlterObjectSchemaStmt;
@@ -37,8 +47,12 @@ export function recognise(statement: string): Privileged | undefined {
     return objtype === 'OBJECT_EXTENSION' ? extension('comment', [nameOf(object)]) : undefined;
   }
   if ('DropStmt' in node) {
-    const { removeType, objects } = node.DropStmt;
-    return removeType === 'OBJECT_EXTENSION' ? extension('drop', (objects ?? []).map(nameOf)) : undefined;
+    const { removeType, objects, behavior } = node.DropStmt;
+    if (removeType !== 'OBJECT_EXTENSION') return undefined;
+    const names = (objects ?? []).map(nameOf);
+    const found = extension('drop', names);
+    const cascades = behavior === 'DROP_CASCADE';
+    return found && { ...found, names: names.filter((name) => name !== undefined), cascades };
   }
   if ('CreateEventTrigStmt' in node) {
     const { trigname, funcname } = node.CreateEventTrigStmt;
@@ -88,22 +102,6 @@ export function isCandidate(piece: Piece): boolean {
   }
 }
 
-/** An extension that hosted projects have and that Millrace replaces or will replace by a part of its own. */
-export interface StandIn {
-  readonly name: string;
-  readonly sentence: string;
-}
-
-/**
- * The extension that a CREATE, COMMENT or ALTER is about, when it is one of those that every dump of a hosted project creates
- * and that no plain PostgreSQL has. Where the server does not have it, the statement is left out and that is said.
- */
-export function standInFor(privileged: Privileged): StandIn | undefined {
-  if (privileged.kind !== 'extension' || privileged.name === undefined) return undefined;
-  const sentence = standIns[privileged.name];
-  return sentence === undefined ? undefined : { name: privileged.name, sentence };
-}
-
 function parseOne(statement: string): Node | undefined {
   try {
     const { stmts } = parseSync(statement);
@@ -118,6 +116,23 @@ function extension(act: string, names: readonly (string | undefined)[]): Privile
   const known = names.every((name) => name !== undefined && privilegedExtensions.has(name));
   if (names.length === 0 || !known) return undefined;
   return { kind: 'extension', act, name: names.length === 1 ? names[0] : undefined };
+}
+
+function optionsOf({ if_not_exists, options }: CreateExtensionStmt): NonNullable<Privileged['options']> {
+  const found = new Map(
+    (options ?? []).flatMap((option) =>
+      'DefElem' in option && option.DefElem.defname !== undefined
+        ? [[option.DefElem.defname, option.DefElem]]
+        : [],
+    ),
+  );
+  const version = found.get('new_version');
+  return {
+    schema: nameOf(found.get('schema')?.arg),
+    version: nameOf(version?.arg),
+    versionAt: version?.location,
+    mayExist: if_not_exists === true,
+  };
 }
 
 /** A publication of all tables or of whole schemas needs a superuser; one that names tables, and may hold filters, does not. */
@@ -179,22 +194,3 @@ const privilegedExtensions: ReadonlySet<string> = new Set(
     .trim()
     .split(/\s+/),
 );
-
-const standIns: Readonly<Record<string, string>> = {
-  pg_graphql: 'Millrace answers GraphQL itself.',
-  supabase_vault: 'Millrace has no vault yet.',
-  pgsodium: 'It is deprecated, and only the vault needed it.',
-  pgjwt: 'It is deprecated; Millrace signs and verifies tokens itself.',
-  pg_net: 'Functions of the schema "net" are missing until the server has it.',
-  pg_cron: 'Functions of the schema "cron" are missing until the server has it.',
-  pgmq: 'Functions of the schema "pgmq" are missing until the server has it.',
-  http: 'Functions that call it fail until the server has it.',
-  pg_tle: 'Extensions that are installed through it are missing.',
-  pgaudit: 'It changes only what is logged.',
-  pg_stat_monitor: 'It only measures.',
-  hypopg: 'It only advises.',
-  index_advisor: 'It only advises.',
-  plpgsql_check: 'It only checks.',
-  supautils: 'Millrace gives its rights in another way.',
-  wrappers: 'Foreign tables on it are missing until the server has it.',
-};

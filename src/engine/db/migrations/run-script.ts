@@ -23,8 +23,8 @@ export interface Script {
 export interface ScriptReport {
   /** Statements that ran as `supabase_admin`. */
   readonly elevated: number;
-  /** Statements left out, each a sentence. */
-  readonly leftOut: readonly string[];
+  /** What a person should know of statements that did something else than they say. */
+  readonly warnings: readonly string[];
   /** Units it took; 1 is one transaction. */
   readonly units: number;
   /** Whether it went on where an earlier run had stopped. */
@@ -44,7 +44,7 @@ export async function runScript(
   const pieces = scriptPieces(script.text);
   checkCommands(script.file, script.text, pieces);
   await session.refresh();
-  const { prepared, elevated, leftOut } = await prepare(session, script.text, pieces);
+  const { prepared, elevated, warnings } = await prepare(session, script.text, pieces);
   const known = progress.of(script.file);
   let done = known?.piecesDone ?? 0;
   if (done > 0 && known?.digest !== digestOf(script.text, pieces, done)) {
@@ -79,14 +79,20 @@ export async function runScript(
       count += 1;
       done = unit.to;
       units = units.slice(1);
-      if (units.length === 0) return { elevated, leftOut, units: count, resumed: known !== undefined };
+      if (units.length === 0) return { elevated, warnings, units: count, resumed: known !== undefined };
     }
     await recordAlone(facts, known !== undefined);
-    return { elevated, leftOut, units: count, resumed: known !== undefined };
+    return { elevated, warnings, units: count, resumed: known !== undefined };
   } catch (failed) {
     if (!isFailed(failed)) throw failed;
     throw new ScriptError(
-      { file: script.file, text: script.text, pieces, left: leftBehind(pieces, done) },
+      {
+        file: script.file,
+        text: script.text,
+        pieces,
+        major: Math.floor(session.serverVersion / 10_000),
+        left: leftBehind(pieces, done),
+      },
       failed,
     );
   }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import type { Observe } from '../../../base/observe.ts';
 import { cancelQuery } from '../cancel.ts';
+import { loadPlainSql } from '../extensions/install.ts';
 import type { Privileged } from './privileged.ts';
 
 export interface MigrationLogins {
@@ -20,6 +21,13 @@ export interface Registered {
   readonly privileged: Privileged;
 }
 
+/** An extension that the server can create. */
+export interface AvailableExtension {
+  readonly versions: ReadonlySet<string>;
+  /** Its script needs a superuser; a trusted one runs as one whoever creates it. */
+  readonly needsSuperuser: boolean;
+}
+
 /** Sessions of one run. Closed by whoever opened them; when `signal` is aborted the running statement is cancelled. */
 export class MigrationSession implements AsyncDisposable {
   readonly client: pg.Client;
@@ -30,7 +38,8 @@ export class MigrationSession implements AsyncDisposable {
   readonly #backendPid: number;
   readonly #onAbort: () => void;
   #admin: pg.Client | undefined;
-  #standIns: ReadonlySet<string> | undefined;
+  #extensions: ReadonlyMap<string, AvailableExtension> | undefined;
+  #plain: Promise<unknown> | undefined;
 
   private constructor(
     client: pg.Client,
@@ -115,17 +124,34 @@ export class MigrationSession implements AsyncDisposable {
     await this.#admin?.query('delete from _millrace.privileged_statements').catch(() => {});
   }
 
-  /** Of these extensions those that the server does not have. */
-  async missingExtensions(names: readonly string[]): Promise<ReadonlySet<string>> {
-    if (names.length === 0) return new Set();
-    if (this.#standIns === undefined) {
-      const { rows } = await this.client.query<{ name: string }>(
-        'select name from pg_catalog.pg_available_extensions',
+  /** The extensions that the server can create. */
+  async availableExtensions(): Promise<ReadonlyMap<string, AvailableExtension>> {
+    if (this.#extensions === undefined) {
+      const { rows } = await this.client.query<{ name: string; versions: string[]; superuser: boolean }>(
+        'select name, array_agg(version) as versions, bool_or(superuser) as superuser from pg_catalog.pg_available_extension_versions group by name',
       );
-      this.#standIns = new Set(rows.map((row) => row.name));
+      this.#extensions = new Map(
+        rows.map(({ name, versions, superuser }) => [
+          name,
+          { versions: new Set(versions), needsSuperuser: superuser },
+        ]),
+      );
     }
-    const available = this.#standIns;
-    return new Set(names.filter((name) => !available.has(name)));
+    return this.#extensions;
+  }
+
+  /** Makes the functions that run an extension's script where the server takes no files of ours. */
+  async preparePlainExtensions(): Promise<void> {
+    this.#plain ??= (async () => {
+      const client = (await this.admin()) ?? this.client;
+      try {
+        await client.query(`begin;\n${await loadPlainSql()}\ncommit`);
+      } catch (error) {
+        await client.query('rollback').catch(() => {});
+        throw error;
+      }
+    })();
+    await this.#plain;
   }
 
   /** A session as if it were new: settings, role, temporary tables, listeners. A dump's `search_path` must not reach the next file. */

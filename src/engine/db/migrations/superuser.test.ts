@@ -112,6 +112,25 @@ const attacks: readonly Attack[] = [
       set search_path = pg_temp, public, pg_catalog; create extension moddatetime;`,
   },
   {
+    // An empty search path finds temporary types first. Source: PostgreSQL manual, "Writing SECURITY DEFINER Functions Safely".
+    it: 'puts types of its own, with a check, before those of the system',
+    sql: `${attacker('check_it', 'anyelement', 'boolean', 'return true;')}
+      create domain pg_temp.text as pg_catalog.text check (public.check_it(value));
+      create domain pg_temp.oid as pg_catalog.oid check (public.check_it(value));
+      create domain pg_temp.name as pg_catalog.name check (public.check_it(value));
+      create domain pg_temp.uuid as pg_catalog.uuid check (public.check_it(value));
+      create function keep() returns event_trigger language plpgsql as 'begin end';
+      create extension moddatetime; create publication p for all tables; create event trigger t on sql_drop execute function public.keep();
+      create extension pgmq; select vault.create_secret('a', 'b'); select decrypted_secret from vault.decrypted_secrets;`,
+  },
+  {
+    it: 'has an extension of ours run code of its own',
+    sql: `${attacker('evil_now', '', 'trigger', 'return new;')}
+      create schema if not exists pgmq; create table pgmq.meta (queue_name varchar unique not null, is_partitioned boolean, is_unlogged boolean, created_at timestamptz);
+      create trigger steal before insert on pgmq.meta for each row execute function evil_now(); create extension pgmq;`,
+    refused: '42710',
+  },
+  {
     it: 'smuggles a second statement in with backslashes',
     sql: `select set_config('standard_conforming_strings', 'off', false);
       create extension moddatetime; comment on extension moddatetime is 'a\\''; create table public.loot (a int); --';`,

@@ -26,7 +26,7 @@ async function unpackedWithoutScripts(name: string): Promise<Found> {
     if (entry.isSymbolicLink()) await rm(join(target, 'lib', entry.name));
   }
   for (const program of await readdir(join(target, 'bin'))) await chmod(join(target, 'bin', program), 0o644);
-  return { ...source, bin: join(target, 'bin'), native: { folder: target, copyName: 'pg-copy' } };
+  return { ...source, bin: join(target, 'bin'), native: { folder: target, major: 18, copyName: 'pg-copy' } };
 }
 
 describe('the embedded PostgreSQL', () => {

@@ -6,6 +6,7 @@ import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from '
 import { createRequire } from 'node:module';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
+import { pathSince, placeInto } from '../extensions/place.ts';
 import { type Environment, type RunAs, run } from './process.ts';
 
 export interface Binaries {
@@ -24,8 +25,14 @@ export interface Found {
   /** The folder that holds `postgres` and `initdb`. */
   readonly bin: string;
   /** Embedded: the folder above, as npm unpacked it, and the name of a copy of it. */
-  readonly native?: { readonly folder: string; readonly copyName: string };
+  readonly native?: Native;
   readonly notices: readonly string[];
+}
+
+interface Native {
+  readonly folder: string;
+  readonly major: number;
+  readonly copyName: string;
 }
 
 /** The major versions that the embedded packages come in, newest first. */
@@ -74,7 +81,7 @@ export function findEmbedded(major: number | undefined, from: string = import.me
   return {
     engine: 'embedded',
     bin: join(folder, 'bin'),
-    native: { folder, copyName: `pg-${wanted}-${platform}` },
+    native: { folder, major: wanted, copyName: `pg-${wanted}-${platform}` },
     notices,
   };
 }
@@ -158,7 +165,7 @@ interface PrepareOptions {
 export async function prepareBinaries(found: Found, options: PrepareOptions): Promise<Binaries> {
   let bin = found.bin;
   let trial: string | OperatorError;
-  const ready = found.native === undefined || (await hydrate(found.native.folder));
+  const ready = found.native === undefined || (await hydrate(found.native));
   trial = ready ? await askVersion(bin, options) : new OperatorError('');
   if (
     typeof trial !== 'string' &&
@@ -227,8 +234,10 @@ async function askVersion(bin: string, options: PrepareOptions): Promise<string 
  * Makes the library links that `pg-symlinks.json` lists and sets the executable bits; npm carries neither, and its install scripts may be off.
  * False when something is missing and the folder cannot be written.
  */
-async function hydrate(native: string): Promise<boolean> {
+async function hydrate({ folder: native, major }: Native): Promise<boolean> {
   try {
+    // A server that cannot be told of another folder finds our extensions beside its own.
+    if (major < pathSince) await placeInto(join(native, 'share', 'postgresql', 'extension'));
     for (const { from, to } of await listedLinks(native)) {
       if (existsSync(to)) continue;
       await symlink(from, to).catch((error) => {
@@ -261,14 +270,15 @@ async function listedLinks(
 }
 
 /** A copy that anybody can read, made once. Two that copy at a time do no harm: the last step is a rename. */
-async function copyOf(
-  native: { readonly folder: string; readonly copyName: string },
-  copiesFolder: string,
-): Promise<string> {
+async function copyOf(native: Native, copiesFolder: string): Promise<string> {
   const manifest: unknown = JSON.parse(await readFile(join(dirname(native.folder), 'package.json'), 'utf8'));
   const version = String((manifest as { version?: unknown }).version);
   const target = join(copiesFolder, `${native.copyName}-${version}`, 'native');
-  if (existsSync(target)) return target;
+  if (existsSync(target)) {
+    // Made by another version of this program, perhaps.
+    await hydrate({ ...native, folder: target });
+    return target;
+  }
   const temporary = join(copiesFolder, `${native.copyName}-${version}.${randomUUID()}`);
   try {
     await mkdir(temporary, { recursive: true, mode: 0o755 });
@@ -279,7 +289,7 @@ async function copyOf(
       filter: (source) => !source.endsWith('.a') && basename(source) !== 'pgxs',
     });
     await openToAll(temporary);
-    await hydrate(join(temporary, 'native'));
+    await hydrate({ ...native, folder: join(temporary, 'native') });
     await rename(temporary, dirname(target)).catch((error) => {
       if (!existsSync(target)) throw error;
     });

@@ -9,6 +9,8 @@ export interface ConfigurationFacts {
   readonly reservedConnections: number;
   /** Libraries that every session has, of those that the server's build holds. */
   readonly preloaded?: readonly string[];
+  /** Where extensions are looked for, beside the server's own folder; undefined: only there. */
+  readonly extensionPath?: string | undefined;
   /** A person's own, by name: `[db.settings]` of config.toml. They beat ours, but for those that the design fixes. */
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
 }
@@ -56,6 +58,7 @@ function ours(facts: ConfigurationFacts): Record<string, string | number | boole
     // Without workers for reading ahead: three processes less, and rows by key do not use them.
     ...(facts.major >= 18 ? { io_method: 'sync' } : {}),
     ...(facts.preloaded?.length ? { shared_preload_libraries: facts.preloaded.join(',') } : {}),
+    ...(facts.extensionPath === undefined ? {} : { extension_control_path: facts.extensionPath }),
     shared_buffers: '128MB',
     jit: false,
     max_wal_senders: 10,

@@ -42,6 +42,8 @@ export interface StateFile {
   /** Where the socket is, for tools beside the server. */
   readonly socketFolder?: string;
   readonly port?: number;
+  /** The fingerprint of the vault's key. */
+  readonly vaultKey?: string;
   /** The state itself lives there; this file only points. */
   readonly movedTo?: string;
 }

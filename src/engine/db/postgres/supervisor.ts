@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import type { LoginRole } from '../db.ts';
+import { placeInState } from '../extensions/place.ts';
+import { keepVaultKey } from '../extensions/vault-key.ts';
 import {
   type Binaries,
   embeddedMajors,
@@ -139,20 +141,29 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
       reservedConnections: options.reservedConnections ?? reservedConnectionsDefault,
       parameters: options.parameters ?? {},
       preloaded: preloadable(binaries, preloaded),
+      extensionPath: await placeInState(state.path, binaries.major),
     }),
     'pg_hba.conf': renderAccess({ transport, open: exposed }),
     'pg_ident.conf': renderIdentities(osUser),
   });
+  const known = await readStateFile(state.path);
+  const vault = await keepVaultKey(state.path, state.runAs, known?.vaultKey);
   await writeStateFile(state.path, {
-    ...(await readStateFile(state.path)),
+    ...known,
     format: stateFormat,
     engine: binaries.engine,
     major: binaries.major,
     version: binaries.version,
     ...(socketFolder === undefined ? {} : { socketFolder }),
     port,
+    ...(vault.fingerprint === undefined ? {} : { vaultKey: vault.fingerprint }),
   });
-  const notices = [...state.notices, ...binaries.notices, ...ignoredParameters(options.parameters ?? {})];
+  const notices = [
+    ...state.notices,
+    ...binaries.notices,
+    ...vault.notices,
+    ...ignoredParameters(options.parameters ?? {}),
+  ];
   if (options.majorVersion === undefined && binaries.engine === 'embedded') {
     notices.push(`[db].major_version is not set; this runs PostgreSQL ${binaries.version}.`);
   }

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { Client } from 'pg';
 import { errorCode, errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
+import { absentNames, absentNotices, installDefaults } from '../extensions/defaults.ts';
 import { scramVerifier } from './password.ts';
 import { checkRights } from './rights.ts';
 
@@ -22,7 +23,10 @@ export interface Shape {
   readonly applied: readonly string[];
   /** Roles that Millrace made here, now or earlier; of others it does not know the password. */
   readonly ownRoles: readonly string[];
-  /** Sentences about what is missing because the session is no superuser; only from the start that shapes the database. */
+  /**
+   * Sentences about what is missing: because the session is no superuser, only from the start that shapes the database; and
+   * extensions that are only recorded, from each start.
+   */
   readonly notices: readonly string[];
 }
 
@@ -41,6 +45,10 @@ interface State {
   readonly exposes: boolean;
   /** Whether messages of the day after tomorrow have a partition; null where partitions are not ours to keep. */
   readonly has_partitions: boolean | null;
+  /** Whether the extensions of a new database were installed. */
+  readonly has_defaults: boolean;
+  /** Extensions that are only recorded. */
+  readonly absent: readonly string[];
 }
 
 /**
@@ -72,13 +80,15 @@ export async function bootstrapDatabase(client: Client, options: ShapeOptions): 
   if (state === undefined) throw new Error('the shape was applied but cannot be read');
   const expose = state.exposes !== options.autoExposeNewTables;
   const partition = state.has_partitions === false;
-  if (expose || partition) {
+  const defaults = !options.external && !state.has_defaults;
+  if (expose || partition || defaults) {
     await underLock(client, async () => {
+      if (defaults && (await findState(client))?.has_defaults === false) await installDefaults(client);
       if (expose) await client.query('select _millrace.expose_new_tables($1)', [options.autoExposeNewTables]);
       if (partition) await client.query('select realtime.keep_message_partitions()');
     });
   }
-  return { applied, ownRoles: state.own_roles, notices };
+  return { applied, ownRoles: state.own_roles, notices: [...notices, ...absentNotices(state.absent)] };
 }
 
 /** One query; undefined in a database that has not its whole shape of some version yet. */
@@ -88,7 +98,9 @@ async function findState(client: Client): Promise<State | undefined> {
       `select (select json_object_agg(name, checksum) from _millrace.migrations) as files,
               (select coalesce(json_agg(name order by name), '[]') from _millrace.roles) as own_roles,
               _millrace.exposes_new_tables() as exposes,
-              _millrace.has_message_partitions() as has_partitions`,
+              _millrace.has_message_partitions() as has_partitions,
+              exists (select from _millrace.extensions where name = 'supabase_vault') as has_defaults,
+              ${absentNames} as absent`,
     );
     return rows[0];
   } catch (error) {

@@ -18,10 +18,11 @@ comment on table _millrace.privileged_statements is
 
 -- A caller can do no more with this than the runner does: run a statement that was registered for the caller's session.
 -- The parameters in the SET clauses are those with which a session could make the statement mean something else than what
--- was recognised, or have code of its own run on the way.
+-- was recognised, or have code of its own run on the way. An empty search path would not do: it finds a caller's temporary types
+-- before those of the system, and the check of a domain "text" would run as the superuser.
 create or replace function _millrace.run_privileged(nonce uuid, path text) returns void
   language plpgsql security definer
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   set standard_conforming_strings = on
   as $function$
 declare
@@ -56,7 +57,7 @@ begin
       when 'foreign data wrapper' then '(pg_catalog.text[], pg_catalog.oid)' else '()' end;
     perform pg_catalog.set_config('search_path', path, true);
     routine := pg_catalog.to_regprocedure(signature);
-    perform pg_catalog.set_config('search_path', '', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     select owner.rolsuper into of_superuser
       from pg_catalog.pg_proc as called join pg_catalog.pg_roles as owner on owner.oid = called.proowner
       where called.oid = routine;
@@ -88,7 +89,7 @@ begin
 
   perform pg_catalog.set_config('search_path', path, true);
   execute item.statement;
-  perform pg_catalog.set_config('search_path', '', true);
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 
   if item.kind in ('event trigger', 'foreign data wrapper') or item.name = 'postgres_fdw' and item.act = 'create' then
     -- These can only be given to a superuser, so `postgres` is one for a moment that no other session sees.
@@ -112,7 +113,10 @@ begin
     end loop;
   elsif item.kind = 'publication' and item.act = 'create' then
     execute pg_catalog.format('alter publication %I owner to postgres', item.name);
-  elsif item.kind = 'extension' and item.act = 'create' and item.name = 'pg_cron' then
+  -- Of a real build; the script of ours says itself who may what.
+  elsif item.kind = 'extension' and item.act = 'create' and item.name = 'pg_cron'
+    and pg_catalog.to_regclass('cron._asked') is null
+  then
     grant usage on schema cron to postgres with grant option;
     grant all on all functions in schema cron to postgres with grant option;
     grant all on all tables in schema cron to postgres with grant option;

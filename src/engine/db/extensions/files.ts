@@ -1,0 +1,110 @@
+// In charge of: an extension as PostgreSQL reads it: a control file and a script, made from its row and its SQL.
+import { readdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { errorCode, OperatorError } from '../../../base/errors.ts';
+import { literal } from '../ident.ts';
+import { type AbsentExtension, extensions, type PlacedExtension, versionOf } from './registry.ts';
+import { readArchive } from './tar.ts';
+
+/** A file of PostgreSQL's folder `extension`. */
+export interface ExtensionFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The control files and scripts of everything whose SQL can be placed; for the state folder, or for a bundle of pglite. */
+export async function loadExtensionFiles(): Promise<readonly ExtensionFile[]> {
+  const files = await Promise.all(
+    extensions.map(async (extension) => (extension.kind === 'elsewhere' ? [] : filesOf(extension))),
+  );
+  return files.flat();
+}
+
+async function filesOf(extension: PlacedExtension): Promise<readonly ExtensionFile[]> {
+  const { name } = extension;
+  return [
+    { name: `${name}.control`, text: renderControl(extension) },
+    { name: `${name}--${versionOf(extension)}.sql`, text: await loadScript(extension) },
+  ];
+}
+
+/**
+ * The script of an extension, in which `@extschema@` is its schema and `@extschema:other@` that of another one.
+ * @throws OperatorError when the npm package that holds it is not installed.
+ */
+export async function loadScript(extension: PlacedExtension): Promise<string> {
+  if (extension.kind === 'absent') return absentFunctions(extension);
+  const upstream =
+    extension.package === undefined
+      ? ''
+      : await loadFromPackage(extension.package, `${extension.name}--${extension.version}.sql`);
+  const folder = new URL(`./sql/${extension.name}/`, import.meta.url);
+  const names = await readdir(folder).catch((error) => {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  });
+  const parts = names
+    .filter((name) => name.endsWith('.sql') && !name.endsWith('.test.sql'))
+    .sort()
+    .map((name) => readFile(new URL(name, folder), 'utf8'));
+  // `\echo` speaks to psql; PostgreSQL itself leaves such a line out of a script, too.
+  return [upstream.replaceAll(/^\\echo.*$/gm, ''), ...(await Promise.all(parts))].join('\n').trim();
+}
+
+/** The functions of an absent extension: whoever calls one hears what is missing, and not that it does not exist. */
+function absentFunctions({ name, functions, sentence }: AbsentExtension): string {
+  const message = literal(
+    `the extension "${name}" is not in this PostgreSQL, so its functions cannot be called`,
+  );
+  return (functions ?? [])
+    .map(
+      (signature) => `create function ${signature} language plpgsql as $absent$
+begin
+  raise exception using errcode = '0A000', message = ${message}, hint = ${literal(sentence)};
+end
+$absent$;`,
+    )
+    .join('\n\n');
+}
+
+/** Source: PostgreSQL manual, "Extension Files". */
+function renderControl(extension: PlacedExtension): string {
+  const provided = extension.kind === 'provided' ? extension : undefined;
+  const comment =
+    provided?.comment ?? `Not in this PostgreSQL. ${'sentence' in extension ? extension.sentence : ''}`;
+  // A trusted script runs as the superuser although whoever creates it is none.
+  const superuser = provided?.runsAs === 'superuser';
+  return [
+    '# Written by Millrace at each start.',
+    `comment = ${quote(comment)}`,
+    `default_version = ${quote(versionOf(extension))}`,
+    `superuser = ${superuser}`,
+    ...(superuser ? ['trusted = true'] : []),
+    `relocatable = ${provided?.relocatable === true}`,
+    ...(extension.schema === undefined ? [] : [`schema = ${quote(extension.schema)}`]),
+    ...(extension.requires === undefined ? [] : [`requires = ${quote(extension.requires.join(', '))}`]),
+    '',
+  ].join('\n');
+}
+
+function quote(value: string): string {
+  return `'${value.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
+}
+
+/** The packages bundle an extension for pglite as an archive beside their code. */
+async function loadFromPackage(name: string, file: string): Promise<string> {
+  let folder: string;
+  try {
+    folder = dirname(createRequire(import.meta.url).resolve(name));
+  } catch (error) {
+    throw new OperatorError(`The package "${name}" is not installed.`, 'Run: npm install', error);
+  }
+  const archive = join(folder, `${name.replace(/^.*pglite-/, '')}.tar.gz`);
+  const bytes = await promisify(gunzip)(await readFile(archive));
+  const found = readArchive(bytes).find(({ path }) => path.endsWith(`/extension/${file}`));
+  if (found === undefined) throw new Error(`"${archive}" holds no "${file}"`);
+  return found.bytes.toString('utf8');
+}

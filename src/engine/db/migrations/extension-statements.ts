@@ -1,0 +1,94 @@
+// In charge of: what a script's statement about an extension becomes on this server: itself, without a version that is not there, or SQL of ours.
+import { dropStatement, installStatement, unlessRecorded } from '../extensions/install.ts';
+import { absentVersion, findExtension, sayAbsent } from '../extensions/registry.ts';
+import type { Privileged } from './privileged.ts';
+import type { MigrationSession } from './session.ts';
+
+export interface ExtensionStatement {
+  /** As it is to be run. */
+  readonly statement: string;
+  /** Whether `supabase_admin` is to run it. */
+  readonly elevates: boolean;
+  /** Sentences for the person who runs the migration. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Nothing is left out here: an extension that neither the server nor this program has is left to Postgres, which refuses it, and
+ * `failure.ts` names who has it.
+ */
+export async function adaptExtension(
+  session: MigrationSession,
+  statement: string,
+  privileged: Privileged,
+): Promise<ExtensionStatement> {
+  if (privileged.kind !== 'extension') return { statement, elevates: true, warnings: [] };
+  return privileged.act === 'create'
+    ? adaptCreate(session, statement, privileged)
+    : adaptOther(session, statement, privileged);
+}
+
+async function adaptCreate(
+  session: MigrationSession,
+  statement: string,
+  { name = '', options }: Privileged,
+): Promise<ExtensionStatement> {
+  const known = findExtension(name);
+  const available = (await session.availableExtensions()).get(name);
+  const versions = available?.versions;
+  const warnings: string[] = [];
+  if (
+    known?.kind === 'absent' &&
+    (versions === undefined || [...versions].every((one) => one === absentVersion))
+  )
+    warnings.push(sayAbsent(known));
+
+  if (available !== undefined && versions !== undefined) {
+    // A script of ours that needs no superuser gets none: whatever stands in the schema already would run as one.
+    const elevates = available.needsSuperuser || known === undefined || known.kind === 'elsewhere';
+    if (options?.version === undefined || versions.has(options.version))
+      return { statement, elevates, warnings };
+    // A dump of a hosted project pins what was current there on that day; those projects get what is current, too.
+    if (known?.kind !== 'absent')
+      warnings.push(
+        `The extension "${name}" has no version "${options.version}" here; ${[...versions].join(' or ')} was taken.`,
+      );
+    return { statement: withoutVersion(statement, options.versionAt), elevates, warnings };
+  }
+  if (known === undefined || known.kind === 'elsewhere') return { statement, elevates: true, warnings };
+  await session.preparePlainExtensions();
+  const plain = await installStatement(known, options ?? { mayExist: false }, session.mayElevate);
+  return { statement: plain, elevates: true, warnings };
+}
+
+/** DROP, ALTER, COMMENT: as they stand where the catalog knows the extension. */
+async function adaptOther(
+  session: MigrationSession,
+  statement: string,
+  { act, name, names, cascades }: Privileged,
+): Promise<ExtensionStatement> {
+  const about = names ?? (name === undefined ? [] : [name]);
+  const available = await session.availableExtensions();
+  const isPlain = about.some((one) => {
+    const kind = findExtension(one)?.kind;
+    return (kind === 'provided' || kind === 'absent') && !available.has(one);
+  });
+  if (session.mayElevate || !isPlain) return { statement, elevates: true, warnings: [] };
+  await session.preparePlainExtensions();
+  return {
+    statement:
+      act === 'drop'
+        ? dropStatement(about, cascades === true, statement)
+        : unlessRecorded(about[0]!, statement),
+    elevates: true,
+    warnings: [],
+  };
+}
+
+/** `at` counts bytes, as the parser does. */
+function withoutVersion(statement: string, at: number | undefined): string {
+  const bytes = Buffer.from(statement);
+  const before = bytes.toString('utf8', 0, at);
+  const clause = bytes.toString('utf8', at);
+  return before + clause.replace(/^version\s*('(?:[^']|'')*'|"(?:[^"]|"")*"|[^\s;]+)/i, '');
+}

@@ -1,0 +1,267 @@
+// In charge of: what pg_net and webhooks do, told on any server.
+import { describe, expect, it } from 'vitest';
+import { openOther, openStage, type Place } from './stage.ts';
+
+const created = 'create extension if not exists "pg_net" with schema "extensions";';
+
+/** Waits in the database until so many answers are there. */
+const untilAnswers = (count: number) => `do $$ begin
+  while (select count(*) from net._http_response) < ${count} loop perform pg_sleep(0.01); end loop; end $$`;
+
+export function netStories(place: Place): void {
+  describe('pg_net', () => {
+    it('sends what was asked for, and keeps the answer', async () => {
+      await using stage = await openStage(place, created);
+      await using other = await openOther(({ url }, response) => {
+        response.writeHead(url.startsWith('/lost') ? 404 : 201, {
+          'Content-Type': 'text/plain',
+          'X-Kind': 'test',
+        });
+        response.end(`answer to ${url}`);
+      });
+      await stage.net();
+      const [row] = await stage.ask(`
+        select net.http_get('${other.url}/a?x=1', '{"q": "a b/ü", "n": 2}', '{"X-Own": "yes"}') as get,
+          net.http_post('${other.url}/p', '{"k": "v"}', headers := '{"apikey": "k"}') as post,
+          net.http_delete('${other.url}/lost', body := '{"why": 1}') as delete`);
+      expect(row).toEqual({ get: '1', post: '2', delete: '3' });
+      await stage.ask(untilAnswers(3));
+      expect(
+        await stage.ask(`select id, status_code, content_type, headers ->> 'X-Kind' as kind, content, timed_out, error_msg
+          from net._http_response order by id`),
+      ).toEqual(
+        [
+          ['1', 201, '/a?x=1&q=a%20b%2F%C3%BC&n=2'],
+          ['2', 201, '/p'],
+          ['3', 404, '/lost'],
+        ].map(([id, status, url]) => ({
+          id,
+          status_code: status,
+          content_type: 'text/plain',
+          kind: 'test',
+          content: `answer to ${url}`,
+          timed_out: false,
+          error_msg: null,
+        })),
+      );
+      const seen = [...other.seen].sort((one, two) => one.method.localeCompare(two.method));
+      expect(seen.map(({ method, body }) => [method, body])).toEqual([
+        ['DELETE', '{"why": 1}'],
+        ['GET', ''],
+        ['POST', '{"k": "v"}'],
+      ]);
+      expect(seen[1]!.headers).toMatchObject({
+        'x-own': 'yes',
+        'user-agent': 'pg_net/0.20.4',
+        accept: '*/*',
+      });
+      expect(seen[2]!.headers).toMatchObject({ apikey: 'k', 'content-type': 'application/json' });
+      expect(await stage.ask('select count(*)::int as queued from net.http_request_queue')).toEqual([
+        { queued: 0 },
+      ]);
+      expect(
+        await stage.ask('select status, message, (response).status_code from net._http_collect_response(3)'),
+      ).toEqual([{ status: 'SUCCESS', message: 'ok', status_code: 404 }]);
+    });
+
+    it('sends nothing of a transaction that is taken back, and nothing before the commit', async () => {
+      await using stage = await openStage(place, created);
+      await using other = await openOther((_, response) => response.end('ok'));
+      await stage.net();
+      await stage.ask(`begin; select net.http_get('${other.url}/never'); rollback`);
+      await using open = await openSession(stage.login('supabase_admin'));
+      await open.query(`begin; select net.http_get('${other.url}/late')`);
+      await stage.ask(`select net.http_get('${other.url}/soon')`);
+      await stage.ask(untilAnswers(1));
+      expect(other.seen.map(({ url }) => url)).toEqual(['/soon']);
+      await open.query('commit');
+      await stage.ask(untilAnswers(2));
+      expect(other.seen.map(({ url }) => url)).toEqual(['/soon', '/late']);
+    });
+
+    it.each([
+      [`net.http_get('localhost:6666')`, 'XX000', 'invalid URL "localhost:6666": Unsupported URL scheme'],
+      [`net.http_get('/malformed_url')`, 'XX000', 'invalid URL "/malformed_url": Bad scheme'],
+      [`net.http_get('http://')`, 'XX000', 'invalid URL "http://": No host part in the URL'],
+      [
+        `net.http_get(null)`,
+        '23502',
+        'null value in column "url" of relation "http_request_queue" violates not-null constraint',
+      ],
+      [
+        `net.http_post('http://a.test', headers := '{"content-type": "text/plain"}')`,
+        'P0001',
+        'Content-Type header must be "application/json"',
+      ],
+    ])('refuses %s', async (call, code, message) => {
+      await using stage = await openStage(place, created);
+      expect(await stage.refused(`select ${call}`)).toEqual([code, message]);
+    });
+
+    it('says why there is no answer, and goes on', async () => {
+      await using stage = await openStage(place, created);
+      await using other = await openOther(({ url }, response, incoming) => {
+        if (url === '/cut') incoming.socket.destroy();
+        else if (url !== '/slow') response.end('ok');
+      });
+      await stage.net();
+      await stage.ask(`
+        select net.http_get('http://127.0.0.1:1/closed'), net.http_get('${other.url}/cut'),
+          net.http_get('${other.url}/slow', timeout_milliseconds := 150), net.http_get('http://10.255.255.1/private'),
+          net.http_get('http://no-such-host.invalid/'), net.http_get('${other.url}/fine')`);
+      await stage.ask(untilAnswers(6));
+      const rows = await stage.ask(
+        'select id, status_code, timed_out, error_msg from net._http_response order by id',
+      );
+      expect(rows).toEqual([
+        { id: '1', status_code: null, timed_out: false, error_msg: "Couldn't connect to server" },
+        {
+          id: '2',
+          status_code: null,
+          timed_out: false,
+          error_msg: 'Server returned nothing (no headers, no data)',
+        },
+        {
+          id: '3',
+          status_code: null,
+          timed_out: true,
+          error_msg: expect.stringMatching(/^Timeout of 150 ms reached\. Total time: \d+\.\d{6} ms$/),
+        },
+        {
+          id: '4',
+          status_code: null,
+          timed_out: false,
+          error_msg: expect.stringContaining('egress.allow does not hold it'),
+        },
+        { id: '5', status_code: null, timed_out: false, error_msg: "Couldn't resolve host name" },
+        { id: '6', status_code: 200, timed_out: false, error_msg: null },
+      ]);
+      expect(await stage.ask('select status, message from net._http_collect_response(1)')).toEqual([
+        { status: 'ERROR', message: "Couldn't connect to server" },
+      ]);
+    });
+
+    it('sends a thousand that wait, a bounded number at once, each once', async () => {
+      await using stage = await openStage(place, created);
+      await using other = await openOther((_, response) => void setImmediate(() => response.end('ok')));
+      await stage.ask(`select net.http_get('${other.url}/' || n) from generate_series(1, 1000) as n`);
+      await stage.net();
+      await stage.net();
+      await stage.ask(untilAnswers(1000));
+      expect(new Set(other.seen.map(({ url }) => url)).size).toBe(1000);
+      expect(other.seen.length).toBe(1000);
+      // Two processes, and no more connections to one place than the egress lets each have.
+      expect(other.most()).toBeLessThanOrEqual(2 * 32);
+    }, 30_000);
+
+    it('reaches the project’s own gateway by its names, with the caller’s headers and nobody’s address', async () => {
+      await using stage = await openStage(place, created);
+      const asked: unknown[] = [];
+      await stage.net({
+        allow: [],
+        gateway: async (request) => {
+          const { apikey, host, 'x-forwarded-for': forwarded } = Object.fromEntries(request.headers);
+          asked.push([
+            request.method,
+            new URL(request.url).pathname,
+            apikey,
+            host,
+            forwarded,
+            await request.text(),
+          ]);
+          return new Response('in here', { headers: { 'content-type': 'text/plain' } });
+        },
+      });
+      for (const url of [
+        'http://kong:8000',
+        'http://api.supabase.internal:8000',
+        'http://host.docker.internal:54321',
+        'http://supabase_kong_stage:8000',
+        'http://localhost:54321',
+      ])
+        await stage.ask(
+          `select net.http_post('${url}/functions/v1/x', '{"a": 1}', headers := '{"apikey": "k", "X-Forwarded-For": "1.2.3.4", "Host": "evil"}')`,
+        );
+      await stage.ask(`select net.http_get('http://kong:9000/'), net.http_get('http://localhost:9/')`);
+      await stage.ask(untilAnswers(7));
+      expect(asked).toEqual(
+        Array(5).fill(['POST', '/functions/v1/x', 'k', undefined, undefined, '{"a": 1}']),
+      );
+      expect(
+        await stage.ask(
+          `select count(*) filter (where content = 'in here')::int as inside, count(error_msg)::int as failed from net._http_response`,
+        ),
+      ).toEqual([{ inside: 5, failed: 2 }]);
+    });
+
+    it('lets answers go after pg_net.ttl', async () => {
+      await using stage = await openStage(place, created);
+      const net = await stage.net();
+      await stage.ask(
+        `insert into net._http_response (id, created) values (1, now() - interval '5 hours'), (2, now() - interval '7 hours')`,
+      );
+      await net.expire();
+      expect(await stage.ask('select id from net._http_response')).toEqual([{ id: '1' }]);
+    });
+
+    it('wakes for the extension when a later migration creates it, and rests when it is dropped', async () => {
+      await using stage = await openStage(place, 'select 1');
+      await using other = await openOther((_, response) => response.end('ok'));
+      await stage.net();
+      await stage.ask(created, 'supabase_admin');
+      await stage.ask(`select net.http_get('${other.url}/a')`, 'supabase_admin');
+      await stage.ask(untilAnswers(1), 'supabase_admin');
+      await stage.ask('drop extension pg_net', 'supabase_admin');
+      await stage.ask(created, 'supabase_admin');
+      await stage.ask(`select net.http_get('${other.url}/b')`, 'supabase_admin');
+      await stage.ask(untilAnswers(1), 'supabase_admin');
+      expect(other.seen.map(({ url }) => url)).toEqual(['/a', '/b']);
+    });
+  });
+
+  describe('a database webhook', () => {
+    it('posts the change of a row, once it is committed', async () => {
+      await using stage = await openStage(
+        place,
+        `${created}
+        create table public.orders (id int primary key, note text);
+        create trigger told after insert or update or delete on public.orders for each row
+          execute function supabase_functions.http_request(
+            'http://host.docker.internal:54321/functions/v1/told', 'POST', '{"Content-Type":"application/json","X-From":"hook"}', '{"v":"1"}', '1000');`,
+      );
+      const told: unknown[] = [];
+      await stage.net({
+        gateway: async (request) => {
+          told.push([new URL(request.url).search, request.headers.get('x-from'), await request.json()]);
+          return new Response('ok');
+        },
+      });
+      await stage.ask(`insert into public.orders values (1, 'new')`);
+      await stage.ask(untilAnswers(1));
+      await stage.ask(`update public.orders set note = 'old'`);
+      await stage.ask(untilAnswers(2));
+      await stage.ask('delete from public.orders');
+      await stage.ask(untilAnswers(3));
+      const about = { table: 'orders', schema: 'public' };
+      expect(told).toEqual([
+        ['?v=1', 'hook', { ...about, type: 'INSERT', record: { id: 1, note: 'new' }, old_record: null }],
+        [
+          '?v=1',
+          'hook',
+          { ...about, type: 'UPDATE', record: { id: 1, note: 'old' }, old_record: { id: 1, note: 'new' } },
+        ],
+        ['?v=1', 'hook', { ...about, type: 'DELETE', record: null, old_record: { id: 1, note: 'old' } }],
+      ]);
+      expect(
+        await stage.ask('select hook_name, request_id from supabase_functions.hooks order by id'),
+      ).toEqual(['1', '2', '3'].map((id) => ({ hook_name: 'told', request_id: id })));
+    });
+  });
+}
+
+async function openSession(login: object) {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client(login);
+  await client.connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}
