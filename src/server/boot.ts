@@ -44,6 +44,8 @@ export interface Backend {
   readonly postgresVersion: string;
   readonly services: readonly string[];
   /** Sentences that the person who starts the program should read once. */
+  /** For whoever runs the backend in the own process: how each role logs in. */
+  readonly login: PostgresServer['login'];
   readonly notices: readonly string[];
   /** The whole backend as a function, without the port. */
   fetch(request: Request): Response | Promise<Response>;
@@ -212,6 +214,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     fetch: (request) => gateway.fetch(request),
     stop: closers.closeAll,
   };
+    login: (role, database) => server.login(role, database),
 }
 
 /** The catalog, kept up to date with the database's schema and with the settings that live in the database. */

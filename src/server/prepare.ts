@@ -5,6 +5,7 @@ import { loadConfig, type ProjectConfig } from '../engine/project/config.ts';
 import { type Live, type LiveSettings, openSettings } from '../engine/settings/live.ts';
 import { withOpposites } from '../services/auth/settings.ts';
 import { withAppSettings } from '../services/rest/settings.ts';
+import type { MakeData } from '../engine/db/postgres/init.ts';
 import type { Invocation } from './cli/main.ts';
 import { findProjectFolder } from './cli/project-folder.ts';
 import { loadSecrets, type ProjectSecrets } from './keys.ts';
@@ -23,12 +24,51 @@ export interface Prepared {
 
 /** Reads the project that the command line means. @throws OperatorError for whatever is wrong in it. */
 export async function prepare({ options, environment, currentFolder }: Invocation): Promise<Prepared> {
-  const project = await loadConfig(await findProjectFolder(options, currentFolder), environment);
+  const folder = await findProjectFolder(options, currentFolder);
+  const memory = options.has('memory');
+  return prepareProject({
+    folder,
+    environment,
+    commandLine: options.settings,
+    production: options.production,
+    data: memory ? memoryFolder(folder, options) : options.data,
+    pgBin: options.pgBin,
+    engine: engineOf(options.text('engine')),
+    memory,
+  });
+}
+
+/** Reads a project. @throws OperatorError for whatever is wrong in it. */
+export async function prepareProject(place: ProjectPlace): Promise<Prepared> {
+  const { folder, environment, commandLine, database, production, data, pgBin, engine, memory } = place;
+  const { chosen, makeData } = place;
+  const project = withDatabase(await loadConfig(folder, environment), database);
   const settings = openSettings(
     projectSettings.map(([, table]) => table),
     {
       file: project.root,
       environment: withOpposites(withAppSettings(project.environment)),
+  /** Which of the project's files are applied; undefined: all. */
+  readonly chosen?: ChosenFiles | undefined;
+  /** How new data is made that will be thrown away; undefined: the data stays. */
+  readonly makeData?: MakeData | undefined;
+}
+
+export interface ChosenFiles {
+  readonly migrations: boolean;
+  readonly seed: boolean;
+}
+
+/** Where a project is, and what was said beside it. */
+export interface ProjectPlace
+  extends Pick<Prepared, 'production' | 'data' | 'pgBin' | 'engine' | 'memory' | 'chosen' | 'makeData'> {
+  /** The folder that holds `supabase/`. */
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Values of settings that beat the environment and the file. */
+  readonly commandLine: ReadonlyMap<string, string>;
+  /** Takes the place of what the environment and `.env` files say in DATABASE_URL. */
+  readonly database?: { readonly url: string | undefined } | undefined;
       commandLine: options.settings,
     },
   );
@@ -40,6 +80,36 @@ export async function prepare({ options, environment, currentFolder }: Invocatio
     pgBin: options.pgBin,
     settings,
     serverSettings: own,
-    secrets: await loadSecrets(own.now(), join(project.project, 'supabase')),
+    secrets,
+    chosen,
+    makeData,
   };
+}
+  const secrets = await loadSecrets(own.now(), join(project.project, 'supabase'));
+
+function withDatabase(project: ProjectConfig, database: ProjectPlace['database']): ProjectConfig {
+  if (database === undefined) return project;
+  const environment = { ...project.environment, DATABASE_URL: database.url, DIRECT_URL: undefined };
+  return { ...project, environment };
+}
+
+/** @throws OperatorError for an engine that there is not */
+function engineOf(word: string | undefined): EngineName | undefined {
+  if (word === undefined) return undefined;
+  const known = engineNames.find((name) => name === word);
+  if (known !== undefined) return known;
+  throw new OperatorError(`There is no engine "${word}".`, `Engines: ${engineNames.join(', ')}.`);
+}
+
+/** Where a database is that is thrown away: in memory where the system keeps files there, and the same for every command of a project. */
+function memoryFolder(folder: string, { data, production }: Options): string {
+  if (data !== undefined || production) {
+    throw new OperatorError(
+      `--memory throws everything away at the end, and ${production ? '--production' : '--data'} keeps it.`,
+      'Leave one of the two away.',
+    );
+  }
+  const place = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const name = createHash('sha256').update(folder).digest('hex').slice(0, 10);
+  return join(place, `millrace-memory-${process.getuid?.() ?? 0}-${name}`);
 }

@@ -50,8 +50,10 @@ export async function openShapedServer(prepared: Prepared, options: OpenOptions)
     const shaped = await shape(server, prepared, files, options.observe);
     return {
       server,
-      files,
-      notices: [...prepared.project.notices, ...files.notices, ...server.notices, ...shaped],
+      files: chosenOf(files, prepared),
+      notices: [...prepared.project.notices, ...files.notices, notice, ...server.notices, ...shaped].filter(
+        (sentence) => sentence !== undefined,
+      ),
     };
   } catch (error) {
     await server.stop();
@@ -115,8 +117,24 @@ async function openServer(prepared: Prepared, { observe, signal }: OpenOptions):
 }
 
 const minConnections = 100;
+  };
+  if (engine === 'pglite') return openPglite({ ...place, memory: prepared.memory });
+  return openPostgres({
+    ...place,
+    engine: engine === 'system' ? 'system' : undefined,
+    pgBin: prepared.pgBin,
+    majorVersion: values.majorVersion === 0 ? undefined : values.majorVersion,
+    ...(prepared.makeData === undefined ? {} : { throwAway: true, makeData: prepared.makeData }),
+    environment,
 /** For services, people and the superuser, whatever the size of the requests' pool. */
 const connectionsBesidePool = 60;
+
+/** The files that are to be applied. */
+function chosenOf(files: ProjectFiles, { chosen }: Prepared): ProjectFiles {
+  if (chosen === undefined) return files;
+  const migrated = chosen.migrations ? files : { ...files, migrations: [], roles: undefined, vault: [] };
+  return chosen.seed ? migrated : { ...migrated, seeds: [] };
+}
 
 /** Gives the sentences that should be read once. */
 async function shape(

@@ -12,6 +12,8 @@ export interface ConfigurationFacts {
   /** Where extensions are looked for, beside the server's own folder; undefined: only there. */
   readonly extensionPath?: string | undefined;
   /** A person's own, by name: `[db.settings]` of config.toml. They beat ours, but for those that the design fixes. */
+  /** Nobody will miss the data: nothing waits for the disk. */
+  readonly throwAway?: boolean | undefined;
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -29,6 +31,8 @@ export function renderConfiguration(facts: ConfigurationFacts): string {
   }
   for (const [name, value] of Object.entries(fixed)) settings.set(name, value);
   return `# Written by Millrace at each start. Your own settings belong under [db.settings] in supabase/config.toml.\n${[
+  if (facts.throwAway === true)
+    for (const [name, value] of Object.entries(careless)) settings.set(name, value);
     ...settings,
   ]
     .map(([name, value]) => `${name} = ${quote(value)}\n`)
@@ -112,6 +116,15 @@ const fixed: Readonly<Record<string, string | number | boolean>> = {
 };
 
 function quote(value: string | number | boolean): string {
+/** Of data that is thrown away: what it is fixed at elsewhere is there for a crash of the machine. */
+const careless: Readonly<Record<string, string | number | boolean>> = {
+  fsync: false,
+  full_page_writes: false,
+  synchronous_commit: false,
+  wal_recycle: false,
+  min_wal_size: '2MB',
+};
+
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   if (/[\r\n\0]/.test(value))

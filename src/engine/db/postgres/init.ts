@@ -8,6 +8,9 @@ import { diskFull } from './failures.ts';
 import { type Ended, type Environment, run } from './process.ts';
 import { type StateFolder, stateFolderError } from './state-folder.ts';
 
+/** Makes the data of a folder that has none, in another way than by initdb. */
+export type MakeData = (state: StateFolder, binaries: Binaries) => Promise<void>;
+
 const initdbWithinMs = 120_000;
 
 /**
@@ -48,6 +51,8 @@ export async function initData(
   binaries: Binaries,
   options: {
     readonly superuserPassword: string | undefined;
+    /** Data that nobody will miss: not written through to the disk, and with a small write-ahead log. */
+    readonly throwAway?: boolean | undefined;
     readonly environment?: Environment | undefined;
     readonly signal?: AbortSignal | undefined;
   },
@@ -79,6 +84,7 @@ export async function initData(
           '--auth-local=peer',
           '--auth-host=scram-sha-256',
           '--no-instructions',
+          ...(options.throwAway === true ? ['--no-sync', '--wal-segsize=1'] : []),
           ...(options.superuserPassword === undefined ? [] : [`--pwfile=${passwordFile}`]),
         ],
         { runAs, timeoutMs: initdbWithinMs, environment: options.environment, signal: options.signal },

@@ -28,7 +28,7 @@ import {
   renderIdentities,
 } from './configuration.ts';
 import { otherVersion } from './failures.ts';
-import { initData, readDataMajor, removeUnfinished } from './init.ts';
+import { initData, type MakeData, readDataMajor, removeUnfinished } from './init.ts';
 import { stopLeftovers } from './leftovers.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { ownName } from './os-user.ts';
@@ -68,6 +68,10 @@ export interface PostgresOptions {
   readonly reservedConnections?: number | undefined;
   /** `[db.settings]` */
   readonly parameters?: Readonly<Record<string, string | number | boolean>> | undefined;
+  /** The data will be thrown away: it does not survive a crash of the machine, and is faster for it. */
+  readonly throwAway?: boolean | undefined;
+  /** Makes new data instead of initdb. */
+  readonly makeData?: MakeData | undefined;
   readonly observe: Observe;
   /** Ours: its PATH is searched for an installed PostgreSQL, and Windows needs some of it. Nothing else of it is handed on. */
   readonly environment?: Environment | undefined;
@@ -124,10 +128,14 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
   const port = await claimPort(host, options.port);
   const passwords = transport === 'tcp' ? await openPasswords(state, options.password) : {};
   await removeUnfinished(state);
-  if (dataMajor === undefined) {
+  // A template has no passwords of roles that log in by them, as they do where there is no socket.
+  if (dataMajor === undefined && options.makeData !== undefined && transport === 'socket') {
+    await options.makeData(state, binaries);
+  } else if (dataMajor === undefined) {
     observe({ kind: 'postgres.init', level: 'info', version: binaries.version, folder: state.dataFolder });
     await initData(state, binaries, {
       superuserPassword: passwords.supabase_admin,
+      throwAway: options.throwAway,
       environment: options.environment,
       signal,
     });
@@ -142,6 +150,7 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
       parameters: options.parameters ?? {},
       preloaded: preloadable(binaries, preloaded),
       extensionPath: await placeInState(state.path, binaries.major),
+      throwAway: options.throwAway,
     }),
     'pg_hba.conf': renderAccess({ transport, open: exposed }),
     'pg_ident.conf': renderIdentities(osUser),
