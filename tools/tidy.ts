@@ -29,6 +29,7 @@ const typeExceptions = new Set(['src/engine/identity/caller.ts']);
 const homes: Readonly<Record<string, readonly string[]>> = {
   pg: ['src/engine/db'],
   'libpg-query': ['src/engine/db'],
+  '@electric-sql/pglite': ['src/engine/db/pglite'],
   'smol-toml': ['src/engine/project'],
   jose: ['src/engine/identity'],
   hono: ['src/engine/service', 'src/services', 'src/server'],

@@ -17,6 +17,10 @@ export interface Prepared {
   readonly production: boolean;
   readonly data: string | undefined;
   readonly pgBin: string | undefined;
+  /** `--engine`; undefined: that of the data, or the one that the migrations need. */
+  readonly engine?: EngineName | undefined;
+  /** `--memory`: everything is thrown away at the end. */
+  readonly memory?: boolean | undefined;
   readonly settings: LiveSettings;
   readonly serverSettings: Live<ValuesOf<typeof serverSettings>>;
   readonly secrets: ProjectSecrets;

@@ -6,16 +6,18 @@ import type { LoginRole } from '../engine/db/db.ts';
 import { loadExposedTables } from '../engine/db/exposed-tables.ts';
 import { type ApplyOptions, type ApplyReport, applyProject } from '../engine/db/migrations/apply.ts';
 import { type ResetReport, resetProject } from '../engine/db/migrations/reset.ts';
+import { openPglite } from '../engine/db/pglite/pglite.ts';
 import { openExternal } from '../engine/db/postgres/external.ts';
 import { findRunningServer } from '../engine/db/postgres/running.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
-import { findStateFolder } from '../engine/db/postgres/state-folder.ts';
+import { findStateFolder, readStateFile } from '../engine/db/postgres/state-folder.ts';
 import { openPostgres } from '../engine/db/postgres/supervisor.ts';
 import { bootstrapDatabase } from '../engine/db/shape/shape.ts';
 import { decideExposure } from '../engine/project/expose.ts';
 import { loadProjectFiles, type ProjectFiles } from '../engine/project/files.ts';
 import { findMasterKeys } from '../engine/secrets/master-key.ts';
 import { refuseOtherMasterKey } from '../engine/secrets/secrets.ts';
+import { chooseEngine, type EngineName } from './choose-engine.ts';
 import { externalPasswords } from './external-passwords.ts';
 import type { Prepared } from './prepare.ts';
 import { findRunning } from './run-file.ts';
@@ -45,7 +47,8 @@ export interface ShapedServer<S extends ServerLogins = PostgresServer> {
  */
 export async function openShapedServer(prepared: Prepared, options: OpenOptions): Promise<ShapedServer> {
   const files = await loadProjectFiles(prepared.project);
-  const server = await openServer(prepared, options);
+  const { engine, notice } = await chooseEngine(prepared, files);
+  const server = await openServer(prepared, engine, options);
   try {
     const shaped = await shape(server, prepared, files, options.observe);
     return {
@@ -79,7 +82,7 @@ export async function openShapedForCommand(
   if (login === undefined) return openShapedServer(prepared, options);
   const files = await loadProjectFiles(prepared.project);
   const server: ServerLogins = {
-    engine: 'embedded',
+    engine: (await readStateFile(stateFolder))?.engine === 'pglite' ? 'pglite' : 'embedded',
     login,
     directLogin: login,
     passwords: {},
@@ -88,8 +91,12 @@ export async function openShapedForCommand(
   return { server, files, notices: files.notices };
 }
 
-/** Opens the server that the project asks for: DATABASE_URL's, an installed one, or the embedded one. */
-async function openServer(prepared: Prepared, { observe, signal }: OpenOptions): Promise<PostgresServer> {
+/** Opens the server that the project asks for: DATABASE_URL's, an installed one, the embedded one, or PGlite. */
+async function openServer(
+  prepared: Prepared,
+  engine: EngineName,
+  { observe, signal }: OpenOptions,
+): Promise<PostgresServer> {
   const { environment } = prepared.project;
   const values = prepared.serverSettings.now();
   const url = environment.DATABASE_URL;
@@ -97,22 +104,27 @@ async function openServer(prepared: Prepared, { observe, signal }: OpenOptions):
     const passwordOf = externalPasswords(url, environment.MILLRACE_MASTER_KEY);
     return openExternal({ url, directUrl: environment.DIRECT_URL || undefined, passwordOf, observe, signal });
   }
-  return openPostgres({
+  const place = {
     project: prepared.project.project,
     data: prepared.data,
-    pgBin: prepared.pgBin,
-    majorVersion: values.majorVersion === 0 ? undefined : values.majorVersion,
     host: values.databaseHost,
     port: values.databasePort,
     password: prepared.secrets.databasePassword,
     maxConnections: Math.max(minConnections, values.poolSize + connectionsBesidePool),
-    // Sound: renderConfiguration() refuses what is no setting of Postgres.
+    // Sound: both engines refuse what is no setting of Postgres.
     parameters: prepared.project.section('db.settings') as Readonly<
       Record<string, string | number | boolean>
     >,
-    environment,
     observe,
     signal,
+  };
+  if (engine === 'pglite') return openPglite({ ...place, memory: prepared.memory });
+  return openPostgres({
+    ...place,
+    engine: engine === 'system' ? 'system' : undefined,
+    pgBin: prepared.pgBin,
+    majorVersion: values.majorVersion === 0 ? undefined : values.majorVersion,
+    environment,
   });
 }
 
@@ -206,7 +218,9 @@ export function resetDatabase(
 ): Promise<ResetReport> {
   const { server, files } = shaped;
   const project = seed ? files : { ...files, seeds: [] };
-  const admin = server.engine === 'external' ? undefined : server.login('supabase_admin');
+  // PGlite has one database, which cannot be dropped from within.
+  const admin =
+    server.engine === 'external' || server.engine === 'pglite' ? undefined : server.login('supabase_admin');
   return resetProject({
     ...applyOptions({ ...shaped, files: project }, options),
     admin,
@@ -222,6 +236,7 @@ function applyOptions({ server, files }: ShapedServer<ServerLogins>, options: Op
     project: files,
     observe: sayProgress(options),
     signal: options.signal,
+    hasOneSession: server.engine === 'pglite',
   };
 }
 

@@ -44,6 +44,8 @@ export interface ApplyOptions {
   /** Hears `migrations.applying`, `migrations.applied`, `migrations.waiting`, `migrations.warning`, `migrations.notice`. */
   readonly observe: Observe;
   readonly signal?: AbortSignal | undefined;
+  /** The server has one session (PGlite): a transaction that only holds a lock would keep the migrations out. */
+  readonly hasOneSession?: boolean | undefined;
   /** Runs roles.sql again; else it runs once, at the first start. */
   readonly includeRoles?: boolean | undefined;
   /** Seeds again as `db push --include-seed`: new files run, changed ones only have their digest updated; else once, at the first start. */
@@ -76,6 +78,8 @@ export async function applyProject(options: ApplyOptions): Promise<ApplyReport> 
   await using session = await MigrationSession.open(options.logins, options.observe, options.signal);
   const run = new Run(session, options);
   if (await run.isUpToDate()) return run.report();
+  // Two at once meet at the history's primary key then: the second is refused with what it had begun.
+  if (options.hasOneSession === true) return await run.all();
   return await withGuard(options.logins.postgres, options.observe, options.signal, () => run.all());
 }
 

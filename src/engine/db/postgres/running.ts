@@ -1,5 +1,5 @@
 // In charge of: logging in to a PostgreSQL of ours that another process runs: for commands beside a running backend.
-
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import type { LoginRole } from '../db.ts';
@@ -12,7 +12,12 @@ export async function findRunningServer(
 ): Promise<((role: LoginRole) => ClientConfig) | undefined> {
   const state = await readStateFile(stateFolder);
   if (state?.port === undefined || state.socketFolder === undefined) return undefined;
-  if (leftPostmaster(join(stateFolder, 'db')) === undefined) return undefined;
   const { socketFolder: host, port } = state;
+  // PGlite has no process of its own: its socket is that of the process that runs it.
+  const isThere =
+    state.engine === 'pglite'
+      ? existsSync(join(host, `.s.PGSQL.${port}`))
+      : leftPostmaster(join(stateFolder, 'db')) !== undefined;
+  if (!isThere) return undefined;
   return (role) => ({ host, port, user: role, database: 'postgres', ssl: false });
 }

@@ -3,7 +3,7 @@ import type { ClientConfig } from 'pg';
 import type { LoginRole } from '../db.ts';
 
 export interface PostgresServer {
-  readonly engine: 'embedded' | 'system' | 'external';
+  readonly engine: 'embedded' | 'system' | 'external' | 'pglite';
   /** 18 */
   readonly major: number;
   /** 18.4, as the server says it. */
