@@ -197,7 +197,14 @@ describe('loadProjectFiles', () => {
     expect((await load()).migrations).toHaveLength(2);
   });
   it('finds nothing in a folder without anything', async () => {
-    expect(await load()).toEqual({ migrations: [], roles: undefined, seeds: [], vault: [], notices: [] });
+    expect(await load()).toEqual({
+      migrations: [],
+      roles: undefined,
+      seeds: [],
+      declared: [],
+      vault: [],
+      notices: [],
+    });
   });
   it('finds seeds by pattern, none twice, and says what matches nothing', async () => {
     await config(

@@ -23,6 +23,8 @@ export interface ProjectFiles {
   readonly roles: SqlFile | undefined;
   /** In order, none twice. Empty when `[db.seed].enabled` is false. */
   readonly seeds: readonly SqlFile[];
+  /** The declarative schema, `[db.migrations].schema_paths`, in order, none twice. It is compared, never applied to the project's database. */
+  readonly declared: readonly SqlFile[];
   readonly vault: readonly { readonly name: string; readonly value: string }[];
   /** Sentences to be said once: files that are passed over, patterns that match nothing. */
   readonly notices: readonly string[];
@@ -39,7 +41,8 @@ export async function loadProjectFiles(config: ProjectConfig): Promise<ProjectFi
   return {
     migrations: migrate ? await findMigrations(config.project, notices) : [],
     roles: await findRoles(config.project),
-    seeds: seed ? await findSeeds(config.project, seedPatterns(config), notices) : [],
+    seeds: seed ? await findListed(config.project, seedList, patternsOf(config, seedList), notices) : [],
+    declared: await findListed(config.project, schemaList, patternsOf(config, schemaList), notices),
     vault: vaultSecrets(config, notices),
     notices,
   };
@@ -82,11 +85,29 @@ async function findRoles(project: string): Promise<SqlFile | undefined> {
   return (await kindOf(join(project, path))) === 'file' ? sqlFile(project, path) : undefined;
 }
 
-/** `[db.seed].sql_paths`, from the folder `supabase/` unless absolute; default `./seed.sql`. */
-function seedPatterns(config: ProjectConfig): readonly string[] {
-  const value = config.value('db.seed.sql_paths');
+/** A setting that names files by patterns, from the folder `supabase/` unless absolute. */
+interface FileList {
+  readonly key: string;
+  /** As people write it. */
+  readonly shown: string;
+  readonly otherwise: readonly string[];
+}
+
+const seedList: FileList = {
+  key: 'db.seed.sql_paths',
+  shown: '[db.seed].sql_paths',
+  otherwise: ['./seed.sql'],
+};
+const schemaList: FileList = {
+  key: 'db.migrations.schema_paths',
+  shown: '[db.migrations].schema_paths',
+  otherwise: [],
+};
+
+function patternsOf(config: ProjectConfig, { key, otherwise }: FileList): readonly string[] {
+  const value = config.value(key);
   const list: readonly unknown[] =
-    typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : ['./seed.sql'];
+    typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : otherwise;
   return list.filter((path): path is string => typeof path === 'string' && path !== '');
 }
 
@@ -94,8 +115,9 @@ function seedPatterns(config: ProjectConfig): readonly string[] {
  * The files that the patterns name, pattern by pattern, sorted by bytes within each, none twice; of a folder every `.sql` file
  * below it. The CLI records a seed under this path. Source: supabase/cli 3.1.0; apps/cli-go/pkg/config/config.go, `Glob.Files`.
  */
-async function findSeeds(
+async function findListed(
   project: string,
+  { shown, otherwise }: FileList,
   patterns: readonly string[],
   notices: string[],
 ): Promise<readonly SqlFile[]> {
@@ -104,12 +126,12 @@ async function findSeeds(
     const full = isAbsolute(pattern) ? pattern : posix.join('supabase', pattern.replaceAll('\\\\', '/'));
     const found = await expand(project, full);
     if (found === undefined) {
-      notices.push(`[db.seed].sql_paths: "${pattern}" is not a valid pattern.`);
+      notices.push(`${shown}: "${pattern}" is not a valid pattern.`);
       continue;
     }
     // A project without seeds has no seed.sql, and the default does not make that worth a word.
-    if (found.length === 0 && pattern !== './seed.sql') {
-      notices.push(`[db.seed].sql_paths: no file matches "${pattern}".`);
+    if (found.length === 0 && !otherwise.includes(pattern)) {
+      notices.push(`${shown}: no file matches "${pattern}".`);
     }
     for (const path of found.toSorted(compareBytes)) {
       for (const file of await filesOf(project, path)) paths.add(file);

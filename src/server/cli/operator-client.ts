@@ -7,7 +7,7 @@ import { findStateFolder } from '../../engine/db/postgres/state-folder.ts';
 import { localUserHeader } from '../admin/doors.ts';
 import { findOperatorSocket } from '../admin/socket.ts';
 import { isLoopbackHost } from '../development-door.ts';
-import type { Invocation } from './main.ts';
+import type { Invocation } from './command.ts';
 import { findProjectFolder } from './project-folder.ts';
 
 export interface OperatorClient {

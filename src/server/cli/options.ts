@@ -1,6 +1,10 @@
 // In charge of: the command line as values. Flags beat the environment, which beats config.toml.
 import { parseArgs } from 'node:util';
-import { OperatorError } from '../../base/errors.ts';
+import { errorCode, OperatorError } from '../../base/errors.ts';
+
+import { type Flag, type FlagName, flagTable } from './flags.ts';
+import { nearestWord } from './nearest-word.ts';
+import { toOwnWords } from './own-words.ts';
 
 export interface Options {
   readonly command: string;
@@ -40,6 +44,12 @@ export interface Options {
   readonly endLegacyKeys: boolean;
   /** Flags that are settings, under their setting's key. */
   readonly settings: ReadonlyMap<string, string>;
+  /** The flags that were given, in order, none twice. */
+  readonly given: readonly FlagName[];
+  /** Any other flag of `flags.ts`: its text, its list (commas separate, too), or whether it was given. */
+  text(name: FlagName): string | undefined;
+  list(name: FlagName): readonly string[];
+  has(name: FlagName): boolean;
 }
 
 /** Flags that stand for a setting. */
@@ -51,87 +61,105 @@ const settingFlags = {
   'log-level': 'log.level',
 } as const;
 
-/** @throws OperatorError for a flag that does not exist or lacks its value. */
+/** @throws OperatorError for a flag that does not exist, with the nearest one, or that lacks its value. */
 export function parseOptions(args: readonly string[]): Options {
   const { values, positionals } = parse(args);
-  const settings = new Map<string, string>();
+  const text = (name: FlagName): string | undefined => {
+    const value = values[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  const many = (name: FlagName): readonly string[] => {
+    const value = values[name];
+    return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+  };
+  const has = (name: FlagName): boolean => values[name] !== undefined && values[name] !== false;
+  const settings = new Map<string, string>(has('debug') ? [['log.level', 'debug']] : []);
   for (const [name, key] of Object.entries(settingFlags)) {
-    // Sound: every flag of settingFlags is declared as text below.
-    const value = values[name as keyof typeof settingFlags];
+    // Sound: every name of settingFlags is a flag.
+    const value = text(name as keyof typeof settingFlags);
     if (value !== undefined) settings.set(key, value);
   }
-  const [command = '', ...rest] = positionals;
+  const [command = '', ...rest] = toOwnWords(positionals);
   return {
     command,
     rest,
     settings,
-    project: values.project,
-    data: values.data,
-    pgBin: values['pg-bin'],
-    only: values.only,
-    production: values.production ?? false,
-    json: values.json ?? false,
-    yes: values.yes ?? false,
-    help: values.help ?? false,
-    version: values.version ?? false,
-    seed: !(values['no-seed'] ?? false),
-    url: values.url,
-    scopes: values.scopes,
-    expires: values.expires,
-    limit: values.limit,
-    name: values.name,
-    role: values.role,
-    services: values.service ?? [],
-    tables: values.table ?? [],
-    addresses: values.address ?? [],
-    overlap: values.overlap,
-    algorithm: values.algorithm,
-    importFile: values.import,
-    now: values.now ?? false,
-    endLegacyKeys: values['end-legacy-keys'] ?? false,
+    // Sound: parseArgs gives no name that the table does not have.
+    given: Object.keys(values) as FlagName[],
+    text,
+    list: (name) =>
+      many(name)
+        .flatMap((item) => item.split(','))
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    has,
+    project: text('project') ?? text('workdir'),
+    data: text('data'),
+    pgBin: text('pg-bin'),
+    only: text('only'),
+    production: has('production'),
+    json: has('json'),
+    yes: has('yes'),
+    help: has('help'),
+    version: has('version'),
+    seed: !has('no-seed'),
+    url: text('url'),
+    scopes: text('scopes'),
+    expires: text('expires'),
+    limit: text('limit'),
+    name: text('name'),
+    role: text('role'),
+    services: many('service'),
+    tables: many('table'),
+    addresses: many('address'),
+    overlap: text('overlap'),
+    algorithm: text('algorithm'),
+    importFile: text('import'),
+    now: has('now'),
+    endLegacyKeys: has('end-legacy-keys'),
   };
 }
 
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        project: { type: 'string' },
-        data: { type: 'string' },
-        'pg-bin': { type: 'string' },
-        only: { type: 'string' },
-        host: { type: 'string' },
-        port: { type: 'string' },
-        'db-host': { type: 'string' },
-        'db-port': { type: 'string' },
-        'log-level': { type: 'string' },
-        production: { type: 'boolean' },
-        json: { type: 'boolean' },
-        yes: { type: 'boolean', short: 'y' },
-        'no-seed': { type: 'boolean' },
-        url: { type: 'string' },
-        scopes: { type: 'string' },
-        expires: { type: 'string' },
-        limit: { type: 'string' },
-        name: { type: 'string' },
-        role: { type: 'string' },
-        service: { type: 'string', multiple: true },
-        table: { type: 'string', multiple: true },
-        address: { type: 'string', multiple: true },
-        overlap: { type: 'string' },
-        algorithm: { type: 'string' },
-        import: { type: 'string' },
-        now: { type: 'boolean' },
-        'end-legacy-keys': { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean', short: 'v' },
-      },
-    });
+    return parseArgs({ args: [...args], allowPositionals: true, options: parserOptions(flagTable()) });
   } catch (error) {
+    if (errorCode(error) === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw unknownFlag(args, error);
     // parseArgs names the flag; its second sentence is about `--` and confuses here.
     const message = error instanceof Error ? error.message.split('. ')[0] : String(error);
     throw new OperatorError(`${message}.`, '`millrace --help` lists commands and flags.', error);
   }
+}
+
+function parserOptions(table: Readonly<Record<string, Flag>>) {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, { kind, short }]) => [
+      name,
+      {
+        type: kind === 'switch' ? ('boolean' as const) : ('string' as const),
+        multiple: kind === 'list',
+        ...(short !== undefined && { short }),
+      },
+    ]),
+  );
+}
+
+function unknownFlag(args: readonly string[], cause: unknown): OperatorError {
+  const names = Object.keys(flagTable());
+  const given = args.find((word) => word.startsWith('-') && !isKnown(word)) ?? '';
+  const name = given.replace(/=.*$/s, '');
+  const near = nearestWord(names, name.replace(/^-+/, ''));
+  return new OperatorError(
+    `There is no flag "${name}".`,
+    near === undefined
+      ? '`millrace --help` lists commands, `millrace COMMAND --help` its flags.'
+      : `Perhaps you meant --${near}.`,
+    cause,
+  );
+}
+
+function isKnown(word: string): boolean {
+  const table = flagTable();
+  if (word.startsWith('--')) return Object.hasOwn(table, word.slice(2).replace(/=.*$/s, ''));
+  return Object.values(table).some(({ short }) => short !== undefined && short === word[1]);
 }

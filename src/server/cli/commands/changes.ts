@@ -1,6 +1,6 @@
 // In charge of: `millrace changes`: what operators changed, the newest first.
 import type { Change } from '../../admin/record.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { ask, operatorClientOf } from '../operator-client.ts';
 import { renderTable } from '../table.ts';
 

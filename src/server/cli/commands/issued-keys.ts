@@ -2,7 +2,7 @@
 import { OperatorError } from '../../../base/errors.ts';
 import { parseDurationSeconds } from '../../../base/time.ts';
 import type { ShownKey } from '../../admin/keys.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { ask, type OperatorClient, operatorClientOf } from '../operator-client.ts';
 import { renderTable } from '../table.ts';
 

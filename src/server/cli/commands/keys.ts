@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { OperatorError } from '../../../base/errors.ts';
 import { signLegacyKey } from '../../../engine/identity/keys.ts';
 import { prepare } from '../../prepare.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { issuedKeyActions } from './issued-keys.ts';
 
 export async function keys(invocation: Invocation): Promise<number> {

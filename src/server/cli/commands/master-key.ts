@@ -1,6 +1,6 @@
 // In charge of: `millrace master-key [rotate]`: which master key wraps the secrets in the database, over the operator plane of the running backend.
 import { OperatorError } from '../../../base/errors.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { ask, operatorClientOf } from '../operator-client.ts';
 
 interface Shown {

@@ -1,7 +1,7 @@
 // In charge of: `millrace operators`: tokens that operate a backend from afar.
 import { OperatorError } from '../../../base/errors.ts';
 import type { OperatorToken } from '../../admin/tokens.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { ask, operatorClientOf } from '../operator-client.ts';
 import { renderTable } from '../table.ts';
 

@@ -1,11 +1,11 @@
 // In charge of: `millrace reset`.
-import { createInterface } from 'node:readline/promises';
 import { OperatorError } from '../../../base/errors.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import { type Prepared, prepare } from '../../prepare.ts';
 import { resetDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
-import type { Invocation } from '../main.ts';
+import { askYesNo, canAsk } from '../ask.ts';
+import type { Invocation } from '../command.ts';
 import { withDatabase } from '../with-database.ts';
 import { renderApplied } from './migrate.ts';
 
@@ -32,7 +32,7 @@ export async function reset(invocation: Invocation): Promise<number> {
 
 /** @throws OperatorError where nobody can answer. */
 async function isSure({ project }: Prepared): Promise<boolean> {
-  if (!process.stdin.isTTY) {
+  if (!canAsk()) {
     throw new OperatorError(
       'reset empties the database, and there is nobody to ask.',
       'Say --yes if you mean it.',
@@ -41,13 +41,5 @@ async function isSure({ project }: Prepared): Promise<boolean> {
   const where = project.environment.DATABASE_URL
     ? 'the database of DATABASE_URL'
     : `the database of "${project.id}"`;
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await terminal.question(
-      `Throw away everything in ${where}, then migrate and seed it? [y/N] `,
-    );
-    return /^y(es)?$/i.test(answer.trim());
-  } finally {
-    terminal.close();
-  }
+  return askYesNo(`Throw away everything in ${where}, then migrate and seed it?`);
 }

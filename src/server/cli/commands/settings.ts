@@ -1,6 +1,6 @@
 // In charge of: `millrace settings`: list, get, set, reset. Over the operator plane, so that the running backend answers and the change is recorded.
 import { OperatorError } from '../../../base/errors.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { ask, operatorClientOf } from '../operator-client.ts';
 import { renderTable } from '../table.ts';
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { ShownSigningKey } from '../../admin/signing-keys.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { ask, operatorClientOf } from '../operator-client.ts';
 import { renderTable } from '../table.ts';
 

@@ -3,7 +3,7 @@ import { OperatorError } from '../../../base/errors.ts';
 import { startRest } from '../../boot-rest.ts';
 import { openLog } from '../../log.ts';
 import { prepareRest } from '../../prepare-rest.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { waitForSignal } from '../wait-for-signal.ts';
 
 export async function startOnly(invocation: Invocation): Promise<number> {

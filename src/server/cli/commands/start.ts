@@ -5,7 +5,7 @@ import { startBackend } from '../../boot.ts';
 import { openLog } from '../../log.ts';
 import { prepare } from '../../prepare.ts';
 import { removeRunFile, writeRunFile } from '../../run-file.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { renderReport, reportOf } from '../report.ts';
 import { waitForSignal } from '../wait-for-signal.ts';
 import { startOnly } from './start-only.ts';
@@ -29,7 +29,7 @@ export async function start(invocation: Invocation): Promise<number> {
     });
     // Counted from the start of the process, because that is how long a person waits.
     const report = reportOf(backend, performance.now());
-    const stateFolder = await findStateFolder({ project: prepared.project.project, data: options.data });
+    const stateFolder = await findStateFolder({ project: prepared.project.project, data: prepared.data });
     await writeRunFile(stateFolder, report, options.production);
     if (options.json) {
       for (const sentence of backend.notices) log.observe({ kind: 'start.notice', level: 'warn', sentence });

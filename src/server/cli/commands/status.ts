@@ -2,7 +2,7 @@
 import { OperatorError } from '../../../base/errors.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import { findRunning } from '../../run-file.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { findProjectFolder } from '../project-folder.ts';
 import { renderReport } from '../report.ts';
 

@@ -4,7 +4,7 @@ import { delay } from '../../../base/time.ts';
 import { findHolder } from '../../../engine/db/postgres/lock.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import { findRunning, lives, type ProcessName } from '../../run-file.ts';
-import type { Invocation } from '../main.ts';
+import type { Invocation } from '../command.ts';
 import { findProjectFolder } from '../project-folder.ts';
 
 /** A stop drains requests and shuts Postgres down; longer than this and something is wrong. */

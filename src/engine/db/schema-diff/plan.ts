@@ -1,0 +1,105 @@
+// In charge of: the difference between the schemas of two databases, as SQL that turns the first into the second.
+import type { Fact } from '@supabase/pg-delta';
+import { isDestructiveAction, renderPlanFiles } from '@supabase/pg-delta/frontends';
+import { resolveProfile, supabaseProfile } from '@supabase/pg-delta/integrations';
+import { plan } from '@supabase/pg-delta/plan';
+import type { Policy } from '@supabase/pg-delta/policy';
+import pg from 'pg';
+
+/** A file of the difference. More than one when a statement must run outside of a transaction. */
+export interface DiffFile {
+  readonly text: string;
+  readonly transactional: boolean;
+}
+
+export interface SchemaDiff {
+  /** In order; none when there is no difference. */
+  readonly files: readonly DiffFile[];
+  /** Statements that lose data: a table or column that is dropped. */
+  readonly destructive: readonly string[];
+  /** What the comparison does not look at, a sentence each: casts, operators, text search. */
+  readonly notices: readonly string[];
+  /** Tables and columns of the first database that the second lacks, and the other way round. */
+  readonly removed: readonly Member[];
+  readonly added: readonly Member[];
+}
+
+/** A table, or a column with its type. */
+export interface Member {
+  readonly kind: 'table' | 'column';
+  readonly schema: string;
+  readonly table: string;
+  /** Undefined for a table. */
+  readonly column?: string;
+  readonly type?: string;
+}
+
+/**
+ * Compares by pg-delta, which the Supabase CLI compares by: it reads both catalogs and never parses SQL. What the platform brings is
+ * left out, and so is `_millrace`. Names of constraints, indexes, triggers and policies are changed in place; tables and columns are
+ * not guessed at: see `renames.ts`.
+ */
+export async function diffSchemas(
+  from: pg.ClientConfig,
+  to: pg.ClientConfig,
+  schemas: readonly string[] = [],
+): Promise<SchemaDiff> {
+  const [fromPool, toPool] = [from, to].map((login) => new pg.Pool({ ...login, max: 1 }));
+  try {
+    const profile = { ...supabaseProfile, id: 'millrace', policy: policyFor(schemas) };
+    const context = await resolveProfile(fromPool!, profile);
+    const [source, desired] = await Promise.all([context.extract(fromPool!), context.extract(toPool!)]);
+    const options = { ...context.planOptions, scope: 'database', defaultOwner: 'postgres' } as const;
+    const guess = plan(source.factBase, desired.factBase, { ...options, renames: 'prompt' });
+    const acceptRenames = guess.renameCandidates.filter(
+      ({ kind, status }) => status === 'unambiguous' && keepsNoRows.has(kind),
+    );
+    const found = plan(source.factBase, desired.factBase, { ...options, renames: 'prompt', acceptRenames });
+    const rendered = renderPlanFiles(found, { allowDrops: true });
+    const facts = (verb: 'add' | 'remove') =>
+      found.deltas.flatMap((delta) => (delta.verb === verb ? [delta.fact] : []));
+    return {
+      files: rendered.files.map(({ contents, transactional }) => ({ text: contents, transactional })),
+      destructive: found.actions.filter(isDestructiveAction).map(({ sql }) => sql),
+      notices: [...new Set(desired.diagnostics.map(({ message }) => message))],
+      removed: facts('remove').flatMap(memberOf),
+      added: facts('add').flatMap(memberOf),
+    };
+  } finally {
+    await Promise.all([fromPool!.end(), toPool!.end()]);
+  }
+}
+
+function memberOf({ id, payload }: Fact): readonly Member[] {
+  if (id.kind === 'table') return [{ kind: 'table', schema: id.schema, table: id.name }];
+  if (id.kind !== 'column') return [];
+  return [
+    { kind: 'column', schema: id.schema, table: id.table, column: id.name, type: String(payload.type) },
+  ];
+}
+
+/** Supabase's rules, without what is ours; and without every schema but those that are asked for. */
+function policyFor(schemas: readonly string[]): Policy {
+  const inSchemas = (names: readonly string[]) => ({
+    any: [
+      { schema: [...names] },
+      { all: [{ kind: 'schema' }, { name: [...names] }] },
+      { target: { schema: [...names] } },
+      { target: { kind: 'schema', name: [...names] } },
+    ],
+  });
+  return {
+    id: 'millrace',
+    extends: supabaseProfile.policy === undefined ? [] : [supabaseProfile.policy],
+    assumedRoles: ['millrace_admin'],
+    assumedSchemas: ['_millrace'],
+    filter: [
+      { match: inSchemas(['_millrace']), action: 'exclude' },
+      { match: { owner: ['millrace_admin'] }, action: 'exclude' },
+      ...(schemas.length === 0 ? [] : [{ match: { not: inSchemas(schemas) }, action: 'exclude' as const }]),
+    ],
+  } as Policy;
+}
+
+/** Objects whose rename loses and guesses nothing. */
+const keepsNoRows: ReadonlySet<string> = new Set(['constraint', 'index', 'trigger', 'policy']);

@@ -1,0 +1,48 @@
+// In charge of: `millrace diff`: what the database has that the migrations do not, as SQL.
+import type { Command, Invocation } from '../command.ts';
+import { findDifference } from '../difference.ts';
+import { writeMigrations } from '../new-migration.ts';
+import { paint } from '../paint.ts';
+import { withTarget } from '../target.ts';
+
+export const diffCommand: Command = {
+  sentence: 'Show what the database, or the declarative schema, has that the migrations do not.',
+  examples: [
+    'millrace diff',
+    'millrace diff -f add_films                   (as a new migration)',
+    'millrace diff --schema public,private',
+    'millrace diff --rename public.film:films     (a table that was renamed)',
+    'millrace diff --rename public.films.name:title',
+    'millrace diff --live                         (the database, although schema_paths is set)',
+  ],
+  flags: ['file', 'schema', 'rename', 'live', 'db-url'],
+  run: diff,
+};
+
+async function diff(invocation: Invocation): Promise<number> {
+  const { options } = invocation;
+  return withTarget(invocation, async (target) => {
+    const { opening } = target;
+    const useDeclared = target.isOwn && !options.has('live');
+    const { texts, destructive, notices } = await findDifference(invocation, target, opening, useDeclared);
+    for (const notice of notices) opening.progress(`- ${notice}`);
+    const name = options.text('file');
+    const files =
+      name === undefined || texts.length === 0
+        ? []
+        : await writeMigrations(target.prepared.project.project, name, texts, new Date());
+    if (options.json) console.log(JSON.stringify({ statements: texts, files, destructive }));
+    else if (texts.length === 0) opening.progress('No difference: the migrations make this schema.');
+    else if (files.length > 0) console.log(files.map((file) => `wrote ${file}`).join('\n'));
+    else process.stdout.write(texts.join('\n'));
+    if (destructive.length > 0) {
+      opening.progress(
+        [
+          paint('yellow', 'These lose data. See whether you mean them:', process.stderr),
+          ...destructive.map((statement) => `  ${statement}`),
+        ].join('\n'),
+      );
+    }
+    return 0;
+  });
+}

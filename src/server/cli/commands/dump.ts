@@ -1,0 +1,76 @@
+// In charge of: `millrace dump`: the schema, the rows or the roles as SQL.
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { OperatorError } from '../../../base/errors.ts';
+import { dumpRoles } from '../../../engine/db/dump/roles.ts';
+import { dumpRows } from '../../../engine/db/dump/rows.ts';
+import { schemaDumpArgs, toProjectSchema } from '../../../engine/db/dump/schema-lines.ts';
+import type { Command, Invocation } from '../command.ts';
+import { type Target, withTarget } from '../target.ts';
+
+export const dumpCommand: Command = {
+  sentence: 'Write the schema of the database as SQL; its rows, or its roles.',
+  examples: [
+    'millrace dump > schema.sql',
+    'millrace dump -f supabase/seed.sql --data-only -x public.logs',
+    'millrace dump --role-only -f supabase/roles.sql',
+    'millrace dump --schema public,private',
+    'millrace dump --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+  ],
+  flags: ['data-only', 'role-only', 'use-copy', 'schema', 'exclude', 'keep-comments', 'file', 'db-url'],
+  run: dump,
+};
+
+async function dump(invocation: Invocation): Promise<number> {
+  const { options, currentFolder } = invocation;
+  if (options.has('data-only') && options.has('role-only'))
+    throw new OperatorError('--data-only and --role-only exclude each other.', 'Say one of them.');
+  if (!options.has('data-only') && (options.has('use-copy') || options.list('exclude').length > 0))
+    throw new OperatorError('--use-copy and --exclude are about rows.', 'Say --data-only with them.');
+  await withTarget(invocation, async (target) => {
+    const file = options.text('file');
+    const out = file === undefined ? process.stdout : createWriteStream(resolve(currentFolder, file));
+    const write = writerOf(out);
+    await writeDump(invocation, target, write);
+    if (out !== process.stdout) {
+      out.end();
+      await finished(out);
+    }
+  });
+  return 0;
+}
+
+async function writeDump(
+  { options }: Invocation,
+  { login, opening, isOwn }: Target,
+  write: (text: string) => Promise<void>,
+): Promise<void> {
+  const schemas = options.list('schema');
+  if (options.has('role-only')) return write(await dumpRoles(login));
+  if (options.has('data-only')) {
+    const { tables, rows } = await dumpRows({
+      login,
+      schemas,
+      exclude: options.list('exclude'),
+      useCopy: options.has('use-copy'),
+      write,
+    });
+    opening.progress(`Wrote ${rows} rows of ${tables} tables.`);
+    return;
+  }
+  // Loaded when it is needed: pg_dump as WASM is not small.
+  const { runPgDump } = await import('../../../engine/db/dump/pg-dump.ts');
+  const role = isOwn && login.user === 'postgres' ? 'postgres' : undefined;
+  const text = await runPgDump({ login, args: schemaDumpArgs(schemas, role), signal: opening.signal });
+  await write(toProjectSchema(text, options.has('keep-comments')));
+}
+
+/** Waits while the reader is behind. */
+function writerOf(out: Writable): (text: string) => Promise<void> {
+  return async (text) => {
+    if (!out.write(text)) await once(out, 'drain');
+  };
+}

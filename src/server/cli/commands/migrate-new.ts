@@ -1,0 +1,23 @@
+// In charge of: `millrace migrate new`: an empty migration, or one with what comes on standard input.
+import { fstatSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import type { Invocation } from '../command.ts';
+import { writeMigrations } from '../new-migration.ts';
+import { findProjectFolder } from '../project-folder.ts';
+import { refuseWords } from '../refuse-words.ts';
+
+export async function newMigration(invocation: Invocation, words: readonly string[]): Promise<number> {
+  const { options, currentFolder } = invocation;
+  const [name = '', ...more] = words;
+  refuseWords('migrate new', more);
+  const project = await findProjectFolder(options, currentFolder);
+  const [path] = await writeMigrations(project, name, [await textOfPipe()], new Date());
+  console.log(options.json ? JSON.stringify({ path }) : `wrote ${path}`);
+  return 0;
+}
+
+/** A terminal is not waited for, and neither is a standard input that nobody gave. */
+async function textOfPipe(): Promise<string> {
+  const input = fstatSync(0);
+  return input.isFIFO() || input.isFile() || input.isSocket() ? text(process.stdin) : '';
+}

@@ -1,0 +1,75 @@
+// In charge of: `millrace pull`: what the database has beyond the migrations becomes a migration, recorded as applied.
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { OperatorError } from '../../../base/errors.ts';
+import { withClient } from '../../../engine/db/client.ts';
+import { compare, ensureHistory, loadHistory } from '../../../engine/db/migrations/history.ts';
+import { markApplied } from '../../../engine/db/migrations/repair.ts';
+import { loadProjectFiles } from '../../../engine/project/files.ts';
+import type { Command, Invocation } from '../command.ts';
+import { findDifference } from '../difference.ts';
+import { writeMigrations } from '../new-migration.ts';
+import { type Target, withTarget } from '../target.ts';
+
+export const pullCommand: Command = {
+  sentence:
+    'Write what the database has beyond the migrations as a new migration, and record it there as applied.',
+  usage: '[NAME]',
+  examples: [
+    'millrace pull',
+    'millrace pull add_films',
+    'millrace pull --rename public.film:films',
+    'millrace pull --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+  ],
+  words: 1,
+  flags: ['schema', 'rename', 'db-url'],
+  run: pull,
+};
+
+async function pull(invocation: Invocation): Promise<number> {
+  const { options } = invocation;
+  const [name = 'remote_schema'] = options.rest;
+  return withTarget(invocation, async (target) => {
+    await refuseDrift(target);
+    const { texts, notices } = await findDifference(invocation, target, target.opening, false);
+    for (const notice of notices) target.opening.progress(`- ${notice}`);
+    const project = target.prepared.project.project;
+    const files = texts.length === 0 ? [] : await writeMigrations(project, name, texts, new Date());
+    await record(target, project, files);
+    if (options.json) console.log(JSON.stringify({ files }));
+    else if (files.length === 0) console.log('Nothing to pull: the migrations make this schema.');
+    else console.log(files.map((file) => `wrote ${file} and recorded it as applied`).join('\n'));
+    return 0;
+  });
+}
+
+/**
+ * What is pending here would come out as something to drop.
+ * Source: supabase/cli apps/cli-go/internal/db/pull/pull.go, `assertRemoteInSync`.
+ */
+async function refuseDrift({ prepared, login }: Target): Promise<void> {
+  const files = await loadProjectFiles(prepared.project);
+  const history = await withClient(login, (client) => loadHistory(client));
+  const { pending, missing } = compare(files.migrations, history);
+  if (pending.length === 0 && missing.length === 0) return;
+  throw new OperatorError(
+    pending.length > 0
+      ? `The database does not have every migration: "${pending[0]!.path}" is pending.`
+      : `The database has migrations that the project does not: ${missing.join(', ')}.`,
+    pending.length > 0
+      ? `Apply it first (millrace migrate), or record it as applied (millrace migrate repair --status applied ${pending[0]!.version}).`
+      : `Get the files (git pull, or millrace migrate fetch), or record them as not applied: millrace migrate repair --status reverted ${missing.join(' ')}`,
+  );
+}
+
+async function record({ login }: Target, project: string, files: readonly string[]): Promise<void> {
+  if (files.length === 0) return;
+  await withClient(login, async (client) => {
+    await ensureHistory(client);
+    for (const path of files) {
+      const [version, ...words] = basename(path, '.sql').split('_');
+      const text = await readFile(join(project, path), 'utf8');
+      await markApplied(client, { version: version!, name: words.join('_') }, text);
+    }
+  });
+}
