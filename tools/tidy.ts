@@ -18,6 +18,8 @@ const floors: readonly (readonly [folder: string, floor: number])[] = [
   ['src/engine/queue', 2],
   ['src/engine/mail', 2],
   ['src/engine/secrets', 2],
+  ['src/engine/net', 2],
+  ['src/engine/cron', 2],
   ['src/engine/query', 3],
   ['src/engine/service', 4],
   ['src/services', 5],
@@ -28,9 +30,14 @@ const typeExceptions = new Set(['src/engine/identity/caller.ts']);
 // Where an external package may be imported.
 const homes: Readonly<Record<string, readonly string[]>> = {
   pg: ['src/engine/db'],
+  croner: ['src/engine/cron'],
+  'pg-copy-streams': ['src/engine/db'],
   'libpg-query': ['src/engine/db'],
   '@electric-sql/pglite': ['src/engine/db/pglite'],
   'smol-toml': ['src/engine/project'],
+  '@electric-sql/pglite-tools': ['src/engine/db/dump'],
+  '@supabase/pg-delta': ['src/engine/db/schema-diff'],
+  '@supabase/postgrest-typegen': ['src/engine/db/typegen'],
   jose: ['src/engine/identity'],
   hono: ['src/engine/service', 'src/services', 'src/server'],
   '@hono/node-server': ['src/server'],
