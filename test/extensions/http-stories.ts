@@ -1,19 +1,24 @@
 // In charge of: what http does, told on a server of our own.
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withClient } from '../../src/engine/db/client.ts';
-import { openOther, openStage, type Place } from './stage.ts';
+import { openOther, openStage, type Place, type Stage } from './stage.ts';
 
 const created = 'create extension if not exists http with schema extensions;';
 
 export function httpStories(place: Place): void {
   describe('http', () => {
+    let stage: Stage;
+    beforeAll(async () => {
+      stage = await openStage(place, created);
+      await stage.net();
+    });
+    afterAll(() => stage[Symbol.asyncDispose]());
+
     it('answers within the statement, also in the transaction that goes on', async () => {
-      await using stage = await openStage(place, created);
       await using other = await openOther(({ method, url, body }, response) => {
         response.writeHead(202, { 'Content-Type': 'application/json; charset=utf-8', 'X-Two': ['a', 'b'] });
         response.end(JSON.stringify({ method, url, body }));
       });
-      await stage.net();
       const u = other.url;
       const [row] = await stage.ask(`begin; create table public.kept as
         select (g).status, (g).content_type, (g).content::jsonb, (select count(*)::int from unnest((g).headers) as h where h.field = 'X-Two') as two
@@ -47,7 +52,6 @@ export function httpStories(place: Place): void {
     });
 
     it('gives the bytes of an answer that is no text, and reads one in another encoding', async () => {
-      await using stage = await openStage(place, created);
       await using other = await openOther(({ url }, response) => {
         if (url === '/bytes') response.end(Buffer.from('89504e470d0a1aff', 'hex'));
         else
@@ -55,7 +59,6 @@ export function httpStories(place: Place): void {
             .writeHead(200, { 'content-type': 'text/plain; charset=iso-8859-1' })
             .end(Buffer.from('fc', 'hex'));
       });
-      await stage.net();
       expect(
         await stage.ask(
           `select encode(text_to_bytea((http_get('${other.url}/bytes')).content), 'hex') as bytes, (http_get('${other.url}/u')).content as text`,
@@ -86,19 +89,15 @@ export function httpStories(place: Place): void {
       ],
       [`urlencode('[]'::jsonb)`, '22023', /^cannot call urlencode_jsonb on a non-object$/],
     ])('refuses %s', async (call, code, message) => {
-      await using stage = await openStage(place, created);
-      await stage.net();
       expect(await stage.refused(`select ${call}`)).toEqual([code, expect.stringMatching(message)]);
     });
 
     it('stops waiting when its time is over, or the statement’s, and keeps no connection', async () => {
-      await using stage = await openStage(place, created);
       let gone!: () => void;
       const left = new Promise<void>((resolve) => {
         gone = resolve;
       });
       await using other = await openOther((_, __, incoming) => incoming.socket.once('close', () => gone()));
-      await stage.net();
       expect(
         await stage.refused(
           `select http_set_curlopt('CURLOPT_TIMEOUT_MS', '120'); select http_get('${other.url}')`,
@@ -120,9 +119,7 @@ export function httpStories(place: Place): void {
     });
 
     it('is there for the API’s roles, and gives them nothing but the answer', async () => {
-      await using stage = await openStage(place, created);
       await using other = await openOther((_, response) => response.end('ok'));
-      await stage.net();
       await withClient(stage.login('authenticator'), async (client) => {
         await client.query('set role anon');
         const { rows } = await client.query(`select (extensions.http_get('${other.url}')).content`);
@@ -140,7 +137,6 @@ export function httpStories(place: Place): void {
     });
 
     it('takes as many calls at once as it has connections, and refuses one more', async () => {
-      await using stage = await openStage(place, created);
       let release!: () => void;
       const released = new Promise<void>((resolve) => {
         release = resolve;
@@ -154,7 +150,6 @@ export function httpStories(place: Place): void {
         if (held === 8) full();
         void released.then(() => response.end('ok'));
       });
-      await stage.net();
       await stage.ask(`alter role ${await roleOf(stage)} connection limit 8`, 'supabase_admin');
       const calls = Array.from({ length: 8 }, (_, n) =>
         stage.ask(`select (http_get('${other.url}/${n}')).content`),

@@ -11,7 +11,7 @@ import type { LoginRole } from '../../src/engine/db/db.ts';
 import { jobLogin } from '../../src/engine/db/postgres/job-login.ts';
 import type { PostgresServer } from '../../src/engine/db/postgres/server.ts';
 import { openEgress } from '../../src/engine/egress/egress.ts';
-import { openNet } from '../../src/engine/net/net.ts';
+import { openNet, parallelRequests } from '../../src/engine/net/net.ts';
 import { openOutgoing } from '../../src/engine/net/outgoing.ts';
 import { apply } from '../harness/migrations.ts';
 import type { Shaped } from './tell.ts';
@@ -138,7 +138,12 @@ export async function openStage(place: Place, migration: string): Promise<Stage>
     },
     async net({ gateway, allow = ['127.0.0.1'] } = {}) {
       const own = await openOwn();
-      const egress = openEgress({ allow: () => allow, observe: () => {}, now: Date.now });
+      const egress = openEgress({
+        allow: () => allow,
+        observe: () => {},
+        now: Date.now,
+        maxConnectionsPerOrigin: parallelRequests,
+      });
       const send = openOutgoing({
         egress,
         gateway: gateway ?? (async () => new Response('no gateway here', { status: 502 })),

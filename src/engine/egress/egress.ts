@@ -26,6 +26,8 @@ export interface EgressResponse {
   readonly status: number;
   /** Names in lower case; several values of one name are joined by a comma. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Each as it was sent, in order and with its own letters. */
+  readonly headerLines?: readonly (readonly [name: string, value: string])[];
   readonly body: Buffer;
   /** Where the answer came from, after redirects. */
   readonly url: string;
@@ -55,6 +57,8 @@ export interface EgressOptions {
   readonly now: Clock;
   /** Looks names up; the operating system's when left out. */
   readonly lookup?: LookupAll;
+  /** To one origin; one more request waits. */
+  readonly maxConnectionsPerOrigin?: number;
 }
 
 const defaultTimeoutMs = 10_000;
@@ -64,8 +68,7 @@ const defaultMaxRedirects = 3;
 const maxResponseHeaderBytes = 16 * 1024;
 /** Requests under way in this process; one more is refused. */
 const maxConcurrent = 64;
-/** Connections to one origin. */
-const maxConnectionsPerOrigin = 8;
+const defaultMaxConnectionsPerOrigin = 8;
 /** Origins with a pool of their own; undici lets go of those that are idle. */
 const maxOrigins = 256;
 
@@ -84,7 +87,7 @@ export function openEgress(options: EgressOptions): Egress {
   const connector = guardedConnector(allow, options.lookup, connectTimeoutMs);
   const dispatcher = new Agent({
     connect: connector,
-    connections: maxConnectionsPerOrigin,
+    connections: options.maxConnectionsPerOrigin ?? defaultMaxConnectionsPerOrigin,
     maxOrigins,
     maxHeaderSize: maxResponseHeaderBytes,
     pipelining: 1,
@@ -185,7 +188,16 @@ async function one(
     signal,
     headersTimeout: 0,
     bodyTimeout: 0,
+    responseHeaders: 'raw',
   });
+  // Sound: asked for as they were sent, they come as one flat list of names and values.
+  const raw = answer.headers as unknown as readonly string[];
+  const headerLines = raw.flatMap((name, at) => (at % 2 === 0 ? [[name, raw[at + 1] ?? ''] as const] : []));
+  const joined = new Map<string, string>();
+  for (const [name, value] of headerLines) {
+    const known = joined.get(name.toLowerCase());
+    joined.set(name.toLowerCase(), known === undefined ? value : `${known}, ${value}`);
+  }
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   // Leaving the loop by a throw destroys the body, and its connection with it.
@@ -197,12 +209,8 @@ async function one(
   }
   return {
     status: answer.statusCode,
-    headers: Object.fromEntries(
-      Object.entries(answer.headers).map(([name, value]) => [
-        name,
-        Array.isArray(value) ? value.join(', ') : (value ?? ''),
-      ]),
-    ),
+    headers: Object.fromEntries(joined),
+    headerLines,
     body: Buffer.concat(chunks),
     url: url.href,
   };

@@ -1,5 +1,6 @@
 // In charge of: what our PostgreSQL is configured with: lean, safe, and rewritten at each start, so that a newer Millrace brings its own.
 import { OperatorError } from '../../../base/errors.ts';
+import { anyRoleSince } from './job-login.ts';
 import { loginRoles } from './server.ts';
 
 export interface ConfigurationFacts {
@@ -11,9 +12,9 @@ export interface ConfigurationFacts {
   readonly preloaded?: readonly string[];
   /** Where extensions are looked for, beside the server's own folder; undefined: only there. */
   readonly extensionPath?: string | undefined;
-  /** A person's own, by name: `[db.settings]` of config.toml. They beat ours, but for those that the design fixes. */
   /** Nobody will miss the data: nothing waits for the disk. */
   readonly throwAway?: boolean | undefined;
+  /** A person's own, by name: `[db.settings]` of config.toml. They beat ours, but for those that the design fixes. */
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -30,9 +31,9 @@ export function renderConfiguration(facts: ConfigurationFacts): string {
     if (!startsKnow.has(name.toLowerCase())) settings.set(name.toLowerCase(), value);
   }
   for (const [name, value] of Object.entries(fixed)) settings.set(name, value);
-  return `# Written by Millrace at each start. Your own settings belong under [db.settings] in supabase/config.toml.\n${[
   if (facts.throwAway === true)
     for (const [name, value] of Object.entries(careless)) settings.set(name, value);
+  return `# Written by Millrace at each start. Your own settings belong under [db.settings] in supabase/config.toml.\n${[
     ...settings,
   ]
     .map(([name, value]) => `${name} = ${quote(value)}\n`)
@@ -115,7 +116,6 @@ const fixed: Readonly<Record<string, string | number | boolean>> = {
   log_error_verbosity: 'default',
 };
 
-function quote(value: string | number | boolean): string {
 /** Of data that is thrown away: what it is fixed at elsewhere is there for a crash of the machine. */
 const careless: Readonly<Record<string, string | number | boolean>> = {
   fsync: false,
@@ -125,6 +125,7 @@ const careless: Readonly<Record<string, string | number | boolean>> = {
   min_wal_size: '2MB',
 };
 
+function quote(value: string | number | boolean): string {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   if (/[\r\n\0]/.test(value))
@@ -160,10 +161,14 @@ export function renderAccess(facts: AccessFacts): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The text of pg_ident.conf: the user that runs Node may be each of Millrace's login roles, and nobody else. */
-export function renderIdentities(osUser: string): string {
+/**
+ * The text of pg_ident.conf: the user that runs Node may be each of Millrace's login roles, and whoever else may log in, for a scheduled job is
+ * run as its own role; and nobody else may be anybody. Before 16 a map cannot say "every role".
+ */
+export function renderIdentities(osUser: string, major: number): string {
   const quoted = `"${osUser.replaceAll('"', '""')}"`;
-  return `# Written by Millrace at each start.\n${loginRoles.map((role) => `millrace ${quoted} ${role}\n`).join('')}`;
+  const roles = major >= anyRoleSince ? ['all'] : loginRoles;
+  return `# Written by Millrace at each start.\n${roles.map((role) => `millrace ${quoted} ${role}\n`).join('')}`;
 }
 
 /** The arguments that beat every file: where this start listens. */

@@ -153,7 +153,7 @@ async function prepare(state: StateFolder, lock: Lock, options: PostgresOptions)
       throwAway: options.throwAway,
     }),
     'pg_hba.conf': renderAccess({ transport, open: exposed }),
-    'pg_ident.conf': renderIdentities(osUser),
+    'pg_ident.conf': renderIdentities(osUser, binaries.major),
   });
   const known = await readStateFile(state.path);
   const vault = await keepVaultKey(state.path, state.runAs, known?.vaultKey);

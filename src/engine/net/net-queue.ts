@@ -1,0 +1,136 @@
+// In charge of: the tables of pg_net, as the worker reads and writes them. A request is out of its table before it is sent: at most once.
+import type { Db, LoginRole } from '../db/db.ts';
+import type { HeaderPairs } from './outgoing.ts';
+
+export interface NetRequest {
+  /** A bigint. */
+  readonly id: string;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: HeaderPairs;
+  readonly body: Buffer | null;
+  readonly timeoutMs: number;
+}
+
+export interface NetResponse {
+  readonly statusCode: number | null;
+  readonly contentType: string | null;
+  readonly headers: Readonly<Record<string, string>> | null;
+  readonly content: string | null;
+  readonly timedOut: boolean;
+  readonly errorMessage: string | null;
+}
+
+export interface NetQueue {
+  /** The oldest requests, taken out for good; undefined where pg_net is not there, or is a real build with a worker of its own. */
+  take(limit: number): Promise<readonly NetRequest[] | undefined>;
+  put(id: string, response: NetResponse): Promise<void>;
+  /** Deletes answers that are older than pg_net.ttl. */
+  expire(signal: AbortSignal): Promise<void>;
+}
+
+/** @param owner whose rights the project's triggers on these tables get: those of the project's own role. */
+export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueue {
+  let isThere = false;
+  const ask = <R extends object>(text: string, values: unknown[] = []) =>
+    db.asOwner(owner, (client) => client.query<R>(text, values));
+
+  async function there(): Promise<boolean> {
+    if (isThere) return true;
+    const { rows } = await ask<{ there: boolean }>(
+      `select to_regprocedure('net._worker_is_up()') is not null as there`,
+    );
+    isThere = rows[0]!.there;
+    return isThere;
+  }
+
+  /** Dropped meanwhile: then there is nothing to do, and the next look asks again. */
+  async function unlessDropped<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDropped(error)) throw error;
+      isThere = false;
+      return undefined;
+    }
+  }
+
+  return {
+    async take(limit) {
+      if (!(await there())) return undefined;
+      return unlessDropped(async () => {
+        const { rows } = await ask<{
+          id: string;
+          method: string;
+          url: string;
+          headers: unknown;
+          body: Buffer | null;
+          timeout_milliseconds: number;
+        }>(takeStatement, [limit]);
+        return rows
+          .map((row) => ({
+            id: row.id,
+            method: row.method.toUpperCase(),
+            url: row.url,
+            headers: pairsOf(row.headers),
+            body: row.body,
+            timeoutMs: row.timeout_milliseconds,
+          }))
+          .sort((one, other) => (BigInt(one.id) < BigInt(other.id) ? -1 : 1));
+      });
+    },
+    async put(id, response) {
+      await unlessDropped(() =>
+        ask(
+          `insert into net._http_response (id, status_code, content_type, headers, content, timed_out, error_msg)
+           values ($1, $2, $3, $4, $5, $6, $7)`,
+          [
+            id,
+            response.statusCode,
+            response.contentType,
+            response.headers,
+            response.content,
+            response.timedOut,
+            response.errorMessage,
+          ],
+        ),
+      );
+    },
+    async expire(signal) {
+      if (!(await there())) return;
+      await unlessDropped(async () => {
+        for (let deleted: number = batch; deleted === batch && !signal.aborted; ) {
+          deleted = (await ask(expireStatement, [batch])).rowCount ?? 0;
+        }
+      });
+    },
+  };
+}
+
+/** As `jsonb_each_text` gives them; a null value is no header. */
+function pairsOf(headers: unknown): HeaderPairs {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return [];
+  return Object.entries(headers)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)] as const);
+}
+
+/** undefined_table, invalid_schema_name, undefined_function */
+function isDropped(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === '42P01' || code === '3F000' || code === '42883';
+}
+
+const batch = 1_000;
+
+const takeStatement = `
+delete from net.http_request_queue as queue where queue.id = any (array(
+  select id from net.http_request_queue order by id limit $1 for update skip locked))
+returning queue.id::text, queue.method::text, queue.url, queue.headers, queue.body, queue.timeout_milliseconds`;
+
+/** Source: supabase/pg_net src/worker.c, `pg_net.ttl`. */
+const expireStatement = `
+delete from net._http_response where ctid = any (array(
+  select ctid from net._http_response
+  where created < now() - coalesce(nullif(current_setting('pg_net.ttl', true), ''), '6 hours')::interval
+  order by created limit $1))`;
