@@ -10,6 +10,7 @@ export interface Answer {
   /** The error's code; undefined for success. */
   readonly code: string | undefined;
   readonly message: string | undefined;
+  readonly details: string | undefined;
 }
 
 export interface Callers {
@@ -78,11 +79,11 @@ export async function send(
   if (rollback === undefined) return { notBuilt: 'the chain ends in no request' };
   // Sound: a builder is a promise of what a request gives.
   const { error, status } = (await rollback.apply(builder, [])) as {
-    readonly error: { readonly code?: string; readonly message?: string } | null;
+    readonly error: { readonly code?: string; readonly message?: string; readonly details?: string } | null;
     readonly status: number;
   };
-  if (error === null) return { as, status, code: undefined, message: undefined };
-  return { as, status, code: error.code || String(status), message: error.message };
+  if (error === null) return { as, status, code: undefined, message: undefined, details: undefined };
+  return { as, status, code: error.code || String(status), message: error.message, details: error.details };
 }
 
 function methodOf(builder: unknown, name: string): ((...args: unknown[]) => unknown) | undefined {
