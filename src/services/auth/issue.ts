@@ -4,6 +4,7 @@ import { makeAccessToken } from './access-tokens.ts';
 import type { Visit } from './context.ts';
 import type { JsonObject } from './go-json.ts';
 import type { Weakness } from './passwords/strength.ts';
+import { signedTokens } from './refresh-token-settings.ts';
 import { insertToken } from './refresh-tokens.ts';
 import { userAgentOf } from './request.ts';
 import {
@@ -13,6 +14,7 @@ import {
   insertSession,
   type NewSession,
 } from './sessions.ts';
+import { makeSessionKey, makeSignedToken } from './signed-refresh-tokens.ts';
 import type { Tx } from './transaction.ts';
 import type { User } from './user.ts';
 import { userJson } from './user-json.ts';
@@ -36,14 +38,18 @@ export async function signIn(
   method: AuthenticationMethod,
   { notAfter, application }: Pick<NewSession, 'notAfter' | 'application'> = {},
 ): Promise<Issued> {
-  const { auth, request } = visit;
+  const { auth, config, request } = visit;
   const nowMs = auth.now();
+  const key = config.refreshTokenVersion === signedTokens ? makeSessionKey() : undefined;
   const sessionId = await insertSession(
     tx,
-    { userId: id, userAgent: userAgentOf(visit), address: request.address, notAfter, application },
+    { userId: id, userAgent: userAgentOf(visit), address: request.address, notAfter, application, key },
     nowMs,
   );
-  const refreshToken = await insertToken(tx, { userId: id, sessionId, parent: undefined }, nowMs);
+  const refreshToken =
+    key === undefined
+      ? await insertToken(tx, { userId: id, sessionId, parent: undefined }, nowMs)
+      : makeSignedToken(sessionId, 0n, Buffer.from(key, 'base64url'));
   await addMethod(tx, sessionId, method, nowMs);
   const user = await updateUser(tx, id, { last_sign_in_at: new Date(nowMs).toISOString() }, nowMs);
   const session = await findSession(tx, sessionId);
@@ -52,7 +58,9 @@ export async function signIn(
   visit.headersOut.push(
     ['sb-auth-user-id', id],
     ['sb-auth-session-id', sessionId],
-    ['sb-auth-refresh-token-prefix', refreshToken.slice(0, 5)],
+    key === undefined
+      ? ['sb-auth-refresh-token-prefix', refreshToken.slice(0, 5)]
+      : ['sb-auth-refresh-token-counter', '0'],
   );
   return { accessToken: token, expiresAt, refreshToken, user };
 }

@@ -21,6 +21,9 @@ const length = 12;
 /** Source: supabase/auth internal/api/token_refresh.go `legacyRefreshTokenPattern`. */
 export const isPlainToken = (text: string): boolean => /^[a-z0-9]{12}$/.test(text);
 
+/** Tokens of this length are of this kind; longer ones are signed. Source: supabase/auth internal/models/user.go `FindUserWithRefreshToken`. */
+export const isPlainLength = (text: string): boolean => text.length === length;
+
 /** 60 random bits. */
 function makeToken(): string {
   return Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
@@ -71,6 +74,15 @@ export async function findActiveToken(tx: Tx, sessionId: string): Promise<Refres
     [sessionId],
   );
   return rows[0];
+}
+
+/** Whether none of the session came after it. */
+export async function isNewest(tx: Tx, { id, session_id }: RefreshToken): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    'select from auth.refresh_tokens where session_id = $1 and id > $2 limit 1',
+    [session_id, id],
+  );
+  return rowCount === 0;
 }
 
 /** Everything of the session, by whoever it was got. */

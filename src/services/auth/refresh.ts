@@ -4,25 +4,19 @@
 import type { Fault } from '../../base/errors.ts';
 import { delay } from '../../base/time.ts';
 import { makeAccessToken } from './access-tokens.ts';
-import { record } from './audit.ts';
 import type { Visit } from './context.ts';
 import { authFault, badRequest, OAuthRefused } from './errors.ts';
 import type { Issued } from './issue.ts';
-import {
-  deleteToken,
-  findActiveToken,
-  findToken,
-  insertToken,
-  lockToken,
-  type RefreshToken,
-  revokeFamily,
-  revokeToken,
-} from './refresh-tokens.ts';
+import { nextOfPlain } from './refresh-plain.ts';
+import { nextOfSigned } from './refresh-signed.ts';
+import { deleteToken, findToken, isPlainLength, lockToken, type RefreshToken } from './refresh-tokens.ts';
 import { userAgentOf } from './request.ts';
+import { type SessionKey, sessionKeyOf } from './session-key.ts';
 import { findSession, lockSession, type Session, validityOf } from './sessions.ts';
+import { isSignedBy, parseSignedToken, type SignedToken } from './signed-refresh-tokens.ts';
 import { refuseOlderSession } from './single-session.ts';
 import { inTransaction, type Tx, withTables } from './transaction.ts';
-import { isBanned, timeMs, type User } from './user.ts';
+import { isBanned, type User } from './user.ts';
 import { findUserById, updateUser } from './users.ts';
 
 /** How long a refresh waits for others of the same token. Source: `retryLoopDuration`. */
@@ -39,8 +33,8 @@ type Outcome =
 
 /**
  * `clientId`: the application that asks, where it is one that the user signs in to with this project.
- * @throws Fault 400 refresh_token_not_found, refresh_token_already_used, session_not_found, session_expired, user_banned; 409 conflict;
- * OAuthRefused invalid_client for the session of somebody else
+ * @throws Fault 400 refresh_token_not_found, refresh_token_already_used, session_not_found, session_expired, user_banned, validation_failed;
+ * 409 conflict; OAuthRefused invalid_client for the session of somebody else
  */
 export async function refresh(visit: Visit, token: string, clientId?: string): Promise<Issued> {
   const { auth } = visit;
@@ -61,25 +55,67 @@ export async function refresh(visit: Visit, token: string, clientId?: string): P
   );
 }
 
+/** A token of either kind, and whose it is. */
+type Presented = { readonly user: User } & (
+  | { readonly kind: 'plain'; readonly token: RefreshToken; readonly session: Session | undefined }
+  | {
+      readonly kind: 'signed';
+      readonly token: SignedToken;
+      readonly session: Session;
+      readonly key: SessionKey;
+    }
+);
+
+/** Undefined: there is no such token, or (when it is to be locked) somebody else has it. */
+async function findPresented(
+  tx: Tx,
+  visit: Visit,
+  text: string,
+  locked: boolean,
+): Promise<Presented | undefined> {
+  if (isPlainLength(text)) {
+    const token = await (locked ? lockToken : findToken)(tx, text);
+    const { session_id: id = null } = token ?? {};
+    if (token === undefined || (locked && (id === null || !(await lockSession(tx, id))))) return undefined;
+    const session = id === null ? undefined : await findSession(tx, id);
+    const user = await findUserById(tx, token.user_id);
+    return user && { kind: 'plain', token, session, user };
+  }
+  const signed = parseSignedToken(text);
+  if (signed === undefined || (locked && !(await lockSession(tx, signed.sessionId)))) return undefined;
+  const session = await findSession(tx, signed.sessionId);
+  const key = session && sessionKeyOf(visit, session);
+  // As if there were no such session: somebody has made it up.
+  if (session === undefined || key === undefined || !isSignedBy(signed, key.key)) return undefined;
+  const user = await findUserById(tx, session.user_id);
+  return user && { kind: 'signed', token: signed, session, key, user };
+}
+
+/** Of which session a text is a refresh token; undefined: of none. */
+export async function sessionOfRefreshToken(tx: Tx, visit: Visit, text: string): Promise<string | undefined> {
+  return (await findPresented(tx, visit, text, false))?.session?.id;
+}
+
 /** What can be said without a lock. */
 async function check(visit: Visit, text: string, startedMs: number): Promise<void> {
   const { auth, config } = visit;
   await withTables(auth.db, async (tx) => {
-    const token = await findToken(tx, text);
-    const user = token && (await findUserById(tx, token.user_id));
-    if (token === undefined || user === undefined)
+    const found = await findPresented(tx, visit, text, false);
+    if (found === undefined)
       throw badRequest('refresh_token_not_found', 'Invalid Refresh Token: Refresh Token Not Found');
+    const { user, session } = found;
     if (isBanned(user, auth.now())) throw badRequest('user_banned', 'Invalid Refresh Token: User Banned');
-    const session = token.session_id === null ? undefined : await findSession(tx, token.session_id);
     if (session === undefined) {
       // From before there were sessions.
-      await deleteToken(tx, token.id);
+      if (found.kind === 'plain') await deleteToken(tx, found.token.id);
       throw badRequest('session_not_found', 'Invalid Refresh Token: No Valid Session Found');
     }
-    const validity = validityOf(session, user, config, startedMs, token.updated_at);
+    const validity = validityOf(session, user, config, startedMs, timeOf(found));
     if (validity !== 'valid') throw badRequest('session_expired', expired[validity]);
   });
 }
+
+const timeOf = (found: Presented) => (found.kind === 'plain' ? found.token.updated_at : undefined);
 
 const expired = {
   expired: 'Invalid Refresh Token: Session Expired',
@@ -95,28 +131,31 @@ interface Asked {
 
 async function swap(tx: Tx, visit: Visit, { text, clientId, startedMs }: Asked): Promise<Outcome> {
   const { auth, config } = visit;
-  const token = await lockToken(tx, text);
-  if (token?.session_id == null || !(await lockSession(tx, token.session_id))) return { kind: 'busy' };
-  const session = await findSession(tx, token.session_id);
-  const user = await findUserById(tx, token.user_id);
-  if (session === undefined || user === undefined) return { kind: 'busy' };
+  const found = await findPresented(tx, visit, text, true);
+  if (found?.session === undefined) return { kind: 'busy' };
+  const { user, session } = found;
   refuseOtherClient(session, clientId);
   if (config.singlePerUser) {
-    const verdict = await refuseOlderSession(tx, visit, { user, session, token, startedMs });
+    const verdict = await refuseOlderSession(tx, visit, {
+      user,
+      session,
+      tokenTime: timeOf(found),
+      startedMs,
+    });
     if (verdict !== undefined) return verdict;
   }
-  const nowMs = auth.now();
-  const next = token.revoked ? await reuse(tx, visit, token, session) : { kind: 'swap' as const };
+  const next =
+    found.kind === 'plain'
+      ? await nextOfPlain(tx, visit, { session, user, token: found.token })
+      : await nextOfSigned(tx, visit, { ...found, startedMs });
+  if (next.kind === 'refused') return next;
   if (next.kind === 'stolen') {
-    if (config.rotation) await revokeFamily(tx, session.id, nowMs);
     auth.observe({ kind: 'auth.refresh_token_reused', level: 'warn', session: session.id, user: user.id });
     const fault = badRequest('refresh_token_already_used', 'Invalid Refresh Token: Already Used');
     return { kind: 'refused', fault };
   }
-  await record(tx, visit, user, 'token_refreshed');
-  const refreshToken = next.kind === 'active' ? next.token : await grantNext(tx, visit, user, session, token);
   const fresh = await refreshed(tx, visit, session);
-  const signedIn = next.kind === 'active' ? user : await updateUser(tx, user.id, {}, nowMs);
+  const signedIn = next.touchesUser ? await updateUser(tx, user.id, {}, auth.now()) : user;
   const { token: accessToken, expiresAt } = await makeAccessToken(
     tx,
     visit,
@@ -124,12 +163,11 @@ async function swap(tx: Tx, visit: Visit, { text, clientId, startedMs }: Asked):
     fresh,
     'token_refresh',
   );
-  visit.headersOut.push(
-    ['sb-auth-user-id', user.id],
-    ['sb-auth-session-id', session.id],
-    ['sb-auth-refresh-token-prefix', refreshToken.slice(0, 5)],
-  );
-  return { kind: 'issued', issued: { accessToken, expiresAt, refreshToken, user: signedIn } };
+  visit.headersOut.push(['sb-auth-user-id', user.id], ['sb-auth-session-id', session.id], ...next.headers);
+  return {
+    kind: 'issued',
+    issued: { accessToken, expiresAt, refreshToken: next.token, user: signedIn },
+  };
 }
 
 /** A stolen refresh token is worth nothing to another application, nor to whoever is none. */
@@ -143,34 +181,6 @@ function refuseOtherClient({ oauth_client_id: owner }: Session, clientId: string
       ? 'Client authentication required for OAuth session'
       : "Client does not match the session's OAuth client",
   );
-}
-
-type Reuse =
-  | { readonly kind: 'active'; readonly token: string }
-  | { readonly kind: 'swap' }
-  | { readonly kind: 'stolen' };
-
-/** A revoked token again: by a client that lost the answer, by its second tab, or by somebody else. */
-async function reuse(tx: Tx, { auth, config }: Visit, token: RefreshToken, session: Session): Promise<Reuse> {
-  const active = await findActiveToken(tx, session.id);
-  // The whole family was revoked. Upstream lets the last of it through for one more reuse interval, which whoever stole it would be glad of.
-  if (active === undefined) return { kind: 'stolen' };
-  if (active.parent === token.token) return { kind: 'active', token: active.token };
-  const untilMs = timeMs(token.updated_at) + config.reuseIntervalSeconds * 1000;
-  return auth.now() > untilMs ? { kind: 'stolen' } : { kind: 'swap' };
-}
-
-async function grantNext(
-  tx: Tx,
-  visit: Visit,
-  user: User,
-  session: Session,
-  token: RefreshToken,
-): Promise<string> {
-  const nowMs = visit.auth.now();
-  await record(tx, visit, user, 'token_revoked');
-  await revokeToken(tx, token.id, nowMs);
-  return insertToken(tx, { userId: user.id, sessionId: session.id, parent: token.token }, nowMs);
 }
 
 /** The column is a time without a zone, in UTC. */

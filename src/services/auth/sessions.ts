@@ -89,14 +89,16 @@ export interface NewSession {
   readonly tag?: string | undefined;
   readonly factorId?: string | undefined;
   readonly application?: SessionOfApplication | undefined;
+  /** Of its refresh tokens, where these are signed. */
+  readonly key?: string | undefined;
 }
 
 export async function insertSession(tx: Tx, session: NewSession, nowMs: number): Promise<string> {
   const id = randomUUID();
   await tx.query(
     `insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, not_after, tag, factor_id,
-       oauth_client_id, scopes)
-     values ($1, $2, $3, $3, 'aal1', nullif($4, ''), nullif($5, '')::inet, $6, $7, $8, $9, $10)`,
+       oauth_client_id, scopes, refresh_token_hmac_key, refresh_token_counter)
+     values ($1, $2, $3, $3, 'aal1', nullif($4, ''), nullif($5, '')::inet, $6, $7, $8, $9, $10, $11, $12)`,
     [
       id,
       session.userId,
@@ -108,6 +110,8 @@ export async function insertSession(tx: Tx, session: NewSession, nowMs: number):
       session.factorId ?? null,
       session.application?.clientId ?? null,
       session.application?.scopes ?? null,
+      session.key ?? null,
+      session.key === undefined ? null : 0,
     ],
   );
   return id;

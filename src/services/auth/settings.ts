@@ -4,6 +4,7 @@
 import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
 import { captchaSettings } from './captcha/settings.ts';
+import { encryptedTextSettings } from './encrypted-text.ts';
 import { hookSettings } from './hooks/settings.ts';
 import { authLimitSettings } from './limits/settings.ts';
 import { mailTextSettings } from './mail/texts.ts';
@@ -11,6 +12,7 @@ import { mfaSettings } from './mfa/settings.ts';
 import { externalSettings } from './oauth/providers/settings.ts';
 import { oauthServerSettings } from './oauth-server/settings.ts';
 import { passwordSettings } from './passwords/settings.ts';
+import { refreshTokenSettings } from './refresh-token-settings.ts';
 import { samlSettings } from './saml/settings.ts';
 import { smsSettings } from './sms/settings.ts';
 import { web3Settings } from './web3/settings.ts';
@@ -100,6 +102,8 @@ export const settings = {
     sentence:
       'How long after its use a refresh token may be used again, by a second tab or after a lost answer.',
   }),
+  ...refreshTokenSettings,
+  ...encryptedTextSettings,
   enableSignup: flag({
     key: 'auth.enable_signup',
     env: ['SUPABASE_AUTH_ENABLE_SIGNUP'],

@@ -3,7 +3,6 @@
 import type { Fault } from '../../base/errors.ts';
 import type { Visit } from './context.ts';
 import { badRequest } from './errors.ts';
-import type { RefreshToken } from './refresh-tokens.ts';
 import { lastRefreshedMs, type Session, validityOf } from './sessions.ts';
 import type { Tx } from './transaction.ts';
 import type { User } from './user.ts';
@@ -17,18 +16,19 @@ export async function refuseOlderSession(
   facts: {
     readonly user: User;
     readonly session: Session;
-    readonly token: RefreshToken;
+    /** When the row of the refresh token was written, where there is one. */
+    readonly tokenTime: string | undefined;
     readonly startedMs: number;
   },
 ): Promise<Verdict | undefined> {
-  const { user, session, token, startedMs } = facts;
+  const { user, session, tokenTime, startedMs } = facts;
   const locked = await tx.query('select from auth.users where id = $1 for update skip locked', [user.id]);
   if (locked.rowCount !== 1) return { kind: 'busy' };
   const { rows } = await tx.query<Session>(
     `select s.*, '[]'::json as amr from auth.sessions s where s.user_id = $1 and s.id <> $2`,
     [user.id, session.id],
   );
-  const mineMs = lastRefreshedMs(session, token.updated_at);
+  const mineMs = lastRefreshedMs(session, tokenTime);
   const isNewer = rows.some(
     (other) => validityOf(other, user, config, startedMs) === 'valid' && lastRefreshedMs(other) > mineMs,
   );

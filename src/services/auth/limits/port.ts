@@ -28,10 +28,10 @@ export interface AuthLimits {
   /** Counts a text message that is about to go out. @throws Fault 429 over_sms_send_rate_limit */
   takeSms(visit: Visit): Promise<void>;
   /**
-   * Before a password or a code is looked at. `account` is what the client named, whether there is somebody of that name or not, so that
+   * Before a password is looked at. `account` is what the client named, whether there is somebody of that name or not, so that
    * the answer does not tell. Asks nobody: it is what this process has heard. @throws Fault 429 over_request_rate_limit
    */
   refuseAfterFailures(account: string): void;
-  /** After a wrong one. @throws Fault 429 over_request_rate_limit */
+  /** A code, before it is looked at; a password, once it was wrong. @throws Fault 429 over_request_rate_limit */
   countFailure(account: string): Promise<void>;
 }

@@ -6,6 +6,7 @@ import type { Visit } from '../context.ts';
 import { failed, forbidden } from '../errors.ts';
 import type { Issued } from '../issue.ts';
 import { insertToken } from '../refresh-tokens.ts';
+import { setKey } from '../session-key.ts';
 import { type AuthenticationMethod, addMethod, findSession, lockSession, type Session } from '../sessions.ts';
 import type { Tx } from '../transaction.ts';
 import { reload } from '../users.ts';
@@ -35,13 +36,12 @@ export async function raiseSession(
   await addMethod(tx, session.id, method, nowMs);
   await record(tx, visit, user, 'token_revoked');
   // Every refresh token from before is gone, not merely revoked: within the reuse interval, whoever has an old one would be given the new
-  // assurance by it. Upstream makes sure of that with its newer kind of tokens alone, by counting on by two.
+  // assurance by it. So is the key of signed ones: upstream counts on by two there, which the interval still lets through.
   await tx.query('delete from auth.refresh_tokens where session_id = $1', [session.id]);
-  const refreshToken = await insertToken(
-    tx,
-    { userId: user.id, sessionId: session.id, parent: undefined },
-    nowMs,
-  );
+  const refreshToken =
+    session.refresh_token_hmac_key === null
+      ? await insertToken(tx, { userId: user.id, sessionId: session.id, parent: undefined }, nowMs)
+      : await setKey(tx, session);
   await tx.query(
     `update auth.sessions set aal = 'aal2', factor_id = coalesce($2, factor_id), updated_at = $3 where id = $1`,
     [session.id, factorId ?? null, new Date(nowMs).toISOString()],

@@ -3,6 +3,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { isUuid, type SignedIn } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
+import { readText } from '../encrypted-text.ts';
 import { badRequest, failed, forbidden, unprocessable } from '../errors.ts';
 import { json } from '../go-json.ts';
 import { hookMetadata } from '../hooks/metadata.ts';
@@ -24,7 +25,6 @@ export async function verify(visit: Visit, signedIn: SignedIn, factor: StoredFac
   const { config, auth } = visit;
   const params = await readParams(visit.request, shape);
   const challengeId = challengeIdOf(params);
-  auth.limits.refuseAfterFailures(accountOf(factor));
   if (params.code === '' && factor.factor_type !== 'webauthn')
     throw badRequest('validation_failed', 'Code needs to be non-empty');
   let issued: Issued;
@@ -49,7 +49,7 @@ export async function verify(visit: Visit, signedIn: SignedIn, factor: StoredFac
   return json(200, issuedJson(issued, auth.now()));
 }
 
-/** Wrong codes are counted for each factor, wherever they come from: upstream counts by address alone. */
+/** Codes are counted for each factor, wherever they come from: upstream counts by address alone. */
 const accountOf = ({ id }: StoredFactor) => `factor ${id}`;
 
 function challengeIdOf({ challenge_id: id }: VerifyParams): string {
@@ -70,13 +70,12 @@ async function verifyTotp(
 ): Promise<Issued> {
   const { auth } = visit;
   const challenge = await openChallenge(visit, factor, challengeId);
-  const step = stepOf(readableSecret(factor), code, auth.now());
+  // Every try, before it is looked at: of many at once no more than the limit can be lucky.
+  await auth.limits.countFailure(accountOf(factor));
+  const step = stepOf(readableSecret(visit, factor), code, auth.now());
   const isGood = step !== undefined && !(await withTables(auth.db, (tx) => isStepUsed(tx, factor.id, step)));
   await askHook(visit, signedIn, factor, isGood);
-  if (!isGood) {
-    await auth.limits.countFailure(accountOf(factor));
-    throw wrongCode();
-  }
+  if (!isGood) throw wrongCode();
   return accept(visit, signedIn, factor, challenge, async (tx) => {
     // Asked again with the factor's row locked: of one code for two challenges at once, one is good.
     if (await isStepUsed(tx, factor.id, step)) throw wrongCode();
@@ -89,11 +88,14 @@ async function verifyTotp(
 
 const wrongCode = () => unprocessable('mfa_verification_failed', 'Invalid TOTP code entered');
 
-/** Upstream can encrypt them, and says so in JSON. Source: supabase/auth internal/crypto/crypto.go `EncryptedString`. */
-function readableSecret({ secret }: StoredFactor): string {
-  if (secret === null || !/^[A-Z2-7]+=*$/i.test(secret))
-    throw failed('Database error verifying MFA TOTP secret');
-  return secret;
+function readableSecret({ config }: Visit, { id, secret }: StoredFactor): string {
+  try {
+    const text = readText(config.decryptionKeys, id, secret ?? '');
+    if (/^[A-Z2-7]+=*$/i.test(text)) return text;
+  } catch (error) {
+    throw failed('Database error verifying MFA TOTP secret', error);
+  }
+  throw failed('Database error verifying MFA TOTP secret');
 }
 
 /**
@@ -118,11 +120,11 @@ async function verifyPhone(
 ): Promise<Issued> {
   const { auth } = visit;
   const challenge = await openChallenge(visit, factor, challengeId);
+  await auth.limits.countFailure(accountOf(factor));
   const byProvider = auth.sms.checksCodes(visit);
   const isGood = byProvider
     ? await auth.sms.isRight(visit, factor.phone ?? '', code)
-    : isSame(challenge.otp_code ?? '', code);
-  if (!isGood) await auth.limits.countFailure(accountOf(factor));
+    : isSame(readText(visit.config.decryptionKeys, challenge.id, challenge.otp_code ?? ''), code);
   if (byProvider && !isGood) throw forbidden('otp_expired', 'Token has expired or is invalid');
   await askHook(visit, signedIn, factor, isGood);
   if (!isGood) throw unprocessable('mfa_verification_failed', 'Invalid MFA Phone code entered');

@@ -19,8 +19,7 @@ import { type AuthenticatedClient, authenticateClient } from '../oauth-server/cl
 import { grantTypesOf } from '../oauth-server/clients.ts';
 import { makeIdToken } from '../oauth-server/profile.ts';
 import { parseScopes } from '../oauth-server/scopes.ts';
-import { refresh } from '../refresh.ts';
-import { findToken } from '../refresh-tokens.ts';
+import { refresh, sessionOfRefreshToken } from '../refresh.ts';
 import { endSession, findSession } from '../sessions.ts';
 import { inTransaction, withTables } from '../transaction.ts';
 import { isBanned } from '../user.ts';
@@ -127,11 +126,11 @@ export async function revokeToken(visit: Visit): Promise<Answer> {
   return { status: 200, headers: uncached, body: null };
 }
 
-async function sessionOfToken({ auth }: Visit, token: string): Promise<string | undefined> {
-  const kept = await withTables(auth.db, (tx) => findToken(tx, token));
-  if (kept !== undefined) return kept.session_id ?? undefined;
+async function sessionOfToken(visit: Visit, token: string): Promise<string | undefined> {
+  const kept = await withTables(visit.auth.db, (tx) => sessionOfRefreshToken(tx, visit, token));
+  if (kept !== undefined) return kept;
   try {
-    const { claims, by } = await auth.identity.callerOf(`Bearer ${token}`, undefined, 'auth');
+    const { claims, by } = await visit.auth.identity.callerOf(`Bearer ${token}`, undefined, 'auth');
     // Sound: the gateway's own reading of a JSON object.
     const { session_id: id } = JSON.parse(claims) as JsonObject;
     return by === 'token' && typeof id === 'string' && isUuid(id) ? id : undefined;

@@ -8,11 +8,12 @@ import { json } from '../go-json.ts';
 import { askAboutPassword } from '../hooks/password-attempt.ts';
 import { issuedJson, signIn } from '../issue.ts';
 import { byIdToken } from '../oauth/id-token-grant.ts';
-import { weaknessOf } from '../password.ts';
+import { hashOf, weaknessOf } from '../password.ts';
 import { byPkce } from '../pkce-grant.ts';
 import { refresh } from '../refresh.ts';
-import { isPlainToken } from '../refresh-tokens.ts';
+import { isPlainLength, isPlainToken } from '../refresh-tokens.ts';
 import { queryOf, readParams } from '../request.ts';
+import { parseSignedToken } from '../signed-refresh-tokens.ts';
 import { inTransaction, withTables } from '../transaction.ts';
 import { hasPassword, isBanned, isConfirmed, isPhoneConfirmed } from '../user.ts';
 import { findUserByEmail, findUserByPhone } from '../users.ts';
@@ -54,7 +55,11 @@ async function byPassword(visit: Visit): Promise<Answer> {
   const account = `password:${provider === 'email' ? params.email : plainPhone(params.phone)}`;
   auth.limits.refuseAfterFailures(account);
   // Nobody's password takes as long as somebody's wrong one.
-  const verdict = await auth.hasher.verify(params.password, user?.encrypted_password, request.cancellation);
+  const verdict = await auth.hasher.verify(
+    params.password,
+    user && hashOf(visit, user),
+    request.cancellation,
+  );
   if (user === undefined || !verdict.ok) await auth.limits.countFailure(account);
   if (user === undefined || !hasPassword(user)) throw invalidCredentials();
   if (isBanned(user, auth.now())) throw badRequest('user_banned', 'User is banned');
@@ -89,7 +94,8 @@ function providerOf({ config }: Visit, { email, phone }: { readonly email: strin
 
 async function byRefreshToken(visit: Visit): Promise<Answer> {
   const { refresh_token: text } = await readParams(visit.request, { refresh_token: 'text' });
-  if (!isPlainToken(text)) throw badRequest('validation_failed', 'Refresh token is not valid');
+  if (isPlainLength(text) ? !isPlainToken(text) : parseSignedToken(text) === undefined)
+    throw badRequest('validation_failed', 'Refresh token is not valid');
   const issued = await refresh(visit, text);
   return json(200, issuedJson(issued, visit.auth.now()), visit.headersOut);
 }

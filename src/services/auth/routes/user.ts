@@ -15,7 +15,7 @@ import { json, merged } from '../go-json.ts';
 import { storePassword } from '../new-password.ts';
 import { orFailure } from '../new-user.ts';
 import { tell } from '../notice.ts';
-import { checkPassword } from '../password.ts';
+import { checkPassword, hashOf } from '../password.ts';
 import { verifyReauthentication } from '../reauthentication.ts';
 import { type Params, readParams } from '../request.ts';
 import { isRecovery } from '../sessions.ts';
@@ -144,21 +144,18 @@ async function newHash(visit: Visit, { user, session }: SignedIn, params: Change
   if (password === '') return null;
   if (hasPassword(user)) {
     if (config.requireCurrentPassword && !isRecovery(session)) await checkCurrent(visit, user, params);
-    const { ok } = await auth.hasher.verify(password, user.encrypted_password, request.cancellation);
+    const { ok } = await auth.hasher.verify(password, hashOf(visit, user), request.cancellation);
     if (ok) throw unprocessable('same_password', 'New password should be different from the old password.');
   }
   return auth.hasher.hash(password, request.cancellation);
 }
 
-async function checkCurrent({ auth, request }: Visit, user: User, params: Changes): Promise<void> {
+async function checkCurrent(visit: Visit, user: User, params: Changes): Promise<void> {
+  const { auth, request } = visit;
   const words = 'Current password required when setting new password.';
   if (params.current_password === '') throw badRequest('current_password_required', words);
   await auth.limits.countFailure(`current password ${user.id}`);
-  const { ok } = await auth.hasher.verify(
-    params.current_password,
-    user.encrypted_password,
-    request.cancellation,
-  );
+  const { ok } = await auth.hasher.verify(params.current_password, hashOf(visit, user), request.cancellation);
   if (!ok) throw badRequest('current_password_invalid', words);
 }
 

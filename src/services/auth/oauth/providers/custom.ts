@@ -3,6 +3,7 @@
 import { errorMessage } from '../../../../base/errors.ts';
 import type { Discovery } from '../../../../engine/identity/id-tokens.ts';
 import type { Auth, Visit } from '../../context.ts';
+import { readText, TextUnreadable } from '../../encrypted-text.ts';
 import type { JsonObject } from '../../go-json.ts';
 import {
   type FetchJson,
@@ -93,11 +94,15 @@ async function common({ auth, config }: Visit, row: CustomRow) {
 /** One that came along with a database of upstream's stands in the row, unless upstream has wrapped it by a key that is not here. */
 async function secretOf(auth: Auth, { id, identifier, client_secret: stored }: CustomRow): Promise<string> {
   if (stored === '') return (await auth.providerSecrets.find(id)) ?? '';
-  if (stored.startsWith('{') && stored.includes('"key_id"'))
+  try {
+    return readText(auth.config.now().decryptionKeys, id, stored);
+  } catch (error) {
+    if (!(error instanceof TextUnreadable)) throw error;
+    auth.observe({ kind: 'auth.provider_secret_unreadable', level: 'warn', provider: identifier, error });
     throw new UnsupportedProvider(
       `error decrypting client secret for provider ${identifier}: it was wrapped elsewhere; set it again`,
     );
-  return stored;
+  }
 }
 
 async function byUserInfo(
