@@ -1,9 +1,11 @@
 // In charge of: attacks on sign-in that were tried and worked once: an application that wants more than it was given, codes that are guessed,
 // ways to sign in that change without the second factor, an account that waits for the owner of its address.
 import { createHash, randomUUID } from 'node:crypto';
+import { TOTP } from 'otpauth';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { lastMessageTo } from './harness/inbox.ts';
 import { type OpenIdProvider, openBrowser, startOpenIdProvider } from './harness/openid-provider.ts';
 
 const client = { id: 'millrace', secret: 'a secret of forty characters, or almost.' };
@@ -17,6 +19,7 @@ enable_manual_linking = true
 [auth.email]
 enable_confirmations = true
 secure_password_change = true
+max_frequency = "0s"
 [auth.rate_limit]
 failed_attempts = 5
 [auth.sms]
@@ -181,7 +184,37 @@ describe('an application with a token for a name and an address', () => {
   });
 });
 
+describe('the id_token of an application', () => {
+  it('opens no other service either, be it as anonymous (RFC 8725 3.12)', async () => {
+    const user = await person();
+    const { access, id } = await applicationOf(user.token);
+    const rest = async (token: string) => {
+      const headers = { apikey: backend.report.PUBLISHABLE_KEY, authorization: `Bearer ${token}` };
+      const answer = await fetch(`${backend.report.REST_URL}/`, { headers });
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    };
+    expect((await rest(access)).status).toBe(200);
+    expect(await rest(id)).toEqual({
+      status: 401,
+      body: { code: 'PGRST303', details: null, hint: null, message: 'JWT not in audience' },
+    });
+  });
+});
+
 describe('guessing', () => {
+  it('the codes of a second factor at once gets no further than one after another', async () => {
+    const { token } = await person();
+    const { body: factor } = await ask('POST', '/factors', { token, body: { factor_type: 'totp' } });
+    const { body: challenge } = await ask('POST', `/factors/${factor.id}/challenge`, { token, body: {} });
+    const guess = (code: string) =>
+      ask('POST', `/factors/${factor.id}/verify`, { token, body: { challenge_id: challenge.id, code } });
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => guess(`x${10_000 + at}`)));
+    expect(answers.filter(({ status }) => status === 422)).toHaveLength(5);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(15);
+    const { secret = '' } = factor.totp as unknown as { readonly secret?: string };
+    expect((await guess(new TOTP({ secret }).generate())).status).toBe(429);
+  });
+
   it('counts a number as one, however it is written', async () => {
     const statuses: number[] = [];
     for (let at = 0; at < 8; at++) {
@@ -197,13 +230,8 @@ describe('guessing', () => {
   it('computes no link of an address and its code', async () => {
     const email = `${randomUUID()}@example.com`;
     await ask('POST', '/otp', { body: { email } });
-    const { rows } = await database.query<{ html: string }>(
-      'select html from _millrace.inbox where recipient = $1',
-      [email],
-    );
-    const html = rows[0]?.html ?? '';
-    const code = /\b(\d{6})\b/.exec(html)?.[1] ?? '';
-    const sent = /token=([0-9a-f]{56})\b/.exec(html)?.[1] ?? '';
+    const { code, link } = await lastMessageTo(database, email);
+    const sent = new URL(link).searchParams.get('token') ?? '';
     const computed = createHash('sha224').update(`${email}${code}`).digest('hex');
     const verify = async (hash: string) =>
       (await ask('POST', '/verify', { body: { type: 'email', token_hash: hash } })).status;
@@ -282,6 +310,203 @@ describe('an account that waits for the owner of its address', () => {
       [email],
     );
     expect(rows).toEqual([{ phone: null, encrypted_password: null, keys: 0, providers: ['keycloak'] }]);
+  });
+});
+
+describe('an account that waits for the owner of its address, once they have come by mail', () => {
+  const signUp = (email: string, as: string) => ask('POST', '/signup', { body: { email, password: as } });
+
+  /** Follows the last mail's link as its owner does: the session's token. */
+  async function comeBy(email: string): Promise<string> {
+    const { link } = await lastMessageTo(database, email);
+    const answer = await fetch(link, { redirect: 'manual' });
+    const { hash } = new URL(answer.headers.get('location') ?? '');
+    return new URLSearchParams(hash.slice(1)).get('access_token') ?? '';
+  }
+
+  async function signInWith(email: string, as: string): Promise<string> {
+    const { body } = await ask('POST', '/token?grant_type=password', { body: { email, password: as } });
+    return body.error_code ?? 'session';
+  }
+
+  it.each<[string, (email: string) => Promise<Answered>]>([
+    ['signs up, too', (email) => signUp(email, 'the owner of it')],
+    ['asks for a magic link', (email) => ask('POST', '/otp', { body: { email } })],
+    ['has forgotten a password', (email) => ask('POST', '/recover', { body: { email } })],
+    ['is invited', (email) => ask('POST', '/invite', { key: backend.report.SECRET_KEY, body: { email } })],
+  ])('has no password of somebody else: who %s', async (_, come) => {
+    const email = `${randomUUID()}@example.com`;
+    expect((await signUp(email, 'waiting here')).status).toBe(200);
+    expect((await come(email)).status).toBe(200);
+    const token = await comeBy(email);
+    expect((await ask('GET', '/user', { token })).body.email).toBe(email);
+    expect(await signInWith(email, 'waiting here')).toBe('invalid_credentials');
+    expect(await signInWith(email, 'the owner of it')).toBe('invalid_credentials');
+  });
+
+  it('has the password of one who signed up twice with the same one', async () => {
+    const email = `${randomUUID()}@example.com`;
+    await signUp(email, password);
+    await signUp(email, password);
+    await comeBy(email);
+    expect(await signInWith(email, password)).toBe('session');
+  });
+
+  it.each([
+    ['/resend', { type: 'signup' }],
+    ['/recover', {}],
+  ])('is theirs alone: by a mail of %s', async (path, more) => {
+    const squatter = await person();
+    const email = `${randomUUID()}@example.org`;
+    const { id } = squatter;
+    // What upstream leaves of an account that had a number, and linked an identity whose address nobody had verified.
+    await database.query(
+      `update auth.users set email = $2, email_confirmed_at = null, phone = $3, phone_confirmed_at = now(),
+         email_change = 'mine@example.net', phone_change = '4155550198', phone_change_token = 'x' where id = $1`,
+      [id, email, `415555${Math.floor(Math.random() * 10_000)}`],
+    );
+    for (const statement of [
+      `update auth.identities set identity_data = jsonb_build_object('sub', user_id, 'email', 'mine@example.net'), provider = 'keycloak',
+         provider_id = 'squatter-' || user_id where user_id = $1`,
+      `insert into auth.webauthn_credentials (user_id, credential_id, public_key)
+         select id, decode(md5(id::text), 'hex'), '\\x02' from auth.users where id = $1`,
+      `insert into auth.mfa_factors (id, user_id, factor_type, status, secret, created_at, updated_at)
+         values (gen_random_uuid(), $1, 'totp', 'verified', 'ABCDEFGHIJKLMNOP', now(), now())`,
+      `insert into auth.flow_state (id, provider_type, authentication_method, linking_target_id, created_at, updated_at)
+         values (gen_random_uuid(), 'keycloak', 'oauth', $1, now(), now())`,
+    ])
+      await database.query(statement, [id]);
+    await ask('POST', path, { body: { email, ...more } });
+    const token = await comeBy(email);
+    expect((await ask('GET', '/user', { token })).body).toMatchObject({ id, email });
+    expect((await ask('GET', '/user', { token: squatter.token })).body.error_code).toBe('session_not_found');
+    expect(await signInWith(email, password)).toBe('invalid_credentials');
+    const { rows } = await database.query(
+      `select u.phone, u.phone_change, u.email_change, u.encrypted_password,
+         (select count(*)::int from auth.sessions where user_id = u.id) as sessions,
+         (select count(*)::int from auth.webauthn_credentials where user_id = u.id) as keys,
+         (select count(*)::int from auth.mfa_factors where user_id = u.id) as factors,
+         (select count(*)::int from auth.flow_state where linking_target_id = u.id) as begun,
+         (select count(*)::int from auth.identities where user_id = u.id and provider = 'keycloak') as identities
+       from auth.users u where id = $1`,
+      [id],
+    );
+    expect(rows).toEqual([
+      {
+        phone: null,
+        phone_change: '',
+        email_change: '',
+        encrypted_password: null,
+        sessions: 1,
+        keys: 0,
+        factors: 0,
+        begun: 0,
+        identities: 0,
+      },
+    ]);
+  });
+});
+
+describe('an address that a provider has not verified', () => {
+  async function unaddressed(): Promise<{ readonly id: string; readonly token: string }> {
+    const { id, token } = await person();
+    await database.query(
+      `update auth.users set email = null, email_confirmed_at = null, phone = $2, phone_confirmed_at = now() where id = $1`,
+      [id, `415555${Math.floor(Math.random() * 10_000)}`],
+    );
+    await database.query(
+      `update auth.identities set provider = 'phone', identity_data = jsonb_build_object('sub', user_id) where user_id = $1`,
+      [id],
+    );
+    return { id, token };
+  }
+
+  it('is the user’s once a mail to it was answered, and waits in nobody’s account until then', async () => {
+    const { id, token } = await unaddressed();
+    const email = `${randomUUID()}@example.org`;
+    provider.people.set(email, { email, email_verified: false, name: 'Somebody' });
+    const begin = `/user/identities/authorize?provider=keycloak&scopes=openid&skip_http_redirect=true&login_hint=${email}`;
+    const { body } = await ask('GET', begin, { token });
+    const back = new URL(await openBrowser().goTo(body.url ?? '', 'https://app.example.com'));
+    expect(back.searchParams.get('error_code')).toBe('email_not_confirmed');
+    const stored = async () =>
+      (await database.query('select email, email_change from auth.users where id = $1', [id])).rows;
+    expect(await stored()).toEqual([{ email: null, email_change: email }]);
+    const { link } = await lastMessageTo(database, email);
+    // It is still free for its owner.
+    expect((await ask('POST', '/signup', { body: { email, password } })).status).toBe(200);
+    await database.query('delete from auth.users where email = $1', [email]);
+    await fetch(link, { redirect: 'manual' });
+    expect(await stored()).toEqual([{ email, email_change: '' }]);
+  });
+
+  it('is not confirmed by another address that a provider has verified', async () => {
+    const { id } = await person();
+    const [victim, mine] = [`${randomUUID()}@example.org`, `${randomUUID()}@example.net`];
+    provider.people.set(mine, { email: mine, email_verified: true, name: 'Somebody' });
+    await database.query('update auth.users set email = $2, email_confirmed_at = null where id = $1', [
+      id,
+      victim,
+    ]);
+    await database.query(
+      `insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)
+       values (gen_random_uuid(), $2, $1, jsonb_build_object('sub', $2::text, 'email', $2::text, 'email_verified', true), 'keycloak', now(), now())`,
+      [id, mine],
+    );
+    const begin = `${backend.report.API_URL}/auth/v1/authorize?provider=keycloak&scopes=openid&login_hint=${mine}`;
+    const back = new URL(await openBrowser().goTo(begin, 'https://app.example.com'));
+    expect(back.searchParams.get('error_code')).toBe('provider_email_needs_verification');
+    const { rows } = await database.query('select email, email_confirmed_at from auth.users where id = $1', [
+      id,
+    ]);
+    expect(rows).toEqual([{ email: victim, email_confirmed_at: null }]);
+  });
+});
+
+describe('an invitation', () => {
+  async function tokenFor(email: string): Promise<string> {
+    const { rows } = await database.query<{ token: string }>(
+      'select confirmation_token as token from auth.users where email = $1',
+      [email],
+    );
+    return rows[0]?.token ?? '';
+  }
+  const begin = (token: string) =>
+    ask('GET', `/authorize?provider=keycloak&scopes=openid&invite_token=${token}`);
+
+  it('is an invitation, and no other code that somebody was sent', async () => {
+    const email = `${randomUUID()}@example.com`;
+    await ask('POST', '/signup', { body: { email, password } });
+    const answer = await begin(await tokenFor(email));
+    expect([answer.status, answer.body.error_code]).toEqual([404, 'user_not_found']);
+  });
+
+  it('is good for as long as a link in a mail', async () => {
+    const email = `${randomUUID()}@example.com`;
+    await ask('POST', '/invite', { key: backend.report.SECRET_KEY, body: { email } });
+    const token = await tokenFor(email);
+    expect((await begin(token)).status).toBe(302);
+    await database.query(
+      `update auth.users set confirmation_sent_at = now() - interval '61 minutes' where email = $1`,
+      [email],
+    );
+    const answer = await begin(token);
+    expect([answer.status, answer.body.error_code]).toEqual([404, 'user_not_found']);
+  });
+
+  it('that was taken back while its guest was at the provider is none', async () => {
+    const email = `${randomUUID()}@example.com`;
+    provider.people.set(email, { email, email_verified: true, name: 'Guest' });
+    await ask('POST', '/invite', { key: backend.report.SECRET_KEY, body: { email } });
+    const url = `${backend.report.API_URL}/auth/v1/authorize?provider=keycloak&scopes=openid&login_hint=${email}&invite_token=${await tokenFor(email)}`;
+    const callback = await openBrowser().goTo(url, `${backend.report.API_URL}/auth/v1/callback`);
+    await database.query('update auth.users set invited_at = null where email = $1', [email]);
+    const answer = await fetch(callback, { redirect: 'manual' });
+    expect(Object.fromEntries(new URL(answer.headers.get('location') ?? '').searchParams)).toEqual({
+      error: 'server_error',
+      error_code: 'invite_not_found',
+      error_description: 'Invite not found',
+    });
   });
 });
 

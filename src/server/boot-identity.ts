@@ -8,6 +8,7 @@ import { type IssuedKeys, openIssuedKeys } from '../engine/identity/issued-keys.
 import { type Issuers, openIssuers } from '../engine/identity/issuers.ts';
 import type { SigningKeys } from '../engine/identity/signing-keys.ts';
 import { configuredIssuers, thirdPartySettings } from '../engine/identity/third-party.ts';
+import { isIdToken } from '../services/auth/oauth-server/profile.ts';
 import { rest } from '../services/rest/service.ts';
 import type { Prepared } from './prepare.ts';
 
@@ -50,6 +51,7 @@ export async function openProjectIdentity(
       anonymousRole: restConfig.now().anonRole || undefined,
       audience: undefined,
       roleOf: ({ role }) => (typeof role === 'string' ? role : undefined),
+      isForOthers: isIdToken,
     }),
     anonymousWithoutKey() {
       const { anonymousWithoutKey } = serverSettings.now();

@@ -171,3 +171,27 @@ describe('tokens', () => {
     await expect(identity.callerOf(token, undefined)).rejects.toMatchObject({ reason: 'expired' });
   });
 });
+
+describe('a token of our own that says who somebody is', () => {
+  it('is refused when it is for somebody else to read, unless another issuer has signed it', async () => {
+    const rules = () => ({
+      anonymousRole: 'anon',
+      audience: undefined,
+      roleOf: () => undefined,
+      isForOthers: ({ aud }: Readonly<Record<string, unknown>>) => aud === 'an application',
+    });
+    const keys = { secret: undefined, jwks: { keys: [jwk] }, stillCount: () => true };
+    const them = { audience: undefined, keysFor: async () => keys };
+    const issuers = {
+      find: (iss?: string) => (iss === 'https://them.example' ? them : undefined),
+      warm() {},
+    };
+    const outcome = async (claims: object) =>
+      ask(`Bearer ${await es256({ sub: 'ada', ...claims })}`, undefined, { rules, issuers });
+    expect(await outcome({ aud: 'an application' })).toBe('not_in_audience');
+    expect(await outcome({ aud: 'authenticated' })).toMatchObject({ role: 'anon' });
+    expect(await outcome({ aud: 'an application', iss: 'https://them.example' })).toMatchObject({
+      role: 'anon',
+    });
+  });
+});

@@ -27,6 +27,8 @@ export interface TokenRules {
   readonly audience: string | undefined;
   /** Where the role stands in the claims. */
   readonly roleOf: (claims: Readonly<Record<string, unknown>>) => string | undefined;
+  /** Whether a token of our own is for somebody else to read, and opens nothing here: an id_token. Not asked about those of other issuers. */
+  readonly isForOthers?: (claims: Readonly<Record<string, unknown>>) => boolean;
   /** How many verified tokens are remembered; 0: none. Unset: 10,000. Their bytes are bounded as well. */
   readonly maxRemembered?: number;
 }
@@ -98,6 +100,9 @@ export function openTokens(
     checkTimes(signed.claims, Math.floor(now() / 1000));
     const current = rules();
     checkAudience(signed.claims, current.audience, issuer);
+    // Source: RFC 8725 section 3.12, RFC 9068 section 5: one kind of token is not taken for another.
+    if (issuer === undefined && current.isForOthers?.(signed.claims))
+      throw new CredentialsRefused('not_in_audience');
     const caller = callerOf(signed, current);
     if (epoch === verifiedIn) {
       const { exp } = signed.claims;

@@ -2,15 +2,23 @@
 import { record } from './audit.ts';
 import type { Visit } from './context.ts';
 import { takeEmail } from './email-change.ts';
+import { endAccess } from './end-access.ts';
 import { unprocessable } from './errors.ts';
 import { merged } from './go-json.ts';
-import { providerFacts, providersOf, updateIdentityData } from './identities.ts';
+import {
+  findIdentity,
+  insertIdentity,
+  ownIdentityData,
+  providerFacts,
+  providersOf,
+  updateIdentityData,
+} from './identities.ts';
 import { storePassword } from './new-password.ts';
 import { tell } from './notice.ts';
 import { clearTokens } from './one-time-tokens.ts';
 import { generatePassword } from './passwords/generate.ts';
 import type { Tx } from './transaction.ts';
-import { hasPassword, isConfirmed, type User } from './user.ts';
+import { hasPassword, isConfirmed, isPhoneConfirmed, type User } from './user.ts';
 import { findUserWithEmail, updateUser } from './users.ts';
 
 /** Nobody knows it: the application asks an invited user for one of their own. */
@@ -22,13 +30,38 @@ export async function confirmSignUp(
   user: User,
   firstHash: string | undefined,
 ): Promise<User> {
-  const invited = firstHash === undefined ? user : await storePassword(tx, visit, user, firstHash, undefined);
+  const owned = isConfirmed(user) ? user : await handOver(tx, visit, user);
+  const invited =
+    firstHash === undefined ? owned : await storePassword(tx, visit, owned, firstHash, undefined);
   await record(tx, visit, invited, 'user_signedup', { provider: 'email' });
   for (const identity of user.identities) {
     if (identity.email !== null && identity.email !== '' && identity.email === user.email)
       await updateIdentityData(tx, identity, { email_verified: true });
   }
   return confirmEmail(tx, visit, invited);
+}
+
+/**
+ * An account that nobody had confirmed, before it is the address's owner's: what would still open it goes. Its password is the one of the
+ * sign-up that is being confirmed (`register` sees to that), unless it was good already, with a number. Upstream leaves everything.
+ */
+async function handOver(tx: Tx, { auth }: Visit, user: User): Promise<User> {
+  await endAccess(tx, user);
+  await tx.query(
+    `delete from auth.identities where user_id = $1 and provider <> 'email' and (provider = 'phone' or email is distinct from lower($2))`,
+    [user.id, user.email],
+  );
+  return updateUser(tx, user.id, isPhoneConfirmed(user) ? { encrypted_password: null } : {}, auth.now());
+}
+
+/** The same for who says not to know the password: that goes as well, with every other way to sign in. */
+async function handOverAll(tx: Tx, visit: Visit, user: User): Promise<User> {
+  const nowMs = visit.auth.now();
+  await handOver(tx, visit, user);
+  await tx.query(`delete from auth.identities where user_id = $1 and provider <> 'email'`, [user.id]);
+  if ((await findIdentity(tx, user.id, 'email')) === undefined)
+    await insertIdentity(tx, user.id, 'email', ownIdentityData({ sub: user.id, email: user.email }), nowMs);
+  return updateUser(tx, user.id, { encrypted_password: null }, nowMs);
 }
 
 /** The hash of a first password for an invited user who has none; made before the transaction, because it takes its time. */
@@ -42,7 +75,7 @@ export async function confirmRecovery(tx: Tx, visit: Visit, user: User): Promise
   const { auth } = visit;
   if (!isConfirmed(user)) {
     await record(tx, visit, user, 'user_signedup', { provider: 'email' });
-    return confirmEmail(tx, visit, user, { recovery_token: '' });
+    return confirmEmail(tx, visit, await handOverAll(tx, visit, user), { recovery_token: '' });
   }
   await record(tx, visit, user, 'login');
   await clearTokens(tx, user.id);

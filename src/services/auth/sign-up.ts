@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { record } from './audit.ts';
 import { audienceOf } from './authenticate.ts';
 import type { Visit } from './context.ts';
+import { forgetPassword } from './end-access.ts';
 import { badRequest, unprocessable } from './errors.ts';
 import { checkChallenge, insertFlowState, isPkce } from './flow-state.ts';
 import { type JsonObject, merged } from './go-json.ts';
@@ -11,7 +12,7 @@ import { afterUserCreated, beforeUserCreated } from './hooks/new-user.ts';
 import { findIdentity, insertIdentity, ownIdentityData, providerFacts, providersOf } from './identities.ts';
 import { createUser } from './new-user.ts';
 import { clearTokens } from './one-time-tokens.ts';
-import { checkPassword } from './password.ts';
+import { checkPassword, hashOf } from './password.ts';
 import type { Params } from './request.ts';
 import { sendCode } from './send.ts';
 import { channelOf } from './sms/channel.ts';
@@ -67,8 +68,14 @@ async function registerOnce(visit: Visit, params: SignUp): Promise<Registered> {
   const aud = audienceOf(visit);
   const data = params.data ?? {};
   const known = await withTables(auth.db, (tx) => findByHandle(tx, handle, aud));
-  // Also for one who is there already, so that the time does not tell.
-  const encryptedPassword = await auth.hasher.hash(params.password, visit.request.cancellation);
+  const waiting = known && isWaitingFor(known, handle) ? known : undefined;
+  // One hash for everybody, so that the time does not tell: of who waits already, it is compared.
+  const isSame =
+    waiting &&
+    (await auth.hasher.verify(params.password, hashOf(visit, waiting), visit.request.cancellation)).ok;
+  const encryptedPassword = waiting
+    ? ''
+    : await auth.hasher.hash(params.password, visit.request.cancellation);
   const isAutomatic =
     handle.provider === 'email' ? !config.enableConfirmations : !config.enablePhoneConfirmations;
   const newUser: NewUser = {
@@ -84,12 +91,14 @@ async function registerOnce(visit: Visit, params: SignUp): Promise<Registered> {
   };
   if (known === undefined) await beforeUserCreated(visit, newUser);
   const written = await inTransaction(auth.db, async (tx): Promise<Registered> => {
-    if (known && isConfirmedBy(known, handle)) {
+    if (known && waiting === undefined) {
       await record(tx, visit, known, 'user_repeated_signup', { provider: handle.provider });
       return { kind: 'known', user: known, handle };
     }
-    // Somebody who has not confirmed keeps their password: nobody knows which of the two is the owner.
-    const user = known ?? (await createUser(tx, visit, newUser));
+    // Of two who sign up with one address and two passwords, nobody knows which is the owner: whoever confirms it gets in by that, and
+    // neither password does (pre-account takeover, CWE-287). Upstream keeps the first one.
+    if (waiting && !isSame && !isAutomatic) await forgetPassword(tx, waiting);
+    const user = waiting ?? (await createUser(tx, visit, newUser));
     const complete = await withIdentity(tx, visit, user, handle, data);
     // A text message goes out once this is written: nobody waits for a provider with a transaction open.
     if (!isAutomatic && handle.provider === 'phone') return { kind: 'unconfirmed', user: complete, handle };
@@ -192,8 +201,11 @@ async function findByHandle(
   return provider === 'email' ? findUserWithEmail(tx, email, aud) : findUserByPhone(tx, phone, aud);
 }
 
-const isConfirmedBy = (user: User, { provider }: Handle) =>
-  provider === 'email' ? isConfirmed(user) : isPhoneConfirmed(user);
+/** Whether it is this address or number that is still to be confirmed. By an identity, somebody else may have the address as well. */
+function isWaitingFor(user: User, { provider, email, phone }: Handle): boolean {
+  if (provider === 'phone') return !isPhoneConfirmed(user) && user.phone === phone;
+  return !isConfirmed(user) && user.email.toLowerCase() === email.toLowerCase();
+}
 
 /**
  * The identity of the address itself. An unconfirmed user is nobody's yet: whatever else somebody put into it is taken away.

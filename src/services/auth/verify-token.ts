@@ -118,7 +118,8 @@ function sentAtOf(user: User, type: string): string | null {
   return user.confirmation_sent_at;
 }
 
-function isFresh({ auth, config }: Visit, sentAt: string | null, type: string): boolean {
+/** Whether what was sent then still counts. */
+export function isFresh({ auth, config }: Visit, sentAt: string | null, type: string): boolean {
   const byPhone = type === 'sms' || type === 'phone_change';
   const seconds = byPhone ? config.smsOtpExpirySeconds : config.emailOtpExpirySeconds;
   return sentAt !== null && auth.now() <= timeMs(sentAt) + seconds * 1000;

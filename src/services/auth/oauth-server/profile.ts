@@ -38,6 +38,16 @@ export async function makeIdToken(
   return token;
 }
 
+/**
+ * Whether a token that this project's keys have signed is such a one: it is for the application that it names, of no role and of no session.
+ * It tells who somebody is, and opens nothing here (CWE-345); upstream's gateway lets it in as anonymous.
+ */
+export function isIdToken(claims: JsonObject): boolean {
+  const { aud, client_id: clientId, auth_time: authTime, role, session_id: sessionId } = claims;
+  const isBound = typeof clientId === 'string' && clientId !== '' && aud === clientId;
+  return isBound && typeof authTime === 'number' && role === undefined && sessionId === undefined;
+}
+
 function idTokenClaims(user: User, scopes: readonly string[]): JsonObject {
   const hasEmail = scopes.includes('email');
   const hasPhone = scopes.includes('phone');

@@ -6,15 +6,14 @@ import type { Fault } from '../../../base/errors.ts';
 import { record } from '../audit.ts';
 import { audienceOf } from '../authenticate.ts';
 import type { Visit } from '../context.ts';
+import { endAccess } from '../end-access.ts';
 import { failed, forbidden, unprocessable } from '../errors.ts';
 import { type JsonObject, merged } from '../go-json.ts';
 import { beforeUserCreated } from '../hooks/new-user.ts';
 import { findIdentity, insertIdentity, providerFacts, providersOf } from '../identities.ts';
-import { forgetIdleCodes } from '../mfa/recovery-codes.ts';
 import { createUser } from '../new-user.ts';
 import { clearTokens } from '../one-time-tokens.ts';
 import { sendCode } from '../send.ts';
-import { endSessions } from '../sessions.ts';
 import { type Tx, withTables } from '../transaction.ts';
 import { type Identity, isBanned, isConfirmed, type User } from '../user.ts';
 import { type NewUser, updateUser } from '../users.ts';
@@ -97,6 +96,7 @@ export async function accountOf(
     const clean = await keepOnly(tx, visit, user, identity);
     if (!candidate.verified && visit.config.enableConfirmations)
       return askToConfirm(tx, visit, clean, provider, candidate);
+    if (decision.kind === 'exists') await endAccess(tx, user);
     await record(tx, visit, clean, 'user_signedup', { provider });
     return { kind: 'user', user: await confirmAddress(tx, visit, clean), isNew };
   }
@@ -195,18 +195,6 @@ export async function keepOnly(tx: Tx, visit: Visit, user: User, identity: Ident
     visit.auth.now(),
   );
   return withProviders(tx, visit, clean);
-}
-
-/**
- * Every other way in, before the address's owner gets the account: the number, session or key of whoever put the address there would still
- * open it. Upstream leaves them (CWE-287).
- */
-async function endAccess(tx: Tx, { id }: User): Promise<void> {
-  await endSessions(tx, id);
-  await tx.query('delete from auth.webauthn_credentials where user_id = $1', [id]);
-  await tx.query('delete from auth.mfa_factors where user_id = $1', [id]);
-  await forgetIdleCodes(tx, id);
-  await tx.query('update auth.users set phone = null, phone_confirmed_at = null where id = $1', [id]);
 }
 
 /** Source: internal/models/user.go `Confirm`. */

@@ -36,7 +36,7 @@ export async function beginSignIn(visit: Visit, linkingTarget?: User): Promise<s
   const inviteToken = queryOf(visit, 'invite_token');
   // The answer tells whether there is such a code, as /verify does.
   if (inviteToken !== '') await auth.limits.takeRequest(visit, 'verify');
-  if (inviteToken !== '' && !(await withTables(auth.db, (tx) => findInvited(tx, inviteToken))))
+  if (inviteToken !== '' && !(await withTables(auth.db, (tx) => findInvited(tx, visit, inviteToken))))
     throw notFound('user_not_found', 'User identified by token not found');
   const redirectTo = redirectOf(visit);
   const challenge = {

@@ -49,9 +49,8 @@ export async function decideLinking(
 
   const identity = await findIdentity(tx, metadata.sub, provider);
   const known = identity && (await findUserById(tx, identity.user_id));
-  // The user's address may be another by now, or none.
   if (identity && known)
-    return { kind: 'exists', user: known, identity, candidate: { ...candidate, email: known.email } };
+    return { kind: 'exists', user: known, identity, candidate: candidateOf(known, emails, candidate) };
 
   if (verified.length === 0) {
     // What nobody has verified links to nothing; and an address that somebody has does not become another user's.
@@ -65,6 +64,18 @@ export async function decideLinking(
   if (users.length > 1) return { kind: 'several', domain };
   const user = users[0] === undefined ? undefined : await findUserById(tx, users[0]);
   return user ? { kind: 'link', user, candidate } : { kind: 'create', isSsoUser, candidate };
+}
+
+/**
+ * The user's address may be another by now, or none: the provider has verified it when it is among those that it names. Upstream takes any
+ * verified address of the provider's for that of the user (CWE-287).
+ */
+function candidateOf(known: User, emails: UserData['emails'], primary: Candidate): Candidate {
+  const verified =
+    known.email === ''
+      ? primary.verified
+      : emails.some((one) => one.verified && one.email.toLowerCase() === known.email.toLowerCase());
+  return { email: known.email, verified };
 }
 
 /** Whose identities in the domain have one of the addresses. */

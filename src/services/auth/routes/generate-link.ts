@@ -3,6 +3,7 @@
 import { type Actor, record } from '../audit.ts';
 import { audienceOf, requireAdmin } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
+import { forgetPassword } from '../end-access.ts';
 import { badRequest, notFound, unprocessable } from '../errors.ts';
 import { json, merged } from '../go-json.ts';
 import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
@@ -43,12 +44,13 @@ export async function generateLink(visit: Visit): Promise<Answer> {
   const aud = audienceOf(visit, { role: actor.email });
   const user = await withTables(auth.db, (tx) => findUserByEmail(tx, email, aud));
   const type = typeFor(params.type, user);
-  const hash = type === 'signup' && user === undefined ? await hashFor(visit, params) : undefined;
+  const isGiven = user === undefined || params.password !== '';
+  const hash = type === 'signup' && isGiven ? await hashFor(visit, params) : undefined;
   const otp = makeOtp(config.emailOtpLength);
   const newUser = invitedUser(visit, { email, aud, data: params.data ?? {}, passwordHash: hash });
   if (user === undefined) await beforeUserCreated(visit, newUser);
   const made = await inTransaction(auth.db, (tx) =>
-    keep(tx, visit, actor, { type, user, newUser, otp, email, params }),
+    keep(tx, visit, actor, { type, user, newUser, hash, otp, email, params }),
   );
   if (user === undefined) await afterUserCreated(visit, made.user);
   const linkType: LinkType =
@@ -109,6 +111,8 @@ interface Facts {
   readonly otp: string;
   readonly email: string;
   readonly params: Asked;
+  /** Of the password that the administrator gives to somebody who is to sign up. */
+  readonly hash: string | undefined;
   /** The one to be made, where there is none. */
   readonly newUser: NewUser;
 }
@@ -136,9 +140,13 @@ async function keep(
   return keepEmailChange(tx, visit, user, facts);
 }
 
-async function unconfirmed(tx: Tx, visit: Visit, { type, user, newUser, params }: Facts): Promise<User> {
+async function unconfirmed(tx: Tx, visit: Visit, facts: Facts): Promise<User> {
+  const { type, user, newUser, params, hash } = facts;
   if (user === undefined) return insertInvited(tx, visit, newUser);
   if (isConfirmed(user)) throw taken();
+  // Whoever has signed up with the address already may be somebody else than the one whom the link is for.
+  await forgetPassword(tx, user);
+  if (hash !== undefined) await updateUser(tx, user.id, { encrypted_password: hash }, visit.auth.now());
   if (type === 'invite' || params.data === undefined) return user;
   const raw_user_meta_data = merged(user.raw_user_meta_data, params.data);
   return updateUser(tx, user.id, { raw_user_meta_data }, visit.auth.now());

@@ -5,6 +5,7 @@ import { record } from '../audit.ts';
 import { audienceOf, requireAdmin, requireUser } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { askBoth } from '../email-change.ts';
+import { forgetPassword } from '../end-access.ts';
 import { badRequest, unprocessable } from '../errors.ts';
 import { inEvenTime } from '../even-time.ts';
 import { type Challenge, checkChallenge, insertFlowState, isPkce } from '../flow-state.ts';
@@ -254,6 +255,8 @@ export async function invite(visit: Visit): Promise<Answer> {
   const newUser = invitedUser(visit, { email, aud, data: params.data ?? {} });
   if (known === undefined) await beforeUserCreated(visit, newUser);
   const invited = await inTransaction(auth.db, async (tx) => {
+    // Whoever has signed up with the address already may be somebody else than its owner, who is invited.
+    if (known) await forgetPassword(tx, known);
     const user = known ?? (await insertInvited(tx, visit, newUser));
     await record(tx, visit, actor, 'user_invited', { user_id: user.id, user_email: user.email });
     return sendCode(tx, visit, user, 'invite');
