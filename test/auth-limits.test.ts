@@ -1,4 +1,5 @@
 // In charge of: how often somebody may try to sign in, how much is sent for them, and the captcha before it.
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createClient } from '@supabase/supabase-js';
@@ -6,6 +7,12 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
 import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { messagesTo } from './harness/inbox.ts';
+import { changeSettings } from './harness/live-settings.ts';
+
+const samlKey = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  .privateKey.export({ format: 'der', type: 'pkcs1' })
+  .toString('base64');
 
 let captcha: Server;
 let asked: URLSearchParams[] = [];
@@ -49,6 +56,8 @@ sign_in_sign_ups = 3
 token_verifications = 2
 web3 = 1
 failed_attempts = 5
+[auth.sso.saml]
+private_key = "${samlKey}"
 [auth.captcha]
 provider = "turnstile"
 secret = "the-secret"
@@ -73,16 +82,8 @@ afterAll(async () => {
   captcha?.close();
 });
 
-const changed = new Set<string>();
-async function set(key: string, value: unknown): Promise<void> {
-  const { status, body } = await operator.request('PUT', `/settings/${key}`, { value });
-  expect({ status, body }).toMatchObject({ status: 200 });
-  changed.add(key);
-}
-afterEach(async () => {
-  for (const key of changed) await operator.request('DELETE', `/settings/${key}`);
-  changed.clear();
-});
+const { set, restore } = changeSettings(() => operator);
+afterEach(restore);
 
 interface Answer {
   readonly status: number;
@@ -172,6 +173,52 @@ describe('requests from one address', () => {
       // Somebody else goes on, and so does whoever is on this machine.
       expect((await request(other)).status).not.toBe(429);
       for (let at = 0; at <= allowed; at++) expect((await request('')).status).not.toBe(429);
+    },
+    60_000,
+  );
+
+  it.each<[string, number, Readonly<Record<string, unknown>>, (from: string) => Promise<Answer>]>([
+    [
+      'POST /passkeys/authentication/options',
+      2,
+      { 'auth.passkey.enabled': true, 'auth.rate_limit.passkey': 2 },
+      (from) => ask(from, 'POST', '/passkeys/authentication/options', {}),
+    ],
+    [
+      'POST /sso',
+      2,
+      { 'auth.sso.saml.enabled': true, 'auth.rate_limit.sso': 2 },
+      (from) => ask(from, 'POST', '/sso', { domain: 'nobody.example' }),
+    ],
+    [
+      'POST /sso/saml/acs',
+      2,
+      { 'auth.sso.saml.enabled': true, 'auth.rate_limit.saml_assertion': 2 },
+      (from) => ask(from, 'POST', '/sso/saml/acs'),
+    ],
+    [
+      'POST /oauth/clients/register',
+      2,
+      {
+        'auth.oauth_server.enabled': true,
+        'auth.oauth_server.allow_dynamic_registration': true,
+        'auth.rate_limit.oauth_dynamic_client_register': 2,
+      },
+      (from) =>
+        ask(from, 'POST', '/oauth/clients/register', {
+          client_name: 'x',
+          redirect_uris: ['https://x.example.org/'],
+        }),
+    ],
+  ])(
+    'are counted at %s, where it is on',
+    async (_, allowed, settings, request) => {
+      await farFromTheEnd();
+      for (const [key, value] of Object.entries(settings)) await set(key, value);
+      const [from, other] = [host(), host()];
+      for (let at = 0; at < allowed; at++) expect((await request(from)).status).not.toBe(429);
+      expectRefused(await request(from));
+      expect((await request(other)).status).not.toBe(429);
     },
     60_000,
   );
@@ -311,6 +358,32 @@ describe('mails', () => {
   });
 });
 
+describe('text messages', () => {
+  it('are as many in an hour as the project allows, and what is refused leaves nobody', async () => {
+    await farFromTheEnd();
+    for (const name of ['enable_signup', 'enable_confirmations']) await set(`auth.sms.${name}`, true);
+    await set('auth.rate_limit.sms_sent', 2);
+    const numbers = ['4155550150', '4155550151', '4155550152'];
+    const answers: unknown[] = [];
+    for (const phone of numbers) {
+      const { status, body } = await ask('', 'POST', '/otp', { phone });
+      answers.push([status, body]);
+    }
+    expect(answers).toEqual([
+      [200, {}],
+      [200, {}],
+      [429, { code: 429, error_code: 'over_sms_send_rate_limit', msg: 'SMS rate limit exceeded' }],
+    ]);
+    const sent: number[] = [];
+    for (const phone of numbers) sent.push((await messagesTo(database, `+${phone}`)).length);
+    expect(sent).toEqual([1, 1, 0]);
+    const { rows } = await database.query('select phone from auth.users where phone = any($1)', [numbers]);
+    expect(rows.map(({ phone }) => phone).sort()).toEqual(numbers.slice(0, 2));
+    await set('auth.rate_limit.sms_sent', 0);
+    expect((await ask('', 'POST', '/otp', { phone: '4155550153' })).status).toBe(429);
+  }, 60_000);
+});
+
 describe('a captcha', () => {
   const refused = (why: string) => ({
     status: 400,
@@ -383,6 +456,24 @@ describe('a captcha', () => {
     verdict = '{"success":true}';
     await set('auth.captcha.secret', '');
     expect((await attempt()).status).toBe(500);
+  });
+
+  it('of hCaptcha is asked about in the same way, and tells more', async () => {
+    await set('auth.captcha.enabled', true);
+    await set('auth.captcha.provider', 'hcaptcha');
+    // Source: https://docs.hcaptcha.com/#verify-the-user-response-server-side
+    verdict =
+      '{"success":true,"challenge_ts":"2026-01-01T00:00:00Z","hostname":"app.example.com","credit":true,"error-codes":[],"score":0.1}';
+    asked = [];
+    const attempt = async () =>
+      outcome(await ask('', 'POST', '/recover', { email: address(), ...security(' a response ') }));
+    expect(await attempt()).toEqual({ status: 200, body: {} });
+    expect(asked.map((form) => Object.fromEntries(form))).toEqual([
+      { secret: 'the-secret', response: 'a response', remoteip: '127.0.0.1' },
+    ]);
+    verdict = '{"success":false,"error-codes":["invalid-input-response","sitekey-secret-mismatch"]}';
+    expect(await attempt()).toEqual(refused('invalid-input-response, sitekey-secret-mismatch'));
+    verdict = '{"success":true}';
   });
 
   it('is not wanted of an administrator', async () => {

@@ -4,6 +4,7 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { lastMessageTo, messagesTo } from './harness/inbox.ts';
 
 const config = `
 project_id = "mails"
@@ -51,32 +52,8 @@ const password = 'correct horse';
 let count = 0;
 const address = () => `person-${count++}@example.com`;
 
-interface Mail {
-  readonly subject: string;
-  readonly html: string;
-  /** The six digits. */
-  readonly code: string;
-  /** As a browser would follow it. */
-  readonly link: string;
-}
-
-/** What the inbox has for an address, the last one first. */
-async function mailsTo(email: string): Promise<readonly Mail[]> {
-  const { rows } = await database.query<{ subject: string; html: string }>(
-    'select subject, html from _millrace.inbox where recipient = $1 order by number desc',
-    [email],
-  );
-  return rows.map(({ subject, html }) => {
-    const link = /href="([^"]+)"/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? '';
-    return { subject, html, link, code: /\b(\d{6})\b/.exec(html)?.[1] ?? '' };
-  });
-}
-
-async function lastMailTo(email: string): Promise<Mail> {
-  const [mail] = await mailsTo(email);
-  if (mail === undefined) throw new Error(`no mail for ${email}`);
-  return mail;
-}
+const mailsTo = (email: string) => messagesTo(database, email);
+const lastMailTo = (email: string) => lastMessageTo(database, email);
 
 /** Follows a link as far as the application's address. */
 async function follow(

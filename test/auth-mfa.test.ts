@@ -4,6 +4,7 @@ import { TOTP } from 'otpauth';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { lastMessageTo, messagesTo } from './harness/inbox.ts';
 
 const config = `
 project_id = "factors"
@@ -214,13 +215,9 @@ describe('an authenticator app', () => {
   it('is told by mail when it comes and when it goes', async () => {
     const { client, email, factorId } = await withFactor();
     await client.auth.mfa.unenroll({ factorId });
-    const { rows } = await database.query(
-      'select kind from _millrace.inbox where recipient = $1 order by number',
-      [email],
-    );
-    expect(rows.map(({ kind }) => kind)).toEqual([
-      'mfa_factor_enrolled_notification',
+    expect((await messagesTo(database, email)).map(({ kind }) => kind)).toEqual([
       'mfa_factor_unenrolled_notification',
+      'mfa_factor_enrolled_notification',
     ]);
   });
 
@@ -481,11 +478,8 @@ describe('a phone number as a factor', () => {
     const factorId = data?.id ?? '';
     const challenge = await client.auth.mfa.challenge({ factorId });
     expect(challenge.data).toMatchObject({ type: 'phone' });
-    const { rows } = await database.query(
-      `select body from _millrace.inbox where medium = 'sms' and recipient = $1 order by number desc limit 1`,
-      [phone],
-    );
-    const code = /^Factor (\d{6})$/.exec(rows[0].body)?.[1] ?? '';
+    const { body } = await lastMessageTo(database, phone);
+    const code = /^Factor (\d{6})$/.exec(body)?.[1] ?? '';
     const soon = await client.auth.mfa.challenge({ factorId });
     expect([soon.error?.status, soon.error?.code]).toEqual([429, 'over_sms_send_rate_limit']);
     const answer = (given: string) =>

@@ -3,6 +3,7 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { lastMessageTo, messagesTo } from './harness/inbox.ts';
 
 const config = `
 project_id = "phones"
@@ -49,23 +50,11 @@ const password = 'correct horse';
 let count = 0;
 const freshNumber = () => `4915550${String(1000 + count++)}`;
 
-interface Text {
-  readonly kind: string;
-  readonly body: string;
-}
-
-/** What the inbox has for a number, the last one first. */
-async function textsTo(phone: string): Promise<readonly Text[]> {
-  const { rows } = await database.query<Text>(
-    `select kind, body from _millrace.inbox where medium = 'sms' and recipient = $1 order by number desc`,
-    [`+${phone}`],
-  );
-  return rows;
-}
+const textsTo = (phone: string) => messagesTo(database, `+${phone}`);
 
 async function lastCode(phone: string): Promise<string> {
-  const [text] = await textsTo(phone);
-  const code = /^(\d{6}) is your code$/.exec(text?.body ?? '')?.[1];
+  const { body } = await lastMessageTo(database, `+${phone}`);
+  const code = /^(\d{6}) is your code$/.exec(body)?.[1];
   if (code === undefined) throw new Error(`no code for ${phone}`);
   return code;
 }

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openOperatorClient } from '../src/server/cli/operator-client.ts';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
 import { makeAuthority } from './harness/certificates.ts';
+import { changeSettings } from './harness/live-settings.ts';
 import {
   at,
   emailFormat,
@@ -246,6 +248,27 @@ describe('signInWithSSO', () => {
     const SAMLResponse = await idp.answer(person(), { encrypt: true });
     expect(Buffer.from(SAMLResponse, 'base64').toString()).toContain('EncryptedAssertion');
     expect((await bring({ SAMLResponse })).facts.get('access_token')).toBeTruthy();
+  });
+
+  it('reads what was encrypted for the key that comes next, once there is such a key', async () => {
+    const operator = await openOperatorClient(project.folder);
+    const { set, restore } = changeSettings(() => operator);
+    const next = key();
+    await set('auth.sso.saml.private_key', next);
+    // Somebody who took the metadata at a time when that key was the present one.
+    const other = await makeIdentityProvider(await spMetadata());
+    await restore();
+    const made = await admin('POST', '', {
+      type: 'saml',
+      metadata_xml: other.metadataXml,
+      attribute_mapping: { keys: { email: { name: 'mail' } } },
+    });
+    expect(made.status).toBe(201);
+    const answer = () => other.answer(person(), { encrypt: true });
+    expect(await refusal({ SAMLResponse: await answer() })).toEqual(notValid);
+    await set('auth.sso.saml.private_key_next', next);
+    expect((await bring({ SAMLResponse: await answer() })).facts.get('access_token')).toBeTruthy();
+    await restore();
   });
 
   it('does not make one of a user with a password and one of an organisation with the same address', async () => {

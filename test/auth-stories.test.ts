@@ -7,6 +7,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { lastMessageTo, type Message } from './harness/inbox.ts';
 
 const config = `
 project_id = "stories"
@@ -120,23 +121,15 @@ function ask(path: string, { method, body, headers = {} }: Asked = {}): Promise<
   });
 }
 
-interface Mail {
-  readonly html: string;
-  readonly link: string;
+interface Mail extends Message {
   /** Link without origin. */
   readonly path: string;
-  readonly code: string;
 }
 
 async function lastMailTo(email: string): Promise<Mail> {
-  const { rows } = await database.query<{ html: string }>(
-    'select html from _millrace.inbox where recipient = $1 order by number desc limit 1',
-    [email],
-  );
-  const html = rows[0]?.html ?? '';
-  const link = /href="([^"]+)"/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? '';
-  const path = link === '' ? '' : link.slice(new URL(link).origin.length);
-  return { html, link, path, code: /\b(\d{6})\b/.exec(html)?.[1] ?? '' };
+  const mail = await lastMessageTo(database, email);
+  const { link } = mail;
+  return { ...mail, path: link === '' ? '' : link.slice(new URL(link).origin.length) };
 }
 
 const at50 = <T>(work: () => Promise<T>): Promise<T[]> => Promise.all(Array.from({ length: 50 }, work));

@@ -69,7 +69,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     identity: ctx.identity,
     sign: ctx.signToken,
     hasher,
-    pwned: openPwnedPasswords({ fetch: ctx.egress.fetch, observe: ctx.observe, now: ctx.now }),
+    pwned: openPwnedPasswords({ fetch: egress.fetch, observe, now, url: () => config.now().hibpUrl }),
     mailer: openHookedMailer({ mailer, hooks, limits }),
     hooks,
     limits,

@@ -30,7 +30,7 @@ async function open(listener: RequestListener) {
     fetch: egress.fetch,
     observe: (observation) => seen.push(observation),
     now: () => time,
-    url: `http://127.0.0.1:${port}/range/`,
+    url: () => `http://127.0.0.1:${port}/range/`,
   });
   return {
     find: pwned.find,

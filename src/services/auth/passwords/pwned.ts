@@ -11,8 +11,8 @@ export interface PwnedOptions {
   readonly fetch: Egress['fetch'];
   readonly observe: Observe;
   readonly now: Clock;
-  /** Where the ranges are; the service's own address when left out. */
-  readonly url?: string;
+  /** Where the ranges are, up to the five digits; the service's own address when left out or empty. */
+  readonly url?: () => string;
 }
 
 /** `unknown`: it could not be looked up now. */
@@ -28,7 +28,7 @@ export interface PwnedPasswords {
  * latest ranges are kept whole for a while: passwords that many people choose share few ranges, and no answer is a guess.
  */
 export function openPwnedPasswords(options: PwnedOptions): PwnedPasswords {
-  const { fetch, observe, now, url = rangesUrl } = options;
+  const { fetch, observe, now, url } = options;
   const known = new Map<string, { readonly endings: ReadonlySet<string>; readonly readAt: number }>();
   // Several people who ask for one range at a time share one request.
   const underWay = new Map<string, Promise<ReadonlySet<string> | undefined>>();
@@ -58,7 +58,7 @@ export function openPwnedPasswords(options: PwnedOptions): PwnedPasswords {
 
   async function ask(prefix: string): Promise<ReadonlySet<string> | undefined> {
     try {
-      const answer = await fetch(`${url}${prefix}`, {
+      const answer = await fetch(`${url?.() || rangesUrl}${prefix}`, {
         // Padded answers are of one size for all ranges: who watches the line does not learn which one was asked for.
         headers: { 'add-padding': 'true' },
         timeoutMs,

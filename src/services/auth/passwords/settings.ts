@@ -1,5 +1,5 @@
 // In charge of: the settings that say which passwords are good enough.
-import { flag, parsed, wholeNumber } from '../../../base/settings.ts';
+import { flag, parsed, text, wholeNumber } from '../../../base/settings.ts';
 
 /** What `password_requirements` stands for. Source: supabase/cli pkg/config/auth.go (ToChar), pkg/api/types.gen.go. */
 const lower = 'abcdefghijklmnopqrstuvwxyz';
@@ -52,6 +52,14 @@ export const passwordSettings = {
     default: false,
     sentence:
       'Refuses passwords from known leaks; the first five digits of their SHA-1 are sent to haveibeenpwned.com.',
+    live: true,
+  }),
+  hibpUrl: text({
+    key: 'auth.password_hibp_url',
+    env: ['MILLRACE_AUTH_HIBP_URL'],
+    default: '',
+    sentence:
+      "Where leaked passwords are looked up, for a service that speaks as Have I Been Pwned does: the address up to the five digits. Empty: that service's own.",
     live: true,
   }),
   hibpFailClosed: flag({
