@@ -27,7 +27,7 @@ for (const [title, options, runs] of [
     beforeAll(async () => {
       server = await openStoryServer(options);
     });
-    afterAll(() => server[Symbol.asyncDispose]());
+    afterAll(() => server?.[Symbol.asyncDispose]());
     const open = (): Promise<Shaped> => server.open();
 
     describe('extensions', () => tell(stories, { open }));

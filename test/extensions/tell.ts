@@ -26,7 +26,7 @@ export function tell(stories: readonly Story[], { open, external = false }: Tell
   const logins = () => (external ? { logins: { postgres: db.login('supabase_admin') } } : {});
 
   for (const [at, story] of stories.entries()) {
-    if (external && story.needsCatalog) continue;
+    if (external && story.needsOwnServer) continue;
     it(story.it, async () => {
       // Versions are compared as texts.
       const file = `${100 + at}_story.sql`;

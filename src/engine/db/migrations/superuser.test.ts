@@ -128,7 +128,7 @@ const attacks: readonly Attack[] = [
     sql: `${attacker('evil_now', '', 'trigger', 'return new;')}
       create schema if not exists pgmq; create table pgmq.meta (queue_name varchar unique not null, is_partitioned boolean, is_unlogged boolean, created_at timestamptz);
       create trigger steal before insert on pgmq.meta for each row execute function evil_now(); create extension pgmq;`,
-    refused: '42710',
+    refused: '55000',
   },
   {
     it: 'smuggles a second statement in with backslashes',

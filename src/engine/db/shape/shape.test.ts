@@ -194,7 +194,7 @@ describe.each([17, 18])('a PostgreSQL %i that was shaped', (major) => {
         'anon=U authenticated=U postgres=U service_role=U supabase_functions_admin=UC',
       ],
       ['supabase_migrations', 'postgres', ''],
-      ['vault', 'supabase_admin', 'postgres=U service_role=U'],
+      ['vault', 'supabase_admin', 'postgres=U* service_role=U'],
     ]);
   });
 
@@ -241,7 +241,7 @@ describe.each([17, 18])('a PostgreSQL %i that was shaped', (major) => {
         'postgres',
         'postgres',
         0,
-        'pg_stat_statements in extensions, pgcrypto in extensions, plpgsql in pg_catalog, uuid-ossp in extensions',
+        'pg_stat_statements in extensions, pgcrypto in extensions, plpgsql in pg_catalog, supabase_vault in vault, uuid-ossp in extensions',
       ],
     ]);
   });

@@ -39,7 +39,7 @@ begin
   execute pg_catalog.format('create schema if not exists %I', home);
 
   script := pg_catalog.replace(script, '@extschema@', pg_catalog.quote_ident(home));
-  for other in select distinct found[1] from pg_catalog.regexp_matches(script, '@extschema:([\w-]+)@', 'g') as found loop
+  for other in select distinct match[1] from pg_catalog.regexp_matches(script, '@extschema:([\w-]+)@', 'g') as match loop
     script := pg_catalog.replace(script, '@extschema:' || other || '@', pg_catalog.quote_ident((
       select schema.nspname from pg_catalog.pg_extension as required
         join pg_catalog.pg_namespace as schema on schema.oid = required.extnamespace where required.extname = other)));
