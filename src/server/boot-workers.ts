@@ -2,8 +2,10 @@
 import type { Observe } from '../base/observe.ts';
 import type { Clock } from '../base/time.ts';
 import { type Cron, openCron } from '../engine/cron/cron.ts';
+import { withClient } from '../engine/db/client.ts';
 import type { Database } from '../engine/db/database.ts';
 import type { LoginRole } from '../engine/db/db.ts';
+import { provideExtension } from '../engine/db/extensions/provide.ts';
 import type { Leases } from '../engine/db/leases.ts';
 import { jobLogin } from '../engine/db/postgres/job-login.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
@@ -36,6 +38,7 @@ const drainMs = 3_000;
 export async function openWorkers(prepared: Prepared, parts: WorkerParts, closers: Closers): Promise<void> {
   const { server, database, leases, gateway, apiUrl, port, observe, now } = parts;
   const { db, listener } = database;
+  await provideForWebhooks(server, database);
   const config = prepared.settings.of(egressSettings);
   // One of its own: what SQL sends, however much that is, takes no place of a mail or of a sign-in.
   const maxConnectionsPerOrigin = parallelRequests;
@@ -61,6 +64,28 @@ export async function openWorkers(prepared: Prepared, parts: WorkerParts, closer
     observe,
   });
   closers.add(() => cron.close());
+}
+
+/**
+ * A dump of a hosted project has its webhooks as triggers and may leave out the extension that they send by. Without it nothing would be sent.
+ */
+async function provideForWebhooks(server: PostgresServer, { db }: Database): Promise<void> {
+  const { rows } = await db.asOwner('millrace_admin', (client) =>
+    client.query<{ missing: boolean }>(
+      // Asked of the catalog: by name it would need the right to use the schemas.
+      `select exists (
+         select from pg_trigger as hook join pg_proc as called on called.oid = hook.tgfoid
+         where called.proname = 'http_request' and called.pronamespace = (select oid from pg_namespace where nspname = 'supabase_functions')
+       ) and not exists (
+         select from pg_class where relname = 'http_request_queue' and relnamespace = (select oid from pg_namespace where nspname = 'net')
+       ) as missing`,
+    ),
+  );
+  if (!rows[0]!.missing) return;
+  const login = server.directLogin('supabase_admin') ?? server.login('supabase_admin');
+  await withClient(login, (client) =>
+    provideExtension(client, 'pg_net', { schema: 'extensions', external: server.engine === 'external' }),
+  );
 }
 
 /**

@@ -25,4 +25,5 @@ const projectKeys = [
   'db.seed.enabled',
   'db.seed.sql_paths',
   'db.vault.**',
+  'experimental.webhooks.enabled',
 ];

@@ -37,9 +37,7 @@ export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueu
 
   async function there(): Promise<boolean> {
     if (isThere) return true;
-    const { rows } = await ask<{ there: boolean }>(
-      `select to_regprocedure('net._worker_is_up()') is not null as there`,
-    );
+    const { rows } = await ask<{ there: boolean }>(thereStatement);
     isThere = rows[0]!.there;
     return isThere;
   }
@@ -120,6 +118,12 @@ function isDropped(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === '42P01' || code === '3F000' || code === '42883';
 }
+
+/** Asked of the catalog: by name it would need the right to use the schema. A real build has no such function. */
+const thereStatement = `
+select exists (
+  select from pg_proc where proname = '_worker_is_up' and pronamespace = (select oid from pg_namespace where nspname = 'net')
+) as there`;
 
 const batch = 1_000;
 
