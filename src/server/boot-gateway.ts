@@ -26,7 +26,7 @@ import { openExampleRoutes } from './example-routes.ts';
 import { bareFront, type Front, openFront } from './front.ts';
 import { type Gateway, openGateway } from './gateway.ts';
 import { openBounds } from './guard/bounds.ts';
-import { openClients } from './guard/client-address.ts';
+import { openClients, unnamedProxy } from './guard/client-address.ts';
 import { openRules } from './guard/rules.ts';
 import { openSecureHeaders } from './guard/secure-headers.ts';
 import { guardSettings } from './guard/settings.ts';
@@ -148,7 +148,10 @@ async function openProjectFront(
     }),
   );
   const front = openFront({
-    clients: openClients(() => guards.now()),
+    clients: openClients(() => guards.now(), {
+      production,
+      onUnnamedProxy: () => observe({ kind: 'gateway.proxy_unnamed', level: 'warn', sentence: unnamedProxy }),
+    }),
     bounds: openBounds(() => guards.now().routes, everywhere),
     rules: openRules(() => guards.now().rules),
     limits,

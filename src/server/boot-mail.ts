@@ -49,7 +49,8 @@ export function openProjectMail(prepared: Prepared, parts: MailParts): ProjectMa
   const usesInbox = !production && !smtp.now().enabled && inbox.now().enabled;
   const sends = smtp.now().enabled;
   if (sends) checkSmtp(smtp.now());
-  else if (production) refuseMailToNowhere(settings.of(authSettings).now());
+  else if (production && prepared.serverSettings.now().authEnabled)
+    refuseMailToNowhere(settings.of(authSettings).now());
   const localName = () => URL.parse(externalUrl())?.hostname ?? 'localhost';
   const mailer: Mailer = usesInbox
     ? openInboxMailer(database.db, sender)

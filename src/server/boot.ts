@@ -1,5 +1,6 @@
 // In charge of: bringing the parts up in order and down in reverse. The one file that knows all names.
 import type { Observe } from '../base/observe.ts';
+import type { ValuesOf } from '../base/settings.ts';
 import type { Clock } from '../base/time.ts';
 import { openCatalog } from '../engine/catalog/source.ts';
 import { type Database, openDatabase } from '../engine/db/database.ts';
@@ -22,16 +23,20 @@ import { openProjectInbox } from './boot-inbox.ts';
 import { openProjectMail, readTextFile } from './boot-mail.ts';
 import { openPorts, openProjectTls, stateFolderOf, tlsFacts } from './boot-port.ts';
 import { openProjectSigning } from './boot-signing.ts';
+import { openWorkers } from './boot-workers.ts';
 import { openCatalogReload } from './catalog-reload.ts';
 import { type Closers, openClosers } from './closers.ts';
 import { configNotices } from './config-notices.ts';
 import { isLoopbackHost } from './development-door.ts';
+import { unnamedProxyNotices } from './guard/client-address.ts';
 import { readExternalUrl } from './guard/external-url.ts';
+import { guardSettings } from './guard/settings.ts';
 import { inboxPath } from './inbox/inbox.ts';
 import { type ProjectSecrets, refuseDevelopmentSecrets } from './keys.ts';
 import type { Mounted } from './passage.ts';
 import type { Prepared } from './prepare.ts';
 import { applyFiles, openShapedServer } from './project-database.ts';
+import type { serverSettings } from './settings.ts';
 
 /** What a running backend tells about itself. */
 export interface Backend {
@@ -40,12 +45,12 @@ export interface Backend {
   /** Where the mails of development are read; undefined where there is no inbox. */
   readonly inboxUrl: string | undefined;
   readonly secrets: ProjectSecrets;
+  /** For whoever runs the backend in the own process: how each role logs in. */
+  readonly login: PostgresServer['login'];
   readonly engine: PostgresServer['engine'];
   readonly postgresVersion: string;
   readonly services: readonly string[];
   /** Sentences that the person who starts the program should read once. */
-  /** For whoever runs the backend in the own process: how each role logs in. */
-  readonly login: PostgresServer['login'];
   readonly notices: readonly string[];
   /** The whole backend as a function, without the port. */
   fetch(request: Request): Response | Promise<Response>;
@@ -63,7 +68,9 @@ export interface BootOptions {
   readonly signal: AbortSignal;
 }
 
-const services: readonly Service[] = [rest, auth];
+/** In their starting order. */
+const servicesOf = ({ authEnabled }: ValuesOf<typeof serverSettings>): readonly Service[] =>
+  authEnabled ? [rest, auth] : [rest];
 
 /** Starts the backend of a prepared project. What was opened is closed again, in reverse, when a later part fails. */
 export async function startBackend(prepared: Prepared, options: BootOptions): Promise<Backend> {
@@ -88,6 +95,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const shaped = await openShapedServer(prepared, options);
   const { server } = shaped;
   closers.add(() => server.stop());
+  // People's data is in it: who knows the constants of development may not open it, not even from this machine.
+  if (shaped.isImported) refuseDevelopmentSecrets(secrets, 'Data that came from `millrace import`');
   const applied = await applyFiles(shaped, options, { drift: 'warn' });
   const lost = new Promise<Error>((resolve) => server.onExit(resolve));
 
@@ -148,7 +157,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     observe,
     signal: options.signal,
   };
-  const running = await openServices(context, settings, closers);
+  const services = servicesOf(values);
+  const running = await openServices(services, context, settings, closers);
   const tasks = [
     ...upkeepTasks(db),
     ...limitTasks(db),
@@ -167,6 +177,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...applied.warnings,
     ...configNotices(prepared),
     ...externalUrl.notices,
+    ...proxyNotices(prepared),
     ...keyring.notices,
     ...mail.notices,
     ...(inbox?.notices ?? []),
@@ -191,7 +202,11 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     { ...parts, apiUrl: () => apiUrl },
     closers,
   );
+  let httpPort = 0;
+  const places = { apiUrl: () => apiUrl, port: () => httpPort };
+  await openWorkers(prepared, { server, database, leases, gateway, ...places, observe, now }, closers);
   const port = await openPorts(prepared, { gateway, tls, apiUrl: () => apiUrl, observe }, closers);
+  httpPort = port.port;
   apiUrl ||= `${tls ? 'https' : 'http'}://${urlHost(values.host)}:${port.port}`;
   const door = await tryOperatorSocket({
     path: operatorSocketPath(await stateFolderOf(prepared, server)),
@@ -206,6 +221,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     databaseUrl: server.url,
     inboxUrl: inbox && (inbox.portUrl ?? apiUrl + inboxPath),
     secrets,
+    login: (role, database) => server.login(role, database),
     engine: server.engine,
     postgresVersion: server.version,
     services: services.map(({ name }) => name),
@@ -214,7 +230,6 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     fetch: (request) => gateway.fetch(request),
     stop: closers.closeAll,
   };
-    login: (role, database) => server.login(role, database),
 }
 
 /** The catalog, kept up to date with the database's schema and with the settings that live in the database. */
@@ -232,6 +247,7 @@ async function openSchema({ settings }: Prepared, database: Database, observe: O
 }
 
 async function openServices(
+  services: readonly Service[],
   context: Ctx,
   settings: Prepared['settings'],
   closers: Closers,
@@ -244,6 +260,12 @@ async function openServices(
     running.push({ service, running: opened });
   }
   return running;
+}
+
+function proxyNotices({ settings, serverSettings, production }: Prepared): readonly string[] {
+  const { trustedProxies } = settings.of(guardSettings).now();
+  const onLoopback = isLoopbackHost(serverSettings.now().host);
+  return unnamedProxyNotices({ production, onLoopback, trustedProxies });
 }
 
 /** Who else can reach this server; undefined when nobody can. */

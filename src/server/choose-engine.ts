@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../base/errors.ts';
 import { extensionsForPglite } from '../engine/db/extensions/needs.ts';
-import { pgliteFolderName } from '../engine/db/pglite/folder.ts';
+import { hasPgliteData } from '../engine/db/pglite/folder.ts';
 import { findStateFolder } from '../engine/db/postgres/state-folder.ts';
 import type { ProjectFiles } from '../engine/project/files.ts';
 import type { Prepared } from './prepare.ts';
@@ -87,7 +87,7 @@ async function fitting(
 
 /** Whose data a state folder holds. */
 export function dataIn(folder: string): 'native' | 'pglite' | undefined {
-  if (existsSync(join(folder, pgliteFolderName))) return 'pglite';
+  if (hasPgliteData(folder)) return 'pglite';
   return existsSync(join(folder, 'db', 'PG_VERSION')) ? 'native' : undefined;
 }
 

@@ -11,6 +11,7 @@ export function headOfRequest(request: Request): RequestHead {
     headers: Object.fromEntries(request.headers),
     hasBody: request.body !== null,
     address: '',
+    countedAs: '',
     isSecure: url.protocol === 'https:',
   };
 }

@@ -67,6 +67,7 @@ export function openFront(parts: FrontParts): Front {
     locate(head, peer, isSecure) {
       const client = clients.of(peer, isSecure, head.headers);
       head.address = client.address;
+      head.countedAs = clients.countedAs(client.address, head.headers);
       head.isSecure = client.isSecure;
     },
     before(passage) {

@@ -23,6 +23,7 @@ export function headOf(incoming: IncomingMessage): RequestHead | string {
     headers,
     hasBody: headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined,
     address: '',
+    countedAs: '',
     isSecure: false,
   };
 }

@@ -24,6 +24,8 @@ export interface RequestHead {
   readonly hasBody: boolean;
   /** The one client address; empty until it is known, and where there is none. */
   address: string;
+  /** By which it is counted what somebody may do too often; empty: it is not. */
+  countedAs: string;
   /** Whether the client came over https. */
   isSecure: boolean;
 }
@@ -107,6 +109,10 @@ export class Passage implements ServiceRequest {
 
   get address(): string {
     return this.head.address;
+  }
+
+  get countedAs(): string {
+    return this.head.countedAs;
   }
 
   /** Known from the moment that a service gets the request. */

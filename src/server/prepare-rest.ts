@@ -5,7 +5,7 @@ import { errorMessage, OperatorError } from '../base/errors.ts';
 import { openSettings } from '../engine/settings/live.ts';
 import { withAppSettings } from '../services/rest/settings.ts';
 import type { PreparedRest } from './boot-rest.ts';
-import type { Invocation } from './cli/main.ts';
+import type { Invocation } from './cli/command.ts';
 import { parsePostgrestFile } from './postgrest-file.ts';
 import {
   ignoredVariables,

@@ -1,12 +1,18 @@
 // In charge of: everything that is known before anything is started: the project, its settings, its secrets.
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { OperatorError } from '../base/errors.ts';
 import type { ValuesOf } from '../base/settings.ts';
+import type { MakeData } from '../engine/db/postgres/init.ts';
 import { loadConfig, type ProjectConfig } from '../engine/project/config.ts';
 import { type Live, type LiveSettings, openSettings } from '../engine/settings/live.ts';
 import { withOpposites } from '../services/auth/settings.ts';
 import { withAppSettings } from '../services/rest/settings.ts';
-import type { MakeData } from '../engine/db/postgres/init.ts';
-import type { Invocation } from './cli/main.ts';
+import { type EngineName, engineNames } from './choose-engine.ts';
+import type { Invocation } from './cli/command.ts';
+import type { Options } from './cli/options.ts';
 import { findProjectFolder } from './cli/project-folder.ts';
 import { loadSecrets, type ProjectSecrets } from './keys.ts';
 import { projectSettings } from './project-settings.ts';
@@ -24,6 +30,27 @@ export interface Prepared {
   readonly settings: LiveSettings;
   readonly serverSettings: Live<ValuesOf<typeof serverSettings>>;
   readonly secrets: ProjectSecrets;
+  /** Which of the project's files are applied; undefined: all. */
+  readonly chosen?: ChosenFiles | undefined;
+  /** How new data is made that will be thrown away; undefined: the data stays. */
+  readonly makeData?: MakeData | undefined;
+}
+
+export interface ChosenFiles {
+  readonly migrations: boolean;
+  readonly seed: boolean;
+}
+
+/** Where a project is, and what was said beside it. */
+export interface ProjectPlace
+  extends Pick<Prepared, 'production' | 'data' | 'pgBin' | 'engine' | 'memory' | 'chosen' | 'makeData'> {
+  /** The folder that holds `supabase/`. */
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Values of settings that beat the environment and the file. */
+  readonly commandLine: ReadonlyMap<string, string>;
+  /** Takes the place of what the environment and `.env` files say in DATABASE_URL. */
+  readonly database?: { readonly url: string | undefined } | undefined;
 }
 
 /** Reads the project that the command line means. @throws OperatorError for whatever is wrong in it. */
@@ -52,36 +79,18 @@ export async function prepareProject(place: ProjectPlace): Promise<Prepared> {
     {
       file: project.root,
       environment: withOpposites(withAppSettings(project.environment)),
-  /** Which of the project's files are applied; undefined: all. */
-  readonly chosen?: ChosenFiles | undefined;
-  /** How new data is made that will be thrown away; undefined: the data stays. */
-  readonly makeData?: MakeData | undefined;
-}
-
-export interface ChosenFiles {
-  readonly migrations: boolean;
-  readonly seed: boolean;
-}
-
-/** Where a project is, and what was said beside it. */
-export interface ProjectPlace
-  extends Pick<Prepared, 'production' | 'data' | 'pgBin' | 'engine' | 'memory' | 'chosen' | 'makeData'> {
-  /** The folder that holds `supabase/`. */
-  readonly folder: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Values of settings that beat the environment and the file. */
-  readonly commandLine: ReadonlyMap<string, string>;
-  /** Takes the place of what the environment and `.env` files say in DATABASE_URL. */
-  readonly database?: { readonly url: string | undefined } | undefined;
-      commandLine: options.settings,
+      commandLine,
     },
   );
   const own = settings.of(serverSettings);
+  const secrets = await loadSecrets(own.now(), join(project.project, 'supabase'));
   return {
     project,
-    production: options.production,
-    data: options.data,
-    pgBin: options.pgBin,
+    production,
+    data,
+    pgBin,
+    engine,
+    memory,
     settings,
     serverSettings: own,
     secrets,
@@ -89,7 +98,6 @@ export interface ProjectPlace
     makeData,
   };
 }
-  const secrets = await loadSecrets(own.now(), join(project.project, 'supabase'));
 
 function withDatabase(project: ProjectConfig, database: ProjectPlace['database']): ProjectConfig {
   if (database === undefined) return project;

@@ -4,6 +4,8 @@ import type { Observe } from '../base/observe.ts';
 import { withClient } from '../engine/db/client.ts';
 import type { LoginRole } from '../engine/db/db.ts';
 import { loadExposedTables } from '../engine/db/exposed-tables.ts';
+import { provideExtension } from '../engine/db/extensions/provide.ts';
+import { wasImported } from '../engine/db/import/imported.ts';
 import { type ApplyOptions, type ApplyReport, applyProject } from '../engine/db/migrations/apply.ts';
 import { type ResetReport, resetProject } from '../engine/db/migrations/reset.ts';
 import { openPglite } from '../engine/db/pglite/pglite.ts';
@@ -39,6 +41,8 @@ export interface ShapedServer<S extends ServerLogins = PostgresServer> {
   readonly server: S;
   readonly files: ProjectFiles;
   readonly notices: readonly string[];
+  /** Whether its data came from another server; unknown where the server runs already. */
+  readonly isImported?: boolean;
 }
 
 /**
@@ -54,9 +58,14 @@ export async function openShapedServer(prepared: Prepared, options: OpenOptions)
     return {
       server,
       files: chosenOf(files, prepared),
-      notices: [...prepared.project.notices, ...files.notices, notice, ...server.notices, ...shaped].filter(
-        (sentence) => sentence !== undefined,
-      ),
+      isImported: shaped.isImported,
+      notices: [
+        ...prepared.project.notices,
+        ...files.notices,
+        notice,
+        ...server.notices,
+        ...shaped.notices,
+      ].filter((sentence) => sentence !== undefined),
     };
   } catch (error) {
     await server.stop();
@@ -124,22 +133,10 @@ async function openServer(
     engine: engine === 'system' ? 'system' : undefined,
     pgBin: prepared.pgBin,
     majorVersion: values.majorVersion === 0 ? undefined : values.majorVersion,
+    ...(prepared.makeData === undefined ? {} : { throwAway: true, makeData: prepared.makeData }),
     environment,
   });
 }
-
-const minConnections = 100;
-  };
-  if (engine === 'pglite') return openPglite({ ...place, memory: prepared.memory });
-  return openPostgres({
-    ...place,
-    engine: engine === 'system' ? 'system' : undefined,
-    pgBin: prepared.pgBin,
-    majorVersion: values.majorVersion === 0 ? undefined : values.majorVersion,
-    ...(prepared.makeData === undefined ? {} : { throwAway: true, makeData: prepared.makeData }),
-    environment,
-/** For services, people and the superuser, whatever the size of the requests' pool. */
-const connectionsBesidePool = 60;
 
 /** The files that are to be applied. */
 function chosenOf(files: ProjectFiles, { chosen }: Prepared): ProjectFiles {
@@ -148,13 +145,22 @@ function chosenOf(files: ProjectFiles, { chosen }: Prepared): ProjectFiles {
   return chosen.seed ? migrated : { ...migrated, seeds: [] };
 }
 
-/** Gives the sentences that should be read once. */
+const minConnections = 100;
+/** For services, people and the superuser, whatever the size of the requests' pool. */
+const connectionsBesidePool = 60;
+
+interface Shaped {
+  /** Sentences that should be read once. */
+  readonly notices: readonly string[];
+  readonly isImported: boolean;
+}
+
 async function shape(
   server: ServerLogins,
   prepared: Prepared,
   files: ProjectFiles,
   observe: Observe,
-): Promise<readonly string[]> {
+): Promise<Shaped> {
   const external = server.engine === 'external';
   const passwordOf = external
     ? externalPasswords(
@@ -182,13 +188,19 @@ async function shape(
       autoExposeNewTables: exposure.exposes,
       observe,
     });
+    // Upstream puts it there before the migrations, too. Source: supabase/cli apps/cli-go/internal/db/start/templates/webhook.sql.
+    if (prepared.project.value('experimental.webhooks.enabled') === true)
+      await provideExtension(client, 'pg_net', { schema: 'extensions', external });
     if (external) {
       // A wrong one would take the roles' passwords away from the processes that have the right one.
       await refuseWrongMasterKey(client, prepared);
       await settleLogins(server, client, ownRoles, passwordOf);
     }
     const password = external ? undefined : await settlePassword(client, prepared);
-    return [...notices, exposure.warning, password].filter((notice) => notice !== undefined);
+    return {
+      notices: [...notices, exposure.warning, password].filter((notice) => notice !== undefined),
+      isImported: await wasImported(client),
+    };
   });
 }
 
@@ -228,6 +240,23 @@ export function resetDatabase(
       await shape(server, prepared, files, options.observe);
     },
   });
+}
+
+/** Gives another database of the server Supabase's shape, as that of the project has it. */
+export async function shapeDatabase(
+  { server, files }: ShapedServer<ServerLogins>,
+  prepared: Prepared,
+  { observe }: Pick<OpenOptions, 'observe'>,
+  database: string,
+): Promise<void> {
+  const there: ServerLogins = {
+    engine: server.engine,
+    passwords: server.passwords,
+    login: (role) => server.login(role, database),
+    directLogin: (role) => server.directLogin(role, database),
+    stop: async () => {},
+  };
+  await shape(there, prepared, files, observe);
 }
 
 function applyOptions({ server, files }: ShapedServer<ServerLogins>, options: OpenOptions): ApplyOptions {

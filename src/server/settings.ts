@@ -30,6 +30,12 @@ export const serverSettings = {
     sentence:
       'The URL under which clients reach the HTTP port. Empty: http://<host>:<port>. Links are made from it, never from a request.',
   }),
+  authEnabled: flag({
+    key: 'auth.enabled',
+    env: ['SUPABASE_AUTH_ENABLED'],
+    default: true,
+    sentence: 'Whether there is sign-in: without it /auth/v1 is a path like any that is not there.',
+  }),
   maxBodyBytes: wholeNumber({
     key: 'gateway.max_body_bytes',
     env: ['MILLRACE_MAX_BODY_BYTES'],

@@ -1,7 +1,7 @@
 // In charge of: the database as the program runs on it: the server, its shape, and the ways in that the other parts use.
 import type { Pool } from 'pg';
 import type { Observe } from '../../base/observe.ts';
-import type { Db, LoginRole } from './db.ts';
+import { type Db, type LoginRole, patientConnections } from './db.ts';
 import { type Fanout, openFanout, openLocalFanout } from './fanout.ts';
 import { type Leases, openLeases, openLocalLeases } from './leases.ts';
 import { type Listener, openListener } from './listener.ts';
@@ -41,12 +41,14 @@ export async function openDatabase(
   observe: Observe,
 ): Promise<Database> {
   const requests = openPool(server.login('authenticator'), limits, observe);
-  const owners = new Map<LoginRole, Pool>();
-  const ownerPool = (owner: LoginRole): Pool => {
-    const known = owners.get(owner);
+  const owners = new Map<string, Pool>();
+  const ownerPool = (owner: LoginRole, kind: 'patient' | undefined): Pool => {
+    const name = kind === undefined ? owner : `${owner} ${kind}`;
+    const known = owners.get(name);
     if (known) return known;
-    const pool = openPool(server.login(owner), { ...limits, maxConnections: ownerConnections }, observe);
-    owners.set(owner, pool);
+    const maxConnections = kind === undefined ? ownerConnections : patientConnections;
+    const pool = openPool(server.login(owner), { ...limits, maxConnections }, observe);
+    owners.set(name, pool);
     return pool;
   };
   const db = openDb({

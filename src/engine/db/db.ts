@@ -65,6 +65,9 @@ export type LoginRole =
   | 'supabase_storage_admin'
   | 'supabase_realtime_admin';
 
+/** Made when they are first needed, and closed when they have been idle. */
+export const patientConnections = 8;
+
 export interface Db {
   /**
    * Runs `work` with the caller's role and claims in place, in one round trip and one transaction.
@@ -78,8 +81,11 @@ export interface Db {
     run: (step: (work: Work) => Promise<Rows>) => Promise<T>,
     options?: Pick<Work, 'cancellation' | 'isolation' | 'readOnly' | 'end'>,
   ): Promise<T>;
-  /** A plain session of a named owner, for a service's own tables. Said out loud where row-level security is not meant to hold. */
-  asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T>;
+  /**
+   * A plain session of a named owner, for a service's own tables. Said out loud where row-level security is not meant to hold. `patient`: on one
+   * of `patientConnections` others, for work that waits for somebody outside with its transaction open, so that nothing else waits with it.
+   */
+  asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>, kind?: 'patient'): Promise<T>;
   /** Columns may have other types than before: every statement is prepared anew at its next use. */
   schemaChanged(): void;
 }

@@ -17,7 +17,7 @@ export interface DbOptions {
   readonly requests: Pool;
   readonly limits: PoolLimits;
   /** The pool of a named owner, made at first use. */
-  readonly ownerPool: (owner: LoginRole) => Pool;
+  readonly ownerPool: (owner: LoginRole, kind: 'patient' | undefined) => Pool;
   /** Whether statements are prepared by name. A failed named statement switches it off when `auto`. */
   readonly prepared: 'auto' | 'on' | 'off';
   readonly observe: Observe;
@@ -239,8 +239,12 @@ export function openDb(options: DbOptions): Db {
     }
   }
 
-  async function asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>): Promise<T> {
-    const pool = options.ownerPool(owner);
+  async function asOwner<T>(
+    owner: LoginRole,
+    run: (client: PoolClient) => Promise<T>,
+    kind?: 'patient',
+  ): Promise<T> {
+    const pool = options.ownerPool(owner, kind);
     const limits = { ...options.limits, maxConnections: pool.options.max };
     const client = await acquired(pool, limits);
     let broken = true;

@@ -27,6 +27,8 @@ export interface ServiceRequest {
   readonly refused: CredentialsRefused | undefined;
   /** The one client address; empty where there is none. */
   readonly address: string;
+  /** By which address is counted what somebody may do too often; empty: it is not. */
+  readonly countedAs: string;
   readonly requestId: string;
   /** Says when the client goes away or the request's time is over. */
   readonly cancellation: Cancellation;

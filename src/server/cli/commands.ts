@@ -4,8 +4,12 @@ import { changes } from './commands/changes.ts';
 import { completionOf } from './commands/completion.ts';
 import { diffCommand } from './commands/diff.ts';
 import { dumpCommand } from './commands/dump.ts';
+import { exportCommand } from './commands/export.ts';
 import { genCommand } from './commands/gen.ts';
+import { importCommand } from './commands/import.ts';
+import { inspectCommand } from './commands/inspect.ts';
 import { keys } from './commands/keys.ts';
+import { lintCommand } from './commands/lint.ts';
 import { masterKey } from './commands/master-key.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { operators } from './commands/operators.ts';
@@ -129,7 +133,11 @@ export const commands: Readonly<Record<string, Command>> = {
   diff: diffCommand,
   pull: pullCommand,
   dump: dumpCommand,
+  export: exportCommand,
+  import: importCommand,
   gen: genCommand,
+  inspect: inspectCommand,
+  lint: lintCommand,
   test: testCommand,
   completion: completionOf(() => commands),
 };

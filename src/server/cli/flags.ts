@@ -65,7 +65,8 @@ export const flags = {
   engine: {
     kind: 'text',
     value: 'WORD',
-    sentence: 'embedded, system, pglite or external (default: that of the data; for new data what the migrations need)',
+    sentence:
+      'embedded, system, pglite or external (default: that of the data; for new data what the migrations need)',
     words: ['embedded', 'system', 'pglite', 'external'],
     general: true,
   },

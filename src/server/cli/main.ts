@@ -77,6 +77,9 @@ try {
   if (error instanceof OperatorError) {
     console.error(paint('red', error.message, process.stderr));
     if (error.hint) console.error(error.hint);
-  } else console.error(error);
-  process.exitCode = 1;
+    process.exitCode = 1;
+  } else if (errorCode(error) !== 'EPIPE') {
+    console.error(error);
+    process.exitCode = 1;
+  }
 }

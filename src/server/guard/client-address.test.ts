@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileRanges, findWrongRange, normalAddress } from '../../base/address-ranges.ts';
-import { openClients, type ProxySettings } from './client-address.ts';
+import { openClients, type ProxySettings, unnamedProxyNotices } from './client-address.ts';
 import { hopsOfForwarded } from './forwarded.ts';
 
 const clients = (
@@ -161,6 +161,50 @@ describe('X-Forwarded-Proto', () => {
       isSecure: false,
     });
   });
+});
+
+describe('whoever is counted by an address', () => {
+  const xff = { 'x-forwarded-for': '203.0.113.7' };
+
+  it.each<
+    [string, boolean, readonly string[], string, Readonly<Record<string, string>>, string, warned: boolean]
+  >([
+    ['a client elsewhere by that', false, [], '203.0.113.9', {}, '203.0.113.9', false],
+    ['a laptop’s own test not at all', false, [], '127.0.0.1', {}, '', false],
+    ['nor one by IPv6', false, [], '::1', {}, '', false],
+    ['everybody behind a proxy that nobody named as one', false, [], '127.0.0.1', xff, 'loopback', true],
+    ['…also one that writes Forwarded', false, [], '::1', { forwarded: 'for=x' }, 'loopback', true],
+    ['a proxy of ours that says nothing not', true, ['loopback'], '127.0.0.1', {}, '', false],
+    ['in production everybody from loopback as one', true, [], '127.0.0.1', {}, 'loopback', false],
+    ['…beside other proxies, too', true, ['10.0.0.0/8'], '::1', {}, 'loopback', false],
+  ])('is, %s', (_, production, trustedProxies, address, headers, countedAs, warned) => {
+    let said = 0;
+    const settings = { trustedProxies, forwardedHeader: 'x-forwarded-for' } as const;
+    const found = openClients(() => settings, { production, onUnnamedProxy: () => said++ });
+    expect(found.countedAs(address, headers)).toBe(countedAs);
+    expect(found.countedAs(address, headers)).toBe(countedAs);
+    // Once, however many come.
+    expect(said).toBe(warned ? 1 : 0);
+  });
+
+  it.each<[boolean, boolean, readonly string[], boolean]>([
+    [true, true, [], true],
+    [true, true, ['10.0.0.0/8'], true],
+    [true, true, ['loopback'], false],
+    [true, true, ['127.0.0.1'], false],
+    [true, false, [], false],
+    [false, true, [], false],
+  ])(
+    'in production %s, on loopback %s with the proxies %j: said at start: %s',
+    (production, onLoopback, trustedProxies, said) => {
+      const notices = unnamedProxyNotices({ production, onLoopback, trustedProxies });
+      expect(notices).toEqual(
+        said
+          ? [expect.stringContaining('Set trusted_proxies = ["loopback"] in [gateway] of config.toml')]
+          : [],
+      );
+    },
+  );
 });
 
 it('takes changed settings at once', () => {

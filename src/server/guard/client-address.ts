@@ -19,7 +19,19 @@ export interface ProxySettings {
   readonly forwardedHeader: 'x-forwarded-for' | 'forwarded';
 }
 
+export interface ClientFacts {
+  readonly production?: boolean;
+  /** Called once, when a request comes by a proxy on this machine that is not named. */
+  readonly onUnnamedProxy?: () => void;
+}
+
 export interface Clients {
+  /**
+   * By which address is counted what somebody may do too often; empty: it is not. A laptop's own tests are not, nor what a program on this machine
+   * asks beside a proxy that is named. In production everybody who comes by loopback is one, as is who comes by a proxy that nobody named:
+   * uncounted they would be the whole world.
+   */
+  countedAs(address: string, headers: RequestHeaders): string;
   /** @param peer the socket's `remoteAddress`; @param isSecure whether the socket speaks TLS. */
   of(peer: string | undefined, isSecure: boolean, headers: RequestHeaders): Client;
 }
@@ -31,7 +43,8 @@ export interface Clients {
  * `Forwarded` of the client's own invention through, and the other way round. Nothing is ever taken from `Host` or `X-Forwarded-Host`.
  * Source: RFC 7239 sections 5.2, 8.1; MDN "X-Forwarded-For", "Selecting an IP address".
  */
-export function openClients(settings: () => ProxySettings): Clients {
+export function openClients(settings: () => ProxySettings, facts: ClientFacts = {}): Clients {
+  let isSaid = false;
   const state = whenChanged(settings, ({ trustedProxies, forwardedHeader }) => ({
     trusted: compileRanges(trustedProxies),
     isUnixTrusted: trustedProxies.includes('unix'),
@@ -41,6 +54,16 @@ export function openClients(settings: () => ProxySettings): Clients {
     secure: new Map<string, Client>(),
   }));
   return {
+    countedAs(address, headers) {
+      if (!isLoopback(address)) return address;
+      if (state().trusted.has(address)) return '';
+      const isProxied = forwardingHeaders.some((name) => headerOf(headers, name) !== undefined);
+      if (isProxied && !isSaid) {
+        isSaid = true;
+        facts.onUnnamedProxy?.();
+      }
+      return isProxied || facts.production === true ? everybody : '';
+    },
     of(peer, isSecure, headers) {
       const { trusted, isUnixTrusted, forwardedHeader, direct, secure } = state();
       const known = isSecure ? secure : direct;
@@ -78,5 +101,25 @@ function walk(socket: Client, hops: readonly Hop[], isTrusted: (address: string)
   }
   return { address, isSecure };
 }
+
+const isLoopback = (address: string) => address === '::1' || address.startsWith('127.');
+const forwardingHeaders = ['x-forwarded-for', 'forwarded'] as const;
+/** Stands for the address of all who come by loopback. */
+const everybody = 'loopback';
+
+/** For the person who starts a server in production that only this machine reaches, so that a proxy stands before it. */
+export function unnamedProxyNotices(facts: {
+  readonly production: boolean;
+  readonly onLoopback: boolean;
+  readonly trustedProxies: readonly string[];
+}): readonly string[] {
+  if (!facts.production || !facts.onLoopback) return [];
+  if (compileRanges(facts.trustedProxies).has('127.0.0.1')) return [];
+  return [`Only this machine reaches this server, so that a proxy stands before it, ${consequence}`];
+}
+
+const consequence =
+  'and gateway.trusted_proxies does not name it: [auth.rate_limit] counts all people as one, and soon nobody can sign in. Set trusted_proxies = ["loopback"] in [gateway] of config.toml, and let the proxy write X-Forwarded-For.';
+export const unnamedProxy = `A proxy on this machine passes requests on, ${consequence}`;
 
 const maxRemembered = 4_096;

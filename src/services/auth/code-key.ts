@@ -1,27 +1,42 @@
 // In charge of: the key under which codes of mails and text messages are hashed. A code has six digits: without a key whoever knows the address
 // computes every hash that a link could carry, and tries them past what is counted for the account (CWE-330). Upstream hashes without one.
 import { randomBytes } from 'node:crypto';
+import type { PoolClient } from 'pg';
 import type { Db } from '../../engine/db/db.ts';
 import type { Ctx } from '../../engine/service/contract.ts';
 
 const [purpose, id] = ['code', 'codes of sign-in'] as const;
 const sizeBytes = 32;
 
-/** The one key of all processes; the first of them makes it. */
-export async function openCodeKey(db: Pick<Db, 'asOwner'>, secrets: Ctx['secrets']): Promise<Buffer> {
-  return db.asOwner('millrace_admin', async (client) => {
-    await client.query('begin');
-    try {
-      // Of two that start at once one makes it, and the other one waits.
-      await client.query(`select pg_advisory_xact_lock(hashtext('millrace auth code key'))`);
-      const known = await secrets.find(client, purpose, id);
-      const key = known ?? randomBytes(sizeBytes);
-      if (known === undefined) await secrets.put(client, purpose, id, key);
-      await client.query('commit');
-      return key;
-    } catch (error) {
-      await client.query('rollback');
-      throw error;
-    }
-  });
+/**
+ * The one key of all processes, which the first of them makes. Read each time, because a reset takes it away under processes that run on: one
+ * that went on with what it had would send codes that no other one knows.
+ * @throws DatabaseUnavailable
+ */
+export type CodeKey = () => Promise<Buffer>;
+
+export function openCodeKey(db: Pick<Db, 'asOwner'>, secrets: Ctx['secrets']): CodeKey {
+  const find = (client: PoolClient) => secrets.find(client, purpose, id);
+  return () =>
+    db.asOwner('millrace_admin', async (client) => (await find(client)) ?? makeKey(client, find, secrets));
+}
+
+async function makeKey(
+  client: PoolClient,
+  find: (client: PoolClient) => Promise<Buffer | undefined>,
+  secrets: Ctx['secrets'],
+): Promise<Buffer> {
+  await client.query('begin');
+  try {
+    // Of two at once one makes it, and the other one waits.
+    await client.query(`select pg_advisory_xact_lock(hashtext('millrace auth code key'))`);
+    const known = await find(client);
+    const key = known ?? randomBytes(sizeBytes);
+    if (known === undefined) await secrets.put(client, purpose, id, key);
+    await client.query('commit');
+    return key;
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  }
 }

@@ -3,7 +3,6 @@ import { record } from './audit.ts';
 import type { Visit } from './context.ts';
 import { takeEmail } from './email-change.ts';
 import { endAccess } from './end-access.ts';
-import { unprocessable } from './errors.ts';
 import { merged } from './go-json.ts';
 import {
   findIdentity,
@@ -17,6 +16,7 @@ import { storePassword } from './new-password.ts';
 import { tell } from './notice.ts';
 import { clearTokens } from './one-time-tokens.ts';
 import { generatePassword } from './passwords/generate.ts';
+import { emailTaken } from './taken.ts';
 import type { Tx } from './transaction.ts';
 import { hasPassword, isConfirmed, isPhoneConfirmed, type User } from './user.ts';
 import { findUserWithEmail, updateUser } from './users.ts';
@@ -125,8 +125,7 @@ export async function confirmEmailChange(
     return undefined;
   }
   // Since the mails went out somebody else has got it. Upstream answers 500.
-  if (await findUserWithEmail(tx, user.email_change, user.aud, user.id))
-    throw unprocessable('email_exists', 'A user with this email address has already been registered');
+  if (await findUserWithEmail(tx, user.email_change, user.aud, user.id)) throw emailTaken();
   await record(tx, visit, user, 'user_modified');
   const changed = await takeEmail(tx, visit, user, user.email_change);
   if (changed.email !== user.email)

@@ -1,12 +1,13 @@
 // In charge of: what every part of the auth API works with, and a request on its way through it.
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
-import type { Db } from '../../engine/db/db.ts';
 import type { Egress } from '../../engine/egress/egress.ts';
 import type { IdTokens } from '../../engine/identity/id-tokens.ts';
 import type { Identity } from '../../engine/identity/identity.ts';
 import type { Answer, Headers, ServiceRequest } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
+import type { CodeKey } from './code-key.ts';
+import type { PatientDb } from './hooks/patient.ts';
 import type { Hooks } from './hooks/port.ts';
 import type { AuthLimits } from './limits/port.ts';
 import type { Mailer } from './mailer.ts';
@@ -15,9 +16,14 @@ import type { Hasher } from './passwords/hasher.ts';
 import type { PwnedPasswords } from './passwords/pwned.ts';
 import type { AuthSettings } from './settings.ts';
 import type { Sms } from './sms/port.ts';
+import type { TxDb } from './transaction.ts';
 
 export interface Auth {
-  readonly db: Pick<Db, 'asOwner'>;
+  readonly db: TxDb;
+  /** For transactions in which tokens are made, for which a hook may be asked: connections apart, where that is by HTTP. */
+  readonly patientDb: PatientDb;
+  /** Likewise for those that send mails, and make no tokens. */
+  readonly mailDb: PatientDb;
   readonly config: Live<AuthSettings>;
   readonly identity: Pick<Identity, 'jwks' | 'callerOf'>;
   readonly sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
@@ -34,7 +40,7 @@ export interface Auth {
   /** The secrets of providers that administrators set up. */
   readonly providerSecrets: ProviderSecrets;
   /** Under which codes are hashed. */
-  readonly codeKey: Buffer;
+  readonly codeKey: CodeKey;
   /** Where the auth API is reached: `http://127.0.0.1:54321/auth/v1`. */
   readonly url: () => string;
   readonly now: Clock;

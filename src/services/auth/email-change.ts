@@ -34,14 +34,13 @@ export async function askBoth(
 ): Promise<User> {
   const { auth, config } = visit;
   await refuseTooSoon(tx, visit, user.id, 'email_change_sent_at');
+  const key = await auth.codeKey();
   const nowMs = auth.now();
   const otpNew = makeOtp(config.emailOtpLength);
   const otpCurrent = makeOtp(config.emailOtpLength);
-  const hashNew = withFlowPrefix(tokenHashOf(auth.codeKey, email, otpNew), isPkce);
+  const hashNew = withFlowPrefix(tokenHashOf(key, email, otpNew), isPkce);
   const asksCurrent = config.doubleConfirmChanges && user.email !== '';
-  const hashCurrent = asksCurrent
-    ? withFlowPrefix(tokenHashOf(auth.codeKey, user.email, otpCurrent), isPkce)
-    : '';
+  const hashCurrent = asksCurrent ? withFlowPrefix(tokenHashOf(key, user.email, otpCurrent), isPkce) : '';
   const changed = await updateUser(
     tx,
     user.id,

@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'email_address_not_authorized'
   | 'email_address_not_provided'
   | 'email_conflict_identity_not_deletable'
+  | 'email_address_invalid'
+  | 'email_address_not_authorized'
   | 'email_exists'
   | 'email_not_confirmed'
   | 'email_provider_disabled'
@@ -131,6 +133,24 @@ export const unprocessable = (code: ErrorCode, message: string) => authFault(422
 /** 500; what a client may see of the cause, `render-error.ts` decides. */
 export const failed = (message: string, cause?: unknown) =>
   authFault(500, 'unexpected_failure', message, cause);
+
+/** As long as a hook is waited for. */
+const retryAfterSeconds = 5;
+
+/**
+ * 429 for whoever would have to wait for others that wait for a hook: in upstream's words for who comes too often, which its clients know.
+ * Upstream lets them wait until the request's time is over.
+ */
+export const tooManyAtOnce = (cause?: unknown) =>
+  new Fault(
+    {
+      status: 429,
+      code: 'over_request_rate_limit' satisfies ErrorCode,
+      message: 'Request rate limit reached',
+      headers: { 'retry-after': String(retryAfterSeconds) },
+    },
+    cause,
+  );
 
 /** A refusal in the shape of RFC 6749 section 5.2; its status is always 400. */
 export class OAuthRefused extends Error {

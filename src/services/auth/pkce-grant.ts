@@ -15,7 +15,7 @@ const noFlow = () => notFound('flow_state_not_found', 'invalid flow state, no va
 
 export async function byPkce(visit: Visit): Promise<Answer> {
   const { auth, request } = visit;
-  const { auth_code: code, code_verifier: verifier } = await readParams(request, {
+  const { auth_code: code, code_verifier: verifier } = await readParams(request, 'PKCEGrantParams', {
     auth_code: 'text',
     code_verifier: 'text',
   });
@@ -33,7 +33,7 @@ export async function byPkce(visit: Visit): Promise<Answer> {
     throw unprocessable('flow_state_expired', 'invalid flow state, flow state has expired');
   if (!fitsVerifier(flow, verifier))
     throw badRequest('bad_code_verifier', 'code challenge does not match previously saved code verifier');
-  const issued = await inTransaction(auth.db, async (tx) => {
+  const issued = await inTransaction(auth.patientDb, async (tx) => {
     // Before anything else, so that of many with one code one wins.
     if (!(await takeFlowState(tx, flow.id))) throw noFlow();
     const user = await findUserById(tx, userId);

@@ -26,7 +26,7 @@ export async function verifyReauthentication(visit: Visit, user: User, nonce: st
   const expirySeconds = isByPhone ? config.smsOtpExpirySeconds : config.emailOtpExpirySeconds;
   const isOver = auth.now() > timeMs(sentAt) + expirySeconds * 1000;
   const expected = Buffer.from(user.reauthentication_token);
-  const given = Buffer.from(tokenHashOf(auth.codeKey, user.email || user.phone, nonce));
+  const given = Buffer.from(tokenHashOf(await auth.codeKey(), user.email || user.phone, nonce));
   if (isOver || expected.length !== given.length || !timingSafeEqual(expected, given)) throw notValid();
   await inTransaction(auth.db, async (tx) => {
     // Of many at once, one finds it still there.

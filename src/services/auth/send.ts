@@ -1,7 +1,8 @@
 // In charge of: mails with a code: the code's hash in the user's row and in the table of codes, the mail with whoever sends it, in one transaction.
 // Source: supabase/auth internal/api/mail.go `sendConfirmation`, `sendInvite`, `sendPasswordRecovery`, `sendMagicLink`, `sendReauthenticationOtp`.
+import { Fault } from '../../base/errors.ts';
 import type { Visit } from './context.ts';
-import { authFault } from './errors.ts';
+import type { ErrorCode } from './errors.ts';
 import { makeOtp, tokenHashOf, withFlowPrefix } from './mail/links.ts';
 import type { MailKind } from './mailer.ts';
 import { storeToken, type TokenKind } from './one-time-tokens.ts';
@@ -40,7 +41,7 @@ export async function sendCode(
   const { auth, config } = visit;
   if (kind !== 'invite') await refuseTooSoon(tx, visit, user.id, places[kind].sentAt);
   const otp = makeOtp(config.emailOtpLength);
-  const tokenHash = withFlowPrefix(tokenHashOf(auth.codeKey, user.email, otp), isPkce);
+  const tokenHash = withFlowPrefix(tokenHashOf(await auth.codeKey(), user.email, otp), isPkce);
   const changed = await keepCode(tx, visit, user, kind, tokenHash);
   await auth.mailer.send(tx, visit, {
     kind,
@@ -89,11 +90,16 @@ export async function refuseTooSoon(
   const sentAt = rows[0]?.at ?? null;
   if (sentAt === null) return;
   const leftMs = timeMs(sentAt) + config.emailMaxFrequencySeconds * 1000 - auth.now();
-  if (leftMs <= 0) return;
-  const seconds = Math.floor(leftMs / 1000);
-  throw authFault(
-    429,
-    'over_email_send_rate_limit',
-    `For security purposes, you can only request this after ${seconds} seconds.`,
-  );
+  if (leftMs > 0) throw new TooSoon(leftMs);
+}
+
+/** 429 over_email_send_rate_limit. Source: supabase/auth internal/api/mail.go `generateFrequencyLimitErrorMessage`. */
+export class TooSoon extends Fault {
+  constructor(leftMs: number) {
+    super({
+      status: 429,
+      code: 'over_email_send_rate_limit' satisfies ErrorCode,
+      message: `For security purposes, you can only request this after ${Math.floor(leftMs / 1000)} seconds.`,
+    });
+  }
 }

@@ -1,4 +1,5 @@
 // In charge of: sign-in as a service: users, their sessions and tokens over HTTP, as supabase/auth (GoTrue) v2.196 speaks it.
+import { findMailHosts } from '../../engine/egress/mail-hosts.ts';
 import { openIdTokens } from '../../engine/identity/id-tokens.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
@@ -8,7 +9,9 @@ import { openCodeKey } from './code-key.ts';
 import type { Auth, Visit } from './context.ts';
 import { openHooks } from './hooks/hooks.ts';
 import { openHookedMailer } from './hooks/mailer.ts';
+import { maxLockMs, openPatientConnections } from './hooks/patient.ts';
 import { openAuthLimits } from './limits/limits.ts';
+import { judgesAddresses } from './mail/addresses.ts';
 import { openAuthMailer } from './mail/auth-mailer.ts';
 import { openMailTexts } from './mail/texts.ts';
 import { openProviderSecrets } from './oauth/providers/custom-secrets.ts';
@@ -16,10 +19,12 @@ import { openHasher } from './passwords/hasher.ts';
 import { openPwnedPasswords } from './passwords/pwned.ts';
 import { isAboutToken } from './refused-fault.ts';
 import { isBug, renderError } from './render-error.ts';
+import { scimNothing, scimPath } from './routes/scim.ts';
 import { routes } from './routes/table.ts';
 import { refuseWithoutKey } from './saml/service-provider.ts';
 import { type AuthSettings, settings } from './settings.ts';
 import { openSms } from './sms/sms.ts';
+import type { TxDb } from './transaction.ts';
 
 const find = openRoutes(routes);
 
@@ -63,20 +68,30 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   const hooks = openHooks({ db: ctx.db, egress, config: () => config.now(), observe, now, signal });
   const limits = await openAuthLimits({ config, db: ctx.db, observe, now });
   const mailer = openAuthMailer({ texts, outbox, authUrl: url, config: () => config.now(), now });
+  // What is asked with a transaction open.
+  const mailsWait = () => hooks.isByHttp('send_email') || judgesAddresses(config.now());
+  const waits = () => hooks.isByHttp('custom_access_token') || mailsWait();
+  const db: TxDb = {
+    asOwner: (owner, run, kind) => ctx.db.asOwner(owner, run, kind),
+    lockTimeoutMs: () => (waits() ? maxLockMs : undefined),
+  };
+  const patient = openPatientConnections(db);
   const opened: Auth = {
-    db: ctx.db,
+    db,
+    patientDb: patient.where(waits),
+    mailDb: patient.where(mailsWait),
     config,
     identity: ctx.identity,
     sign: ctx.signToken,
     hasher,
     pwned: openPwnedPasswords({ fetch: egress.fetch, observe, now, url: () => config.now().hibpUrl }),
-    mailer: openHookedMailer({ mailer, hooks, limits }),
+    mailer: openHookedMailer({ mailer, hooks, limits, addresses: { egress, findMailHosts } }),
     hooks,
     limits,
     egress: ctx.egress,
     idTokens: openIdTokens({ egress, observe, now, signal }),
     providerSecrets: openProviderSecrets(ctx.db, ctx.secrets),
-    codeKey: await openCodeKey(ctx.db, ctx.secrets),
+    codeKey: openCodeKey(ctx.db, ctx.secrets),
     sms: openSms({ db: ctx.db, hooks, fetch: egress.fetch, inbox: ctx.smsInbox, observe }),
     url,
     now: ctx.now,
@@ -95,19 +110,20 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
 
 async function answer(opened: Auth, request: ServiceRequest): Promise<Answer> {
   const found = find(request.method, request.path);
-  if (found.kind === 'nothing') return nothing;
+  const isScim = request.path.startsWith(`${scimPath}/`);
+  if (found.kind === 'nothing' && !isScim) return nothing;
   if (found.kind === 'wrong_method')
     return { ...wrongMethod, headers: [['allow', found.allowed.join(', ')]] };
   const visit: Visit = {
     auth: opened,
     request,
     config: opened.config.now(),
-    params: found.params,
+    params: found.kind === 'nothing' ? {} : found.params,
     query: new URLSearchParams(request.query),
     headersOut: [],
   };
   try {
-    return await found.handle(visit);
+    return await (found.kind === 'nothing' ? scimNothing : found.handle)(visit);
   } catch (error) {
     if (isBug(error))
       opened.observe({ kind: 'auth.error', level: 'error', requestId: request.requestId, error });

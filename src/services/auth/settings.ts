@@ -7,6 +7,7 @@ import { captchaSettings } from './captcha/settings.ts';
 import { encryptedTextSettings } from './encrypted-text.ts';
 import { hookSettings } from './hooks/settings.ts';
 import { authLimitSettings } from './limits/settings.ts';
+import { addressSettings } from './mail/address-settings.ts';
 import { mailTextSettings } from './mail/texts.ts';
 import { mfaSettings } from './mfa/settings.ts';
 import { externalSettings } from './oauth/providers/settings.ts';
@@ -47,6 +48,14 @@ export const settings = {
     default: ['https://127.0.0.1:3000'],
     live,
     sentence: 'Where a sign-in may lead to beside the site: addresses, or patterns with `*` and `**`.',
+  }),
+  externalRedirectUrl: text({
+    key: 'auth.external_redirect_url',
+    env: ['GOTRUE_EXTERNAL_REDIRECT_URL'],
+    default: '',
+    live,
+    sentence:
+      'Where every sign-in with a provider comes back to in the end, whatever the application asked for. Empty: where it asked to.',
   }),
   jwtExpirySeconds: wholeNumber({
     key: 'auth.jwt_expiry',
@@ -138,6 +147,7 @@ export const settings = {
   }),
   ...web3Settings,
   ...mailTextSettings,
+  ...addressSettings,
   ...mfaSettings,
   ...webauthnSettings,
   ...hookSettings,

@@ -10,6 +10,7 @@ import { checkChallenge, insertFlowState, isPkce } from './flow-state.ts';
 import { type JsonObject, merged } from './go-json.ts';
 import { afterUserCreated, beforeUserCreated } from './hooks/new-user.ts';
 import { findIdentity, insertIdentity, ownIdentityData, providerFacts, providersOf } from './identities.ts';
+import { type MailMoment, orQuiet, withMailMoments } from './mail-moments.ts';
 import { createUser } from './new-user.ts';
 import { clearTokens } from './one-time-tokens.ts';
 import { checkPassword, hashOf } from './password.ts';
@@ -48,23 +49,31 @@ export interface Registered {
 }
 
 /**
- * Of many at once with one address one makes the user; to the others they are known then, as a moment later.
+ * Of many at once with one address one makes the user; to the others they are known then, as a moment later. `moments`: which mails are asked
+ * for by that, where addresses are confirmed.
  * @throws Fault, WeakPassword
  */
-export async function register(visit: Visit, params: SignUp): Promise<Registered> {
-  try {
-    return await registerOnce(visit, params);
-  } catch (error) {
-    if (!hasLostRace(error)) throw error;
-    return registerOnce(visit, params);
-  }
-}
-
-async function registerOnce(visit: Visit, params: SignUp): Promise<Registered> {
-  const { config, auth } = visit;
+export async function register(
+  visit: Visit,
+  params: SignUp,
+  moments: readonly MailMoment[] = [],
+): Promise<Registered> {
   refuseWhenClosed(visit);
   await checkParams(visit, params);
   const handle = handleOf(visit, params);
+  const asked = handle.provider === 'email' && visit.config.enableConfirmations ? moments : [];
+  return withMailMoments(visit, handle.email, asked, async () => {
+    try {
+      return await registerOnce(visit, params, handle);
+    } catch (error) {
+      if (!hasLostRace(error)) throw error;
+      return registerOnce(visit, params, handle);
+    }
+  });
+}
+
+async function registerOnce(visit: Visit, params: SignUp, handle: Handle): Promise<Registered> {
+  const { config, auth } = visit;
   const aud = audienceOf(visit);
   const data = params.data ?? {};
   const known = await withTables(auth.db, (tx) => findByHandle(tx, handle, aud));
@@ -90,8 +99,9 @@ async function registerOnce(visit: Visit, params: SignUp): Promise<Registered> {
     isAnonymous: false,
   };
   if (known === undefined) await beforeUserCreated(visit, newUser);
-  const written = await inTransaction(auth.db, async (tx): Promise<Registered> => {
+  const write = async (tx: Tx): Promise<Registered> => {
     if (known && waiting === undefined) {
+      if (!isAutomatic && handle.provider === 'email') auth.limits.refuseWithoutMail(visit);
       await record(tx, visit, known, 'user_repeated_signup', { provider: handle.provider });
       return { kind: 'known', user: known, handle };
     }
@@ -109,7 +119,11 @@ async function registerOnce(visit: Visit, params: SignUp): Promise<Registered> {
     const traits = handle.provider === 'phone' ? { channel: channelOf(visit, params.channel) } : {};
     await record(tx, visit, complete, 'user_signedup', { provider: handle.provider, ...traits });
     return { kind: 'confirmed', user: await confirm(tx, visit, complete, handle), handle };
-  });
+  };
+  const store = () => inTransaction(auth.mailDb, write);
+  const written = await (waiting
+    ? orQuiet(store, (): Registered => ({ kind: 'unconfirmed', user: waiting, handle }))
+    : store());
   const registered =
     written.kind === 'unconfirmed' && handle.provider === 'phone'
       ? { ...written, user: await askByPhone(visit, written.user, params, known === undefined) }

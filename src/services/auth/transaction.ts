@@ -2,6 +2,7 @@
 import type { PoolClient, QueryResultRow } from 'pg';
 import { errorCode, Fault } from '../../base/errors.ts';
 import type { Db } from '../../engine/db/db.ts';
+import { tooManyAtOnce } from './errors.ts';
 
 /** An open transaction on auth's tables; times come as Postgres writes them, because a Date would cut their microseconds off. */
 export interface Tx {
@@ -13,14 +14,21 @@ export interface Tx {
 
 export const owner = 'supabase_auth_admin';
 
+/** Where transactions run. */
+export interface TxDb extends Pick<Db, 'asOwner'> {
+  /** How long a transaction waits for a row that another one has, in milliseconds; undefined: as long as a statement may take. */
+  readonly lockTimeoutMs?: () => number | undefined;
+}
+
 /**
  * Runs `work` in a transaction. A throw undoes it and is rethrown; the connection stays, because a refusal is nothing that a
  * connection should be closed for. Whoever wants to refuse and keep what was written returns the refusal and throws it afterwards.
- * @throws DatabaseUnavailable, and what `work` throws
+ * @throws DatabaseUnavailable, Fault 429 over_request_rate_limit where a row was not to be had, and what `work` throws
  */
-export async function inTransaction<T>(db: Pick<Db, 'asOwner'>, work: (tx: Tx) => Promise<T>): Promise<T> {
+export async function inTransaction<T>(db: TxDb, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const lockMs = db.lockTimeoutMs?.();
   const outcome = await db.asOwner(owner, async (client) => {
-    await client.query('begin');
+    await client.query(lockMs === undefined ? 'begin' : `begin; set local lock_timeout = ${lockMs}`);
     try {
       const value = await work(txOf(client));
       await client.query('commit');
@@ -31,18 +39,19 @@ export async function inTransaction<T>(db: Pick<Db, 'asOwner'>, work: (tx: Tx) =
       return { error };
     }
   });
-  if ('error' in outcome) throw outcome.error;
+  if ('error' in outcome)
+    throw lockMs !== undefined && isHeldBack(outcome.error) ? tooManyAtOnce(outcome.error) : outcome.error;
   return outcome.value;
 }
+
+/** lock_not_available: somebody else has the row for longer than is waited for. */
+const isHeldBack = (error: unknown) => errorCode(error instanceof Fault ? error.cause : error) === '55P03';
 
 /**
  * As `inTransaction`, for work that makes what there can be one of: who loses a race for it does the work once more, and finds then what the
  * other one made. Two windows of a person who signs in for the first time make one user.
  */
-export async function inOneOfTwoTransactions<T>(
-  db: Pick<Db, 'asOwner'>,
-  work: (tx: Tx) => Promise<T>,
-): Promise<T> {
+export async function inOneOfTwoTransactions<T>(db: TxDb, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
     return await inTransaction(db, work);
   } catch (error) {

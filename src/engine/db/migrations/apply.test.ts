@@ -475,6 +475,11 @@ describe('roles.sql, seeds and the vault', () => {
       seeds: { 'supabase/seed.sql': 'insert into t values (3);' },
     });
     expect(again).toMatchObject({ rolesApplied: false, migrations: [], seeds: [] });
+    const secrets = 'select name, decrypted_secret as secret from vault.decrypted_secrets';
+    expect(await db.run(secrets)).toEqual([{ name: 'key', secret: 'secret' }]);
+    const migrations = { ...project.migrations, '2_t.sql': 'select 1;' };
+    await apply(db, { ...project, migrations, vault: [{ name: 'key', value: 'changed' }] });
+    expect(await db.run(secrets)).toEqual([{ name: 'key', secret: 'changed' }]);
   });
 
   it('updates the digest of a changed seed and runs a new one, when asked', async () => {

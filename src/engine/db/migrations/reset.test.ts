@@ -22,6 +22,7 @@ const project: Written = {
       create function on_ddl() returns event_trigger language plpgsql as 'begin end';
       create event trigger e on ddl_command_end execute function on_ddl(); create publication p for all tables;`,
   },
+  vault: [{ name: 'from_config', value: 'secret' }],
   seeds: {
     'supabase/seed.sql':
       "insert into films values (1); insert into auth.users (id, email) values (gen_random_uuid(), 'a@b.c');",
@@ -29,7 +30,7 @@ const project: Written = {
 };
 
 const state = `
-  select (select count(*)::int from films) as films, to_regclass('left_over') as left_over, (select count(*)::int from auth.users) as users,
+  select (select json_object_agg(name, decrypted_secret) from vault.decrypted_secrets) as secrets, (select count(*)::int from films) as films, to_regclass('left_over') as left_over, (select count(*)::int from auth.users) as users,
     (select setconfig from pg_db_role_setting where setrole = 'anon'::regrole and setdatabase = 0) as anon,
     pg_has_role('authenticated', 'mr_reader', 'member') as member,
     (select rolcanlogin from pg_roles where rolname = 'service_role') as service_login,
@@ -80,7 +81,7 @@ describe('resetProject', () => {
     const [fresh] = (await run(state)) as Record<string, unknown>[];
     await run(
       `create table left_over (id int); create role mr_by_hand; grant anon to mr_by_hand; grant mr_by_hand to authenticated;
-       alter role anon set statement_timeout = '99s'; insert into films values (2)`,
+       alter role anon set statement_timeout = '99s'; insert into films values (2); select vault.create_secret('by hand', 'by_hand')`,
     );
     await run('alter role service_role login', 'supabase_admin');
     await run("select pg_create_logical_replication_slot('mr_slot', 'pgoutput')");
@@ -95,6 +96,7 @@ describe('resetProject', () => {
     });
     expect(await run(state)).toEqual([fresh]);
     expect(fresh).toMatchObject({
+      secrets: { from_config: 'secret' },
       films: 1,
       users: 1,
       left_over: null,
@@ -110,7 +112,7 @@ describe('resetProject', () => {
 
   it('drops what the project made where nobody is superuser', async () => {
     await run(
-      "create table left_over (id int); insert into films values (2); create procedure q() language sql as 'select 1'",
+      "create table left_over (id int); insert into films values (2); create procedure q() language sql as 'select 1'; select vault.create_secret('by hand', 'by_hand')",
     );
     // Roles are left alone there, so roles.sql cannot make them again.
     const { roles: _, ...rest } = project;
@@ -126,7 +128,9 @@ describe('resetProject', () => {
       migrations: [{ version: '1' }],
       seeds: [{ act: 'seeded' }],
     });
-    expect(await run(state)).toMatchObject([{ films: 1, users: 1, left_over: null }]);
+    expect(await run(state)).toMatchObject([
+      { secrets: { from_config: 'secret' }, films: 1, users: 1, left_over: null },
+    ]);
     expect(await run("select to_regproc('q') as q")).toEqual([{ q: null }]);
   });
 

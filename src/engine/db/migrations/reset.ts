@@ -4,6 +4,7 @@ import { errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { ident, literal } from '../ident.ts';
 import { type ApplyOptions, type ApplyReport, applyProject } from './apply.ts';
+import { createDatabase, loadDatabaseFacts } from './database-facts.ts';
 import { loadSql } from './session.ts';
 
 export interface ResetOptions extends ApplyOptions {
@@ -47,9 +48,7 @@ async function recreate(admin: pg.ClientConfig, observe: Observe): Promise<void>
   if (name === undefined) throw new OperatorError('The login for a reset names no database.');
   const baseline = await readBaseline(admin);
   await using client = await connect({ ...admin, database: 'template1' });
-  const { rows } = await client.query<DatabaseRow>(databaseFacts, [name]);
-  const facts = rows[0];
-  if (facts === undefined) throw new OperatorError(`There is no database "${name}" to reset.`);
+  const facts = await loadDatabaseFacts(client, name);
   try {
     await client.query(`alter database ${ident(name)} allow_connections false`);
     await dropSlots(client, name);
@@ -71,15 +70,6 @@ interface BaselineRow {
   readonly attributes: Readonly<Record<string, boolean | number>>;
   readonly settings: readonly string[];
   readonly member_of: readonly (readonly [role: string, grantor: string])[];
-}
-
-interface DatabaseRow {
-  readonly owner: string;
-  readonly encoding: string;
-  readonly provider: string;
-  readonly collate: string;
-  readonly ctype: string;
-  readonly locale: string | null;
 }
 
 /** Undefined when the database has none: it was never migrated, or what keeps it is gone. */
@@ -106,17 +96,6 @@ async function dropSlots(client: pg.Client, database: string): Promise<void> {
     'select pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots where database = $1',
     [database],
   );
-}
-
-function createDatabase(name: string, facts: DatabaseRow): string {
-  const provider = providers[facts.provider] ?? 'libc';
-  const locale =
-    facts.locale === null || provider === 'libc'
-      ? ''
-      : ` ${provider === 'icu' ? 'icu_locale' : 'builtin_locale'} ${literal(facts.locale)}`;
-  return `create database ${ident(name)} template template0 owner ${ident(facts.owner)}
-    encoding ${literal(facts.encoding)} locale_provider ${provider}${locale}
-    lc_collate ${literal(facts.collate)} lc_ctype ${literal(facts.ctype)}`;
 }
 
 /** Puts the roles back. What cannot be is said, and is in nobody's way: the next script that needs the name says so. */
@@ -186,7 +165,6 @@ async function connect(login: pg.ClientConfig): Promise<pg.Client & AsyncDisposa
 }
 
 const slotTimeoutMs = 5_000;
-const providers: Readonly<Record<string, string>> = { c: 'libc', i: 'icu', b: 'builtin' };
 /** Settings whose value is a list of names: quoting it whole would make one name of it. */
 const listSettings: ReadonlySet<string> = new Set([
   'search_path',
@@ -194,9 +172,3 @@ const listSettings: ReadonlySet<string> = new Set([
   'local_preload_libraries',
   'temp_tablespaces',
 ]);
-
-const databaseFacts = `
-  select pg_get_userbyid(datdba) as owner, pg_encoding_to_char(encoding) as encoding, datlocprovider as provider,
-    datcollate as collate, datctype as ctype,
-    coalesce(to_jsonb(database) ->> 'datlocale', to_jsonb(database) ->> 'daticulocale') as locale
-  from pg_catalog.pg_database as database where datname = $1`;

@@ -33,6 +33,8 @@ export interface PgliteFacts {
 /** How often an engine that falls again and again is brought back, and after how long a run counts as good again. */
 const restartAfterMs: readonly number[] = [0, 100, 500, 2_000];
 const goodAfterMs = 30_000;
+/** A stop waits so long for what runs, and kills it then: what was committed stays. */
+const lastTurnWithinMs = 5_000;
 
 export class PgliteServer implements PostgresServer {
   readonly engine = 'pglite';
@@ -140,8 +142,13 @@ export class PgliteServer implements PostgresServer {
       this.#upkeep?.stop();
       const thread = await this.#thread.catch(() => undefined);
       await this.#front.close();
-      this.#turns.clear();
-      await thread?.stop();
+      // The sessions that have just ended take their transactions back first.
+      const last = { idleSinceMs: undefined, expire: () => {} };
+      const bound = new AbortController();
+      await Promise.race([this.#turns.take(last), delay(lastTurnWithinMs, bound.signal).catch(() => {})]);
+      bound.abort();
+      if (this.#turns.has(last)) await thread?.stop();
+      else await thread?.kill('it was busy when it was to stop');
       const { lock, isThrowAway, stateFolder } = this.#facts;
       await lock.release();
       if (isThrowAway) await rm(stateFolder, { recursive: true, force: true });

@@ -1,10 +1,9 @@
 // In charge of: opening a project's PGlite: its state folder, its data, its engine.
 //
 //   openPglite({ project, port, password, observe, data?, host?, … }): Promise<PgliteServer>
-import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { errorCode, errorMessage, OperatorError } from '../../../base/errors.ts';
+import { errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { placeInto } from '../extensions/place.ts';
 import { keepVaultKey, vaultKeyFile } from '../extensions/vault-key.ts';
@@ -21,8 +20,11 @@ import {
   writeStateFile,
 } from '../postgres/state-folder.ts';
 import { openBundles } from './bundles.ts';
-import { pgliteFolderName } from './folder.ts';
+import type { EngineOptions } from './engine.ts';
+import { hasPgliteData, pgliteFolderName } from './folder.ts';
 import { PgliteServer } from './pglite-server.ts';
+import { makeData, openCacheFolder } from './template.ts';
+import { EngineThread } from './thread.ts';
 
 export interface PgliteOptions {
   /** The folder that holds `supabase/`; the state is in `.millrace/` there. */
@@ -46,9 +48,6 @@ export interface PgliteOptions {
   /** Root's own place for state and copies; default /var/lib/millrace. */
   readonly systemFolder?: string | undefined;
 }
-
-/** In a data folder that is whole: a start that was killed while it made one begins anew. */
-const wholeMark = 'millrace-whole';
 
 /**
  * Starts the project's PGlite, making its data first when there is none. Answers when it takes connections.
@@ -80,15 +79,9 @@ async function start(state: StateFolder, lock: Lock, options: PgliteOptions): Pr
   const port = await claimPort(host, options.port);
   const dataFolder = join(state.path, pgliteFolderName);
   const isThrowAway = options.memory === true;
-  const isNew = await openDataFolder(dataFolder, isThrowAway);
-  const bundleFolder = await openBundles(state.copiesFolder, pgliteVersion());
-  if (isNew)
-    observe({
-      kind: 'postgres.init',
-      level: 'info',
-      version: `(PGlite ${pgliteVersion()})`,
-      folder: dataFolder,
-    });
+  const version = pgliteVersion();
+  const cacheFolder = await openCacheFolder(state);
+  const bundleFolder = await openBundles(cacheFolder, version);
   // The sockets are this process's own, whoever another engine's would belong to.
   const socketFolder = await openSocketFolder({ ...state, runAs: undefined });
   const extensionFolder = join(state.path, 'extensions', 'extension');
@@ -102,18 +95,26 @@ async function start(state: StateFolder, lock: Lock, options: PgliteOptions): Pr
       `The database's port ${port} on "${host}" can be reached from other machines, and its connections are not encrypted.`,
     );
   }
+  const engine: EngineOptions = {
+    dataFolder,
+    bundleFolder,
+    extensionFolder,
+    vaultKeyFile: join(state.path, vaultKeyFile),
+    parameters: ownParameters(options.parameters ?? {}),
+    durable: !isThrowAway,
+  };
+  if (isThrowAway || !hasPgliteData(state.path)) {
+    observe({ kind: 'postgres.init', level: 'info', version: `(PGlite ${version})`, folder: dataFolder });
+    const template = join(cacheFolder, `pglite-${version}-template`);
+    await makeData(dataFolder, template, engine.durable, (folder) =>
+      initData({ ...engine, dataFolder: folder }, signal),
+    );
+  }
   const server = await PgliteServer.start(
     {
       stateFolder: state.path,
       lock,
-      engine: {
-        dataFolder,
-        bundleFolder,
-        extensionFolder,
-        vaultKeyFile: join(state.path, vaultKeyFile),
-        parameters: ownParameters(options.parameters ?? {}),
-        durable: !isThrowAway,
-      },
+      engine,
       socketFolder,
       host,
       port,
@@ -126,7 +127,6 @@ async function start(state: StateFolder, lock: Lock, options: PgliteOptions): Pr
     signal,
   );
   try {
-    if (isNew) await markWhole(dataFolder, !isThrowAway);
     await writeStateFile(state.path, {
       ...known,
       format: stateFormat,
@@ -144,35 +144,11 @@ async function start(state: StateFolder, lock: Lock, options: PgliteOptions): Pr
   }
 }
 
-/** Whether the folder is new. What a killed start left of one is removed; of one that was to be thrown away, all. */
-async function openDataFolder(dataFolder: string, isThrowAway: boolean): Promise<boolean> {
-  try {
-    await stat(join(dataFolder, wholeMark));
-    if (!isThrowAway) return false;
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw stateFolderError(dataFolder, error);
-  }
-  await rm(dataFolder, { recursive: true, force: true });
-  await mkdir(dataFolder, { mode: 0o700 });
-  return true;
-}
-
-/** Initdb's files have to be on the disk before they count. */
-async function markWhole(dataFolder: string, durable: boolean): Promise<void> {
-  if (durable) {
-    for (const name of await readdir(dataFolder, { recursive: true })) await syncPath(join(dataFolder, name));
-  }
-  await writeFile(join(dataFolder, wholeMark), '', { mode: 0o600 });
-  if (durable) await syncPath(dataFolder);
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+/** Lets PGlite make its data in a folder that is empty, and closes it again. */
+async function initData(engine: EngineOptions, signal: AbortSignal | undefined): Promise<void> {
+  const events = { onNotified: () => {}, onEnded: () => {} };
+  const thread = await EngineThread.open({ ...engine, durable: false, parameters: {} }, events, signal);
+  await thread.stop();
 }
 
 export function pgliteVersion(): string {

@@ -91,14 +91,6 @@ export async function bootstrapDatabase(client: Client, options: ShapeOptions): 
   return { applied, ownRoles: state.own_roles, notices: [...notices, ...absentNotices(state.absent)] };
 }
 
-/** Of all files: another one where a new database would be shaped otherwise. */
-export async function shapeDigest(): Promise<string> {
-  const files = await loadShapeFiles();
-  return createHash('sha256')
-    .update(files.map(({ name, checksum }) => `${name} ${checksum}\n`).join(''))
-    .digest('hex');
-}
-
 /** One query; undefined in a database that has not its whole shape of some version yet. */
 async function findState(client: Client): Promise<State | undefined> {
   try {

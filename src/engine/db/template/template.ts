@@ -1,16 +1,17 @@
 // In charge of: a cluster in Supabase's shape that is made once for each version and copied for each throw-away database.
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { withClient } from '../client.ts';
 import type { Binaries } from '../postgres/binaries.ts';
 import type { MakeData } from '../postgres/init.ts';
 import { openPostgres } from '../postgres/supervisor.ts';
-import { bootstrapDatabase, shapeDigest } from '../shape/shape.ts';
+import { bootstrapDatabase } from '../shape/shape.ts';
 import { copyFolder } from './copy-folder.ts';
 
 export interface TemplateOptions {
@@ -67,10 +68,21 @@ async function keyOf(binaries: Binaries, password: string): Promise<string> {
     process.platform,
     process.arch,
     password,
-    await shapeDigest(),
+    await sqlDigest(),
   ];
   const digest = createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
   return `${namePrefix}${engine}-${version}-${digest}`;
+}
+
+/** Of everything that shapes a new database. */
+async function sqlDigest(): Promise<string> {
+  const hash = createHash('sha256');
+  for (const folder of ['../shape/sql/', '../extensions/sql/']) {
+    const path = fileURLToPath(new URL(folder, import.meta.url));
+    const names = (await readdir(path, { recursive: true })).filter((name) => name.endsWith('.sql')).sort();
+    for (const name of names) hash.update(`${name}\0`).update(await readFile(join(path, name)));
+  }
+  return hash.digest('hex');
 }
 
 async function ensureTemplate(folder: string, binaries: Binaries, options: TemplateOptions): Promise<void> {

@@ -22,7 +22,7 @@ export async function verifyCaptcha(visit: Visit): Promise<Visit> {
   if (!visit.config.captchaEnabled || (await isAdmin(visit))) return visit;
   const body = await visit.request.readBody();
   const again = { ...visit, request: withBody(visit.request, body) };
-  const { gotrue_meta_security: security } = await readParams(again.request, {
+  const { gotrue_meta_security: security } = await readParams(again.request, 'captchaRequest', {
     gotrue_meta_security: 'object',
   });
   const token = tokenOf(security);
@@ -46,7 +46,12 @@ async function isAdmin(visit: Visit): Promise<boolean> {
 
 function tokenOf(security: JsonObject | undefined): string {
   // Sound: read as text.
-  const token = readMember('captcha_token', 'text', security?.captcha_token) as string;
+  const token = readMember(
+    'captchaSecurity',
+    'gotrue_meta_security.captcha_token',
+    'text',
+    security?.captcha_token,
+  ) as string;
   return token.trim();
 }
 
@@ -96,6 +101,7 @@ function withBody(request: ServiceRequest, body: Buffer): ServiceRequest {
     caller,
     refused,
     address,
+    countedAs,
     requestId,
     cancellation,
     timings,
@@ -109,6 +115,7 @@ function withBody(request: ServiceRequest, body: Buffer): ServiceRequest {
     caller,
     refused,
     address,
+    countedAs,
     requestId,
     cancellation,
     timings,

@@ -11,7 +11,7 @@ import { callHttp, type Sender } from './http.ts';
 import { metadataOf } from './metadata.ts';
 import { callFunction } from './pg-function.ts';
 import type { HookName, Hooks } from './port.ts';
-import { parseHookUri } from './uri.ts';
+import { parseHookUri, shownUri } from './uri.ts';
 
 export interface HookParts extends Sender {
   readonly db: Pick<Db, 'asOwner'>;
@@ -23,6 +23,10 @@ export function openHooks(parts: HookParts): Hooks {
   const { config, observe } = parts;
   return {
     isEnabled: (name) => factsOf(config(), name).enabled,
+    isByHttp(name) {
+      const { enabled, uri } = factsOf(config(), name);
+      return enabled && uri.startsWith('http');
+    },
     async run(name, input, tx) {
       const startedAt = performance.now();
       let failure: unknown;
@@ -33,7 +37,7 @@ export function openHooks(parts: HookParts): Hooks {
       } catch (error) {
         failure = error;
         if (error instanceof Fault) throw error;
-        throw failed(`Error running hook URI: ${factsOf(config(), name).uri}`, error);
+        throw failed(`Error running hook URI: ${shownUri(factsOf(config(), name).uri)}`, error);
       } finally {
         observe({
           kind: 'auth.hook',

@@ -3,6 +3,7 @@
 import type { Visit } from '../context.ts';
 import type { JsonObject } from '../go-json.ts';
 import type { AuthLimits } from '../limits/port.ts';
+import { type AddressParts, refuseInvalid, refuseUnauthorized } from '../mail/addresses.ts';
 import type { AuthMailer } from '../mail/auth-mailer.ts';
 import type { AuthMail, Mailer, MailKind, Notice } from '../mailer.ts';
 import type { User } from '../user.ts';
@@ -14,24 +15,39 @@ export interface HookedMailerParts {
   readonly mailer: AuthMailer;
   readonly hooks: Hooks;
   readonly limits: Pick<AuthLimits, 'takeMail'>;
+  readonly addresses: AddressParts;
 }
 
-export function openHookedMailer({ mailer, hooks, limits }: HookedMailerParts): Mailer {
+export function openHookedMailer({ mailer, hooks, limits, addresses }: HookedMailerParts): Mailer {
   return {
     async send(tx, visit, mail) {
+      refuseUnauthorized(visit.config, recipientsOf(mail));
       // Of a change that both addresses confirm there are two mails; the hook and the limit know one, with both codes in it.
       const isSecond = mail.kind === 'email_change_current';
       if (!isSecond) await limits.takeMail(visit);
-      if (!hooks.isEnabled('send_email')) return mailer.send(tx, mail);
+      if (!hooks.isEnabled('send_email')) {
+        await refuseInvalid(addresses, visit.config, mail.to);
+        return mailer.send(tx, mail);
+      }
       if (!isSecond) await hooks.run('send_email', inputOf(visit, mail.user, dataOf(mail)), tx);
     },
     async notify(tx, visit, user, notice) {
       if (!mailer.wantsNotice(user, notice)) return;
+      const to = 'to' in notice ? notice.to : user.email;
+      refuseUnauthorized(visit.config, [to]);
       await limits.takeMail(visit);
-      if (!hooks.isEnabled('send_email')) return mailer.notify(tx, user, notice);
+      if (!hooks.isEnabled('send_email')) {
+        await refuseInvalid(addresses, visit.config, to);
+        return mailer.notify(tx, user, notice);
+      }
       await hooks.run('send_email', inputOf(visit, user, noticeData(notice)), tx);
     },
   };
+}
+
+/** Of a change that both addresses confirm the new one is looked at first. */
+function recipientsOf({ kind, to, user }: AuthMail): readonly string[] {
+  return kind === 'email_change_current' ? [user.email_change, to] : [to];
 }
 
 function inputOf(visit: Visit, user: User, data: JsonObject): JsonObject {

@@ -3,7 +3,7 @@
 import type { Visit } from '../context.ts';
 import { badRequest } from '../errors.ts';
 import { endSessions } from '../sessions.ts';
-import { withTables } from '../transaction.ts';
+import { inTransaction } from '../transaction.ts';
 import { hookMetadata } from './metadata.ts';
 
 const rejection = 'Further password verification attempts will be rejected.';
@@ -18,7 +18,7 @@ export async function askAboutPassword(visit: Visit, userId: string, valid: bool
     valid,
   });
   if (answer.decision !== 'reject') return;
-  if (answer.should_logout_user === true) await withTables(db, (tx) => endSessions(tx, userId));
+  if (answer.should_logout_user === true) await inTransaction(db, (tx) => endSessions(tx, userId));
   const { message } = answer;
   throw badRequest(
     'invalid_credentials',

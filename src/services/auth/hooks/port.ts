@@ -15,6 +15,8 @@ export type HookName =
 
 export interface Hooks {
   isEnabled(name: HookName): boolean;
+  /** Whether a hook is asked by HTTP, which takes as long as somebody else's program does. */
+  isByHttp(name: HookName): boolean;
   /**
    * What the hook answers to `input`. A Postgres function runs in `tx` where there is one; a hook by HTTP runs beside it.
    * @throws Fault with the status and words of the hook's own `error`, 422 hook_timeout, 500 unexpected_failure

@@ -22,6 +22,14 @@ export function parseHookUri(text: string): HookTarget {
   return url.protocol === 'http:' && onThisMachine.has(url.hostname) ? { kind: 'http', url: text } : nothing;
 }
 
+/**
+ * What a client is told of a hook's address when asking it failed: as upstream, and nothing that could open something. The address of an
+ * HTTP hook may hold a key in its query, that of a function a login that nobody asked for.
+ */
+export function shownUri(text: string): string {
+  return URL.canParse(text) ? text.replace(/[?#].*$/s, '').replace(/^([^/]+\/\/)[^/]*@/, '$1') : '';
+}
+
 const nothing: HookTarget = { kind: 'nothing' };
 /** Quotes cannot be in it, so that the name can stand in a statement. */
 const isName = /^[a-zA-Z_][a-zA-Z0-9_]{0,62}$/;

@@ -17,8 +17,9 @@ import type { limitSettings } from '../../../engine/limits/settings.ts';
 import type { NamedRule } from '../../../engine/limits/tables.ts';
 import type { Live } from '../../../engine/settings/live.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { AuthSettings } from '../settings.ts';
 import type { AuthLimits, LimitName } from './port.ts';
-import type { authLimitSettings } from './settings.ts';
+import { type authLimitSettings, rateOf } from './settings.ts';
 
 type Values = ValuesOf<typeof authLimitSettings>;
 
@@ -37,7 +38,7 @@ export async function openAuthLimits({ config, db, observe, now }: AuthLimitPart
   const limits = await openLimits({ settings: rulesOf(config), db, alone: false, observe, now });
 
   async function take(rule: RuleName, who: Partial<LimitedRequest>, refusal: Refusal): Promise<void> {
-    const amount = config.now()[rules[rule].setting];
+    const amount = rateOf(config.now()[rules[rule].setting]).amount;
     // Nothing is allowed: no counter is needed for that.
     if (amount === 0) throw refusalOf(refusal);
     const verdict: Verdict = await limits.check({ ...nobody, ...who, path: pathOf(rule) });
@@ -48,11 +49,15 @@ export async function openAuthLimits({ config, db, observe, now }: AuthLimitPart
 
   return {
     takeRequest: ({ request }, name) =>
-      take(name, { address: request.address || undefined }, tooManyRequests),
+      take(name, { address: request.countedAs || undefined }, tooManyRequests),
     async takeMail({ config: at }) {
-      // Upstream's CLI takes the limit for what goes through a real mail server; the inbox of development takes everything.
-      if (at.limitEmailSent > 0 && (!at.smtpEnabled || !at.enableConfirmations)) return;
-      await take('email_sent', {}, tooManyMails);
+      if (countsMails(at)) await take('email_sent', {}, tooManyMails);
+    },
+    refuseWithoutMail({ config: at }) {
+      if (!countsMails(at)) return;
+      if (rateOf(at.limitEmailSent).amount === 0) throw refusalOf(tooManyMails);
+      const known = limits.peek({ ...nobody, path: pathOf('email_sent') });
+      if (known !== undefined) throw refusalOf(tooManyMails, known);
     },
     async takeSms({ config: at }) {
       if (at.enablePhoneConfirmations) await take('sms_sent', {}, tooManyTexts);
@@ -70,6 +75,10 @@ export async function openAuthLimits({ config, db, observe, now }: AuthLimitPart
     close: () => limits.close(),
   };
 }
+
+/** Upstream's CLI takes the limit for what goes through a real mail server; the inbox of development takes everything. */
+const countsMails = (at: AuthSettings) =>
+  rateOf(at.limitEmailSent).amount === 0 || (at.smtpEnabled && at.enableConfirmations);
 
 interface Refusal {
   readonly code: ErrorCode;
@@ -154,10 +163,13 @@ function rulesOf(config: Live<Values>): Live<EngineValues> {
     rules: Object.fromEntries(
       // Sound: the keys of the table above.
       (Object.keys(rules) as RuleName[])
-        .filter((name) => values[rules[name].setting] > 0)
+        .filter((name) => rateOf(values[rules[name].setting]).amount > 0)
         .map((name): [string, NamedRule] => {
           const { setting, seconds, by } = rules[name];
-          const rate = `${values[setting]}/${seconds}s`;
+          const value = values[setting];
+          // A rate says its own time.
+          const { amount, seconds: own } = rateOf(value);
+          const rate = `${amount}/${typeof value === 'string' ? own : seconds}s`;
           return [`auth.${name}`, { by, rate, path: pathOf(name), onStoreFailure: 'allow' }];
         }),
     ),

@@ -25,6 +25,8 @@ export interface AuthLimits {
   takeRequest(visit: Visit, name: LimitName): Promise<void>;
   /** Counts a mail that is about to go out. @throws Fault 429 over_email_send_rate_limit */
   takeMail(visit: Visit): Promise<void>;
+  /** For who gets no mail: refuses as those are refused who would, as far as this process knows. @throws Fault 429 over_email_send_rate_limit */
+  refuseWithoutMail(visit: Visit): void;
   /** Counts a text message that is about to go out. @throws Fault 429 over_sms_send_rate_limit */
   takeSms(visit: Visit): Promise<void>;
   /**

@@ -1,10 +1,45 @@
 // In charge of: the settings of limits: `[auth.rate_limit]` of config.toml, and GoTrue's variables.
 // Source: supabase/cli apps/cli-go/pkg/config/{auth.go,templates/config.toml}, internal/start/start.go; supabase/auth internal/conf.
-import { wholeNumber } from '../../../base/settings.ts';
+import { parsed, wholeNumber } from '../../../base/settings.ts';
+import { parseDurationSeconds } from '../../../base/time.ts';
 import { limitSettings } from '../../../engine/limits/settings.ts';
 import { smtpSettings } from '../../../engine/mail/settings.ts';
 
 const max = 1_000_000_000;
+
+/** A number in an hour, or as upstream's variables also say it: `10/1h`. Source: supabase/auth internal/conf/rate.go. */
+export type AmountOrRate = number | string;
+
+export function rateOf(value: AmountOrRate): { readonly amount: number; readonly seconds: number } {
+  if (typeof value === 'number') return { amount: value, seconds: 3600 };
+  const [amount = '', span = ''] = value.split('/');
+  return { amount: Number(amount), seconds: parseDurationSeconds(span) ?? 0 };
+}
+
+function hourlyLimit(key: string, env: readonly string[], value: number, sentence: string) {
+  return parsed<AmountOrRate>(
+    {
+      key: `auth.rate_limit.${key}`,
+      env,
+      default: value,
+      unit: 'an hour',
+      live: true,
+      sentence: `${sentence} Over another time as a rate: \`10/30m\`.`,
+    },
+    `a whole number from 0 to ${max}, or a rate such as "10/30m" over at least a second`,
+    parseAmountOrRate,
+  );
+}
+
+function parseAmountOrRate(raw: unknown): AmountOrRate | undefined {
+  const text = typeof raw === 'number' ? String(raw) : raw;
+  if (typeof text !== 'string') return undefined;
+  if (/^\d+$/.test(text.trim()) && Number(text) <= max) return Number(text);
+  const { amount, seconds } = /^\d+\/[0-9.a-zµ]*[a-z]$/.test(text)
+    ? rateOf(text)
+    : { amount: max + 1, seconds: 0 };
+  return amount <= max && Number.isInteger(seconds) && seconds >= 1 ? text : undefined;
+}
 
 function limit(key: string, env: readonly string[], value: number, sentence: string) {
   return wholeNumber({
@@ -18,16 +53,17 @@ function limit(key: string, env: readonly string[], value: number, sentence: str
   });
 }
 
-const per5Minutes = 'in five minutes from one client address; loopback is not counted.';
+const per5Minutes =
+  'in five minutes from one client address; loopback is not counted, but in production and for who comes by a proxy that nobody named, where it is one address.';
 
 export const authLimitSettings = {
-  limitEmailSent: limit(
+  limitEmailSent: hourlyLimit(
     'email_sent',
     ['GOTRUE_RATE_LIMIT_EMAIL_SENT', 'SUPABASE_AUTH_RATE_LIMIT_EMAIL_SENT'],
     2,
     'Mails of sign-in in an hour, of the whole project, where a mail server is set and addresses have to be confirmed; 0: none at all.',
   ),
-  limitSmsSent: limit(
+  limitSmsSent: hourlyLimit(
     'sms_sent',
     ['GOTRUE_RATE_LIMIT_SMS_SENT', 'SUPABASE_AUTH_RATE_LIMIT_SMS_SENT'],
     30,

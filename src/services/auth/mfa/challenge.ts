@@ -34,7 +34,7 @@ export async function challenge(visit: Visit, signedIn: SignedIn, factor: Stored
 
 async function challengePhone(visit: Visit, signedIn: SignedIn, factor: StoredFactor): Promise<Answer> {
   const { auth, config, request } = visit;
-  const { channel: asked } = await readParams(request, { channel: 'text' });
+  const { channel: asked } = await readParams(request, 'ChallengeFactorParams', { channel: 'text' });
   const channel = asked || 'sms';
   if (!auth.sms.takesChannel(visit, channel))
     throw badRequest(

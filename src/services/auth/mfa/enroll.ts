@@ -32,7 +32,7 @@ const maxNameBytes = 1024;
 export async function enroll(visit: Visit, { user, session }: SignedIn): Promise<Answer> {
   if (session === undefined)
     throw failed('A valid session and a registered user are required to enroll a factor');
-  const asked = await readParams(visit.request, shape);
+  const asked = await readParams(visit.request, 'EnrollFactorParams', shape);
   const { config } = visit;
   if (Buffer.byteLength(asked.friendly_name) > maxNameBytes)
     throw badRequest('validation_failed', `friendly_name has to be ${maxNameBytes} bytes or less`);

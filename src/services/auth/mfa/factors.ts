@@ -192,7 +192,7 @@ const pauseSpreadMs = 30;
 /** Runs `work` until it meets no lock any more, without a connection in hand between two attempts. @throws Fault 409 conflict */
 export async function untilFree<T>({ auth }: Visit, work: (tx: Tx) => Promise<T | typeof busy>): Promise<T> {
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const outcome = await inTransaction(auth.db, work);
+    const outcome = await inTransaction(auth.patientDb, work);
     if (outcome !== busy) return outcome as T;
     await delay(minPauseMs + Math.random() * pauseSpreadMs, auth.signal);
   }

@@ -10,7 +10,7 @@ import { hookMetadata } from '../hooks/metadata.ts';
 import { type Issued, issuedJson } from '../issue.ts';
 import { type Params, readParams } from '../request.ts';
 import { endSessions } from '../sessions.ts';
-import { type Tx, withTables } from '../transaction.ts';
+import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { nilId } from '../user.ts';
 import { verifyWebauthn } from '../webauthn/factor.ts';
 import { accept, openChallenge } from './accept.ts';
@@ -23,7 +23,7 @@ export type VerifyParams = Params<typeof shape>;
 /** @throws Fault 400 validation_failed, 403 mfa_verification_rejected, 422 for a challenge or an answer that is not good */
 export async function verify(visit: Visit, signedIn: SignedIn, factor: StoredFactor): Promise<Answer> {
   const { config, auth } = visit;
-  const params = await readParams(visit.request, shape);
+  const params = await readParams(visit.request, 'VerifyFactorParams', shape);
   const challengeId = challengeIdOf(params);
   if (params.code === '' && factor.factor_type !== 'webauthn')
     throw badRequest('validation_failed', 'Code needs to be non-empty');
@@ -153,7 +153,7 @@ export async function askHook(
     valid,
   });
   if (output.decision !== 'reject') return;
-  await withTables(auth.db, (tx) => endSessions(tx, user.id));
+  await inTransaction(auth.db, (tx) => endSessions(tx, user.id));
   const message = typeof output.message === 'string' ? output.message : '';
   throw forbidden(
     'mfa_verification_rejected',

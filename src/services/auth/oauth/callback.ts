@@ -73,7 +73,7 @@ export async function comeBack(visit: Visit, begun: Begun, params: URLSearchPara
     throw failed('Error getting user email from external provider');
   const inviteToken = flow.invite_token ?? '';
   if (begun.target === undefined && inviteToken === '') await askBeforeCreating(visit, data, provider.name);
-  const done = await inOneOfTwoTransactions(auth.db, async (tx) => {
+  const done = await inOneOfTwoTransactions(auth.patientDb, async (tx) => {
     const account = await accountFor(tx, visit, begun, data, provider.name);
     if (account.kind === 'refused') return account;
     if (flow.auth_code === null) {

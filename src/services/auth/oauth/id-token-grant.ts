@@ -41,7 +41,7 @@ const refuse = (description: string, error = 'invalid request') => new OAuthRefu
 /** @throws Fault, OAuthRefused */
 export async function byIdToken(visit: Visit): Promise<Answer> {
   const { auth, request } = visit;
-  const params = await readParams(request, shape);
+  const params = await readParams(request, 'IdTokenGrantParams', shape);
   if (params.id_token === '') throw refuse('id_token required');
   if (params.provider === '' && (params.client_id === '' || params.issuer === ''))
     throw refuse('provider or client_id and issuer required');
@@ -89,7 +89,7 @@ async function enter(
   { provider, emailOptional }: Expected,
 ): Promise<{ readonly issued: Issued; readonly isNew: boolean }> {
   const done = await orServerError(() =>
-    inOneOfTwoTransactions(visit.auth.db, async (tx) => {
+    inOneOfTwoTransactions(visit.auth.patientDb, async (tx) => {
       const account: Account =
         target === undefined
           ? await accountOf(tx, visit, data, provider, emailOptional)

@@ -20,7 +20,7 @@ export async function updateFactorOfUser(visit: Visit): Promise<Answer> {
   const user = await userOfPath(visit);
   const factor = await factorOfPath(visit, user.id);
   const { auth } = visit;
-  const { friendly_name: name, phone } = await readParams(visit.request, {
+  const { friendly_name: name, phone } = await readParams(visit.request, 'adminUserUpdateFactorParams', {
     friendly_name: 'text',
     phone: 'text',
   });

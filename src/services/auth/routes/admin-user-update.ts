@@ -10,6 +10,7 @@ import { orFailure } from '../new-user.ts';
 import { clearTokens } from '../one-time-tokens.ts';
 import { checkPassword } from '../password.ts';
 import { readParams } from '../request.ts';
+import { orTaken } from '../taken.ts';
 import { inTransaction, type Tx } from '../transaction.ts';
 import type { User } from '../user.ts';
 import { userJson } from '../user-json.ts';
@@ -21,7 +22,7 @@ export async function updateOneUser(visit: Visit): Promise<Answer> {
   const actor = await requireAdmin(visit);
   const user = await userOfPath(visit);
   const { auth, request } = visit;
-  const given = await readParams(request, adminShape);
+  const given = await readParams(request, 'AdminUserParams', adminShape);
   const params = {
     ...given,
     email: given.email === '' ? '' : validEmail(given.email),
@@ -31,7 +32,9 @@ export async function updateOneUser(visit: Visit): Promise<Answer> {
   if (given.password !== undefined) await checkPassword(visit, given.password);
   const hash = given.password ? await auth.hasher.hash(given.password, request.cancellation) : null;
   const changed = await orFailure('Error updating user', () =>
-    inTransaction(auth.db, (tx) => change(tx, visit, actor, user, params, { hash, bannedUntil })),
+    orTaken(() =>
+      inTransaction(auth.db, (tx) => change(tx, visit, actor, user, params, { hash, bannedUntil })),
+    ),
   );
   return json(200, userJson(changed));
 }

@@ -14,6 +14,7 @@ import { parseEncoded, UnreadableHash } from '../passwords/encoded.ts';
 import { generatePassword } from '../passwords/generate.ts';
 import { type Params, queryOf, readParams } from '../request.ts';
 import { softDelete } from '../soft-delete.ts';
+import { emailTaken, orTaken } from '../taken.ts';
 import { inTransaction, withTables } from '../transaction.ts';
 import { nilId, type User } from '../user.ts';
 import { factorJson, userJson } from '../user-json.ts';
@@ -81,7 +82,7 @@ export async function listFactors(visit: Visit): Promise<Answer> {
 export async function createOneUser(visit: Visit): Promise<Answer> {
   const actor = await requireAdmin(visit);
   const { auth, config, request } = visit;
-  const given = await readParams(request, adminShape);
+  const given = await readParams(request, 'AdminUserParams', adminShape);
   const aud = given.aud || audienceOf(visit, { role: actor.email });
   if (given.email === '' && given.phone === '')
     throw badRequest('validation_failed', 'Cannot create a user without either an email or phone');
@@ -92,7 +93,7 @@ export async function createOneUser(visit: Visit): Promise<Answer> {
   const id = idOf(given);
   const bannedUntil = banEnd(given.ban_duration, auth.now());
   const providers = [...(email === '' ? [] : ['email']), ...(phone === '' ? [] : ['phone'])];
-  const created = await orFailure('Database error creating new user', () =>
+  const create = () =>
     inTransaction(auth.db, async (tx) => {
       const nowMs = auth.now();
       const user = await insertUser(
@@ -131,8 +132,8 @@ export async function createOneUser(visit: Visit): Promise<Answer> {
         },
         nowMs,
       );
-    }),
-  );
+    });
+  const created = await orFailure('Database error creating new user', () => orTaken(create, phoneOfAnother));
   return json(200, userJson(created));
 }
 
@@ -141,12 +142,13 @@ async function refuseDuplicate(
   { email, phone, aud }: { readonly email: string; readonly phone: string; readonly aud: string },
 ): Promise<void> {
   await withTables(auth.db, async (tx) => {
-    if (email !== '' && (await findUserWithEmail(tx, email, aud)))
-      throw unprocessable('email_exists', 'A user with this email address has already been registered');
-    if (phone !== '' && (await findUserByPhone(tx, phone, aud)))
-      throw unprocessable('phone_exists', 'Phone number already registered by another user');
+    if (email !== '' && (await findUserWithEmail(tx, email, aud))) throw emailTaken();
+    if (phone !== '' && (await findUserByPhone(tx, phone, aud))) throw phoneOfAnother();
   });
 }
+
+/** Other words than elsewhere. */
+const phoneOfAnother = () => unprocessable('phone_exists', 'Phone number already registered by another user');
 
 /** Nobody knows it, and nobody will guess it. */
 const unknownLength = 64;
@@ -180,8 +182,9 @@ export async function deleteOneUser(visit: Visit): Promise<Answer> {
   const user = await userOfPath(visit);
   const { should_soft_delete: isSoft } = await readParams(
     request,
+    'adminUserDeleteParams',
     { should_soft_delete: 'flag' },
-    'nothing_said',
+    'whole_or_nothing',
   );
   await inTransaction(auth.db, async (tx) => {
     const traits = { user_id: user.id, user_email: user.email, user_phone: user.phone };

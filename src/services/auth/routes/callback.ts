@@ -25,9 +25,10 @@ export async function callback(visit: Visit): Promise<Answer> {
     begun = await findBegun(visit, params.get('state') ?? '');
   } catch (error) {
     // Nobody knows where this one came from, so it goes nowhere but home.
-    return seeOther(withErrorInQuery(config.siteUrl, factsOf(visit, error)));
+    return seeOther(withErrorInQuery(config.externalRedirectUrl || config.siteUrl, factsOf(visit, error)));
   }
-  const redirectTo = begun.flow.referrer || config.siteUrl;
+  // Source: internal/api/external.go `getExternalRedirectURL`.
+  const redirectTo = config.externalRedirectUrl || begun.flow.referrer || config.siteUrl;
   try {
     const done = await comeBack(visit, begun, params);
     if (done.kind === 'code') return found(withCode(redirectTo, done.code));

@@ -59,7 +59,7 @@ export const getCustomProvider = guarded(async (visit) => json(200, customJson(a
 
 export const createCustomProvider = guarded(async (visit) => {
   const { auth, config, request } = visit;
-  const params = await readParams(request, customShape);
+  const params = await readParams(request, 'AdminCustomOAuthProviderParams', customShape);
   const type = params.provider_type;
   if (!isType(type)) throw refuse("provider_type must be either 'oauth2' or 'oidc'");
   checkRequired(params, type);
@@ -103,7 +103,7 @@ export const createCustomProvider = guarded(async (visit) => {
 export const updateCustomProvider = guarded(async (visit) => {
   const { auth, request } = visit;
   identifierOf(visit);
-  const params = await readParams(request, customShape);
+  const params = await readParams(request, 'AdminCustomOAuthProviderParams', customShape);
   if (params.authorization_params) checkParams(params.authorization_params);
   if (params.attribute_mapping) checkMapping(params.attribute_mapping);
   if (params.custom_claims_allowlist) checkClaims(params.custom_claims_allowlist);

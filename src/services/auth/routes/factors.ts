@@ -36,7 +36,7 @@ export async function unenrollFactor(visit: Visit): Promise<Answer> {
   if (factor.status === 'verified' && !isAal2(session))
     throw unprocessable('insufficient_aal', 'AAL2 required to unenroll verified factor');
   const { auth, request } = visit;
-  await inTransaction(auth.db, async (tx) => {
+  await inTransaction(auth.mailDb, async (tx) => {
     await deleteFactor(tx, factor.id);
     const traits = { factor_id: factor.id, factor_status: factor.status, session_id: session.id };
     await record(tx, visit, user, 'factor_unenrolled', traits, request.address);

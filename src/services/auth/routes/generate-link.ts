@@ -4,7 +4,7 @@ import { type Actor, record } from '../audit.ts';
 import { audienceOf, requireAdmin } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { forgetPassword } from '../end-access.ts';
-import { badRequest, notFound, unprocessable } from '../errors.ts';
+import { badRequest, notFound } from '../errors.ts';
 import { json, merged } from '../go-json.ts';
 import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
 import { confirmationUrl, type LinkType, makeOtp, tokenHashOf } from '../mail/links.ts';
@@ -14,6 +14,7 @@ import { generatePassword } from '../passwords/generate.ts';
 import { isAllowed, redirectOf } from '../redirect.ts';
 import { type Params, readParams } from '../request.ts';
 import { keepCode } from '../send.ts';
+import { emailTaken, orTaken } from '../taken.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { isConfirmed, type User } from '../user.ts';
 import { userJson } from '../user-json.ts';
@@ -32,13 +33,11 @@ const shape = {
 type Asked = Params<typeof shape>;
 
 const unknownLength = 64;
-const taken = () =>
-  unprocessable('email_exists', 'A user with this email address has already been registered');
 
 export async function generateLink(visit: Visit): Promise<Answer> {
   const actor = await requireAdmin(visit);
   const { auth, config, request } = visit;
-  const params = await readParams(request, shape);
+  const params = await readParams(request, 'GenerateLinkParams', shape);
   const email = validEmail(params.email);
   const redirectTo = isAllowed(visit, params.redirect_to) ? params.redirect_to : redirectOf(visit);
   const aud = audienceOf(visit, { role: actor.email });
@@ -49,8 +48,8 @@ export async function generateLink(visit: Visit): Promise<Answer> {
   const otp = makeOtp(config.emailOtpLength);
   const newUser = invitedUser(visit, { email, aud, data: params.data ?? {}, passwordHash: hash });
   if (user === undefined) await beforeUserCreated(visit, newUser);
-  const made = await inTransaction(auth.db, (tx) =>
-    keep(tx, visit, actor, { type, user, newUser, hash, otp, email, params }),
+  const made = await orTaken(() =>
+    inTransaction(auth.db, (tx) => keep(tx, visit, actor, { type, user, newUser, hash, otp, email, params })),
   );
   if (user === undefined) await afterUserCreated(visit, made.user);
   const linkType: LinkType =
@@ -64,7 +63,7 @@ export async function generateLink(visit: Visit): Promise<Answer> {
       redirectTo,
     }),
     email_otp: otp,
-    hashed_token: tokenHashOf(auth.codeKey, email, otp),
+    hashed_token: tokenHashOf(await auth.codeKey(), email, otp),
     verification_type: type,
     redirect_to: redirectTo,
   });
@@ -124,7 +123,7 @@ async function keep(
   facts: Facts,
 ): Promise<{ readonly user: User; readonly tokenHash: string }> {
   const { type, user, otp, email } = facts;
-  const tokenHash = tokenHashOf(visit.auth.codeKey, email, otp);
+  const tokenHash = tokenHashOf(await visit.auth.codeKey(), email, otp);
   if (type === 'signup' || type === 'invite') {
     const owner = await unconfirmed(tx, visit, facts);
     if (type === 'invite')
@@ -143,7 +142,7 @@ async function keep(
 async function unconfirmed(tx: Tx, visit: Visit, facts: Facts): Promise<User> {
   const { type, user, newUser, params, hash } = facts;
   if (user === undefined) return insertInvited(tx, visit, newUser);
-  if (isConfirmed(user)) throw taken();
+  if (isConfirmed(user)) throw emailTaken();
   // Whoever has signed up with the address already may be somebody else than the one whom the link is for.
   await forgetPassword(tx, user);
   if (hash !== undefined) await updateUser(tx, user.id, { encrypted_password: hash }, visit.auth.now());
@@ -162,10 +161,10 @@ async function keepEmailChange(
   if (!config.doubleConfirmChanges && type === 'email_change_current')
     throw badRequest('validation_failed', 'Enable secure email change to generate link for current email');
   const email = validEmail(params.new_email);
-  if (await findUserWithEmail(tx, email, user.aud, user.id)) throw taken();
+  if (await findUserWithEmail(tx, email, user.aud, user.id)) throw emailTaken();
   const kind = type === 'email_change_current' ? 'email_change_token_current' : 'email_change_token_new';
   const relatesTo = type === 'email_change_current' ? user.email : email;
-  const tokenHash = tokenHashOf(auth.codeKey, relatesTo, otp);
+  const tokenHash = tokenHashOf(await auth.codeKey(), relatesTo, otp);
   const nowMs = auth.now();
   const changed = await updateUser(
     tx,

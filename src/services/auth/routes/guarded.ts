@@ -12,6 +12,22 @@ export function limited(name: LimitName, handle: Handle): Handle {
   };
 }
 
+/** Before what makes tokens: while a hook hangs, whoever would wait for it in vain costs nothing. @throws Fault 429 over_request_rate_limit */
+export function makesTokens(handle: Handle): Handle {
+  return (visit) => {
+    visit.auth.patientDb.refuseWhenFull();
+    return handle(visit);
+  };
+}
+
+/** Likewise before what sends mails. @throws Fault 429 over_request_rate_limit */
+export function sendsMails(handle: Handle): Handle {
+  return (visit) => {
+    visit.auth.mailDb.refuseWhenFull();
+    return handle(visit);
+  };
+}
+
 /** @throws Fault 400 captcha_failed */
 export function behindCaptcha(handle: Handle): Handle {
   return async (visit) => handle(await verifyCaptcha(visit));

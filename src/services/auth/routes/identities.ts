@@ -35,6 +35,6 @@ export async function deleteIdentity(visit: Visit): Promise<Answer> {
   const audience = firstAudience(claims);
   if (audience === '' || audience !== audienceOf(visit, claims))
     throw forbidden('unexpected_audience', "Token audience doesn't match request audience");
-  await inTransaction(visit.auth.db, (tx) => unlinkIdentity(tx, visit, user.id, id));
+  await inTransaction(visit.auth.mailDb, (tx) => unlinkIdentity(tx, visit, user.id, id));
   return json(200, {});
 }

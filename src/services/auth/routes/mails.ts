@@ -12,6 +12,7 @@ import { type Challenge, checkChallenge, insertFlowState, isPkce } from '../flow
 import { json } from '../go-json.ts';
 import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
 import { insertIdentity, ownIdentityData, providerFacts } from '../identities.ts';
+import { type MailMoment, orQuiet, withMailMoments } from '../mail-moments.ts';
 import { createUser } from '../new-user.ts';
 import { generatePassword } from '../passwords/generate.ts';
 import { type Params, readParams } from '../request.ts';
@@ -19,6 +20,7 @@ import { sendCode } from '../send.ts';
 import type { AuthenticationMethod } from '../sessions.ts';
 import { register } from '../sign-up.ts';
 import { withPhoneCode } from '../sms/send-code.ts';
+import { emailTaken, orTaken } from '../taken.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { isConfirmed, isPhoneConfirmed, type User } from '../user.ts';
 import { userJson } from '../user-json.ts';
@@ -48,20 +50,35 @@ async function begin(
 export async function recover(visit: Visit): Promise<Answer> {
   const { auth, config, request } = visit;
   if (!config.enableEmail) throw badRequest('email_provider_disabled', 'Email logins are disabled');
-  const params = await readParams(request, { email: 'text', ...challenge });
+  const params = await readParams(request, 'RecoverParams', { email: 'text', ...challenge });
   if (params.email === '') throw badRequest('validation_failed', 'Password recovery requires an email');
   const email = validEmail(params.email);
   checkChallenge(params);
-  return inEvenTime(visit, async () => {
+  return asking(visit, email, ['recovery'], async () => {
     const user = await withTables(auth.db, (tx) => findUserByEmail(tx, email, audienceOf(visit)));
-    if (user === undefined) return done();
-    await inTransaction(auth.db, async (tx) => {
+    if (user === undefined) return nothingToSend(visit);
+    await inTransaction(auth.mailDb, async (tx) => {
       await begin(tx, visit, user, 'recovery', params);
       await record(tx, visit, user, 'user_recovery_requested');
       await sendCode(tx, visit, user, 'recovery', isPkce(params));
     });
     return done();
   });
+}
+
+/** Asks for a mail to whoever may or may not have an account: after the same time, and as often, for both. */
+function asking(
+  visit: Visit,
+  email: string,
+  moments: readonly MailMoment[],
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  return inEvenTime(visit, () => withMailMoments(visit, email, moments, () => orQuiet(work, done)));
+}
+
+function nothingToSend(visit: Visit): Answer {
+  visit.auth.limits.refuseWithoutMail(visit);
+  return done();
 }
 
 const otpShape = {
@@ -74,8 +91,11 @@ const otpShape = {
 } as const;
 type Otp = Params<typeof otpShape>;
 
+const magicLinkShape = { email: 'text', data: 'object', ...challenge } as const;
+type MagicLink = Params<typeof magicLinkShape>;
+
 export async function otp(visit: Visit): Promise<Answer> {
-  const params = await readParams(visit.request, otpShape);
+  const params = await readParams(visit.request, 'OtpParams', otpShape);
   if (params.email !== '' && params.phone !== '')
     throw badRequest('validation_failed', 'Only an email address or phone number should be provided');
   if (params.email !== '' && params.channel !== '')
@@ -83,7 +103,7 @@ export async function otp(visit: Visit): Promise<Answer> {
   checkChallenge(params);
   if (!params.create_user && !(await isThere(visit, params)))
     throw unprocessable('otp_disabled', 'Signups not allowed for otp');
-  if (params.email !== '') return inEvenTime(visit, () => magicLinkFor(visit, params));
+  if (params.email !== '') return magicLinkFor(visit, params);
   if (params.phone === '') throw badRequest('validation_failed', 'One of email or phone must be set');
   return phoneOtp(visit, params);
 }
@@ -96,20 +116,40 @@ async function isThere(visit: Visit, { email, phone }: Otp): Promise<boolean> {
   return user !== undefined;
 }
 
+function refuseLinks({ config }: Visit): void {
+  if (!config.enableEmail) throw unprocessable('email_provider_disabled', 'Email logins are disabled');
+  if (!config.magicLinkEnabled)
+    throw unprocessable('email_provider_disabled', 'Login with magic link is disabled');
+}
+
 export async function magicLink(visit: Visit): Promise<Answer> {
-  const params = await readParams(visit.request, otpShape);
+  refuseLinks(visit);
+  const params = await readParams(visit.request, 'MagicLinkParams', magicLinkShape, 'first_value');
   if (params.email === '') throw unprocessable('validation_failed', 'Password recovery requires an email');
   checkChallenge(params);
-  return inEvenTime(visit, () => magicLinkFor(visit, params));
+  return magicLinkFor(visit, { ...params, create_user: true });
 }
 
 /** Nobody knows it. Source: internal/api/magic_link.go. */
 const temporaryLength = 33;
 
-async function magicLinkFor(visit: Visit, params: Otp): Promise<Answer> {
-  const { auth, config, request } = visit;
-  if (!config.enableEmail) throw unprocessable('email_provider_disabled', 'Email logins are disabled');
+async function magicLinkFor(visit: Visit, params: MagicLink & Pick<Otp, 'create_user'>): Promise<Answer> {
+  const { config } = visit;
+  refuseLinks(visit);
   const email = validEmail(params.email);
+  // Who has not confirmed yet, or is nobody yet, gets the mail that asks for that.
+  const moments: readonly MailMoment[] = config.enableConfirmations
+    ? ['confirmation', 'recovery']
+    : ['recovery'];
+  return asking(visit, email, moments, () => sendLink(visit, params, email));
+}
+
+async function sendLink(
+  visit: Visit,
+  params: MagicLink & Pick<Otp, 'create_user'>,
+  email: string,
+): Promise<Answer> {
+  const { auth, config, request } = visit;
   const find = () => withTables(auth.db, (tx) => findUserByEmail(tx, email, audienceOf(visit)));
   let user = await find();
   if (user === undefined || !isConfirmed(user)) {
@@ -124,7 +164,7 @@ async function magicLinkFor(visit: Visit, params: Otp): Promise<Answer> {
   }
   if (user === undefined) return done();
   const known = user;
-  await inTransaction(auth.db, async (tx) => {
+  await inTransaction(auth.mailDb, async (tx) => {
     await begin(tx, visit, known, 'magiclink', params);
     await record(tx, visit, known, 'user_recovery_requested');
     await sendCode(tx, visit, known, 'magic_link', isPkce(params));
@@ -135,14 +175,18 @@ async function magicLinkFor(visit: Visit, params: Otp): Promise<Answer> {
 const resendTypes: ReadonlySet<string> = new Set(['signup', 'email_change', 'sms', 'phone_change']);
 
 export async function resend(visit: Visit): Promise<Answer> {
-  const params = await readParams(visit.request, {
+  const params = await readParams(visit.request, 'ResendConfirmationParams', {
     type: 'text',
     email: 'text',
     phone: 'text',
     ...challenge,
   });
   const handle = resendHandle(visit, params);
-  return inEvenTime(visit, () => resendTo(visit, params, handle));
+  const resending = () => resendTo(visit, params, handle);
+  if (handle.email === '') return inEvenTime(visit, resending);
+  const moments: readonly MailMoment[] =
+    params.type === 'signup' ? ['confirmation'] : params.type === 'email_change' ? ['email_change'] : [];
+  return asking(visit, handle.email, moments, resending);
 }
 
 async function resendTo(
@@ -162,10 +206,10 @@ async function resendTo(
     (type === 'sms' && isPhoneConfirmed(user)) ||
     (type === 'email_change' && user.email_change === '') ||
     (type === 'phone_change' && user.phone_change === '');
-  if (isOver) return done();
+  if (isOver) return handle.email === '' ? done() : nothingToSend(visit);
   if (type === 'sms' || type === 'phone_change')
     return json(200, withMessageId(await resendByPhone(visit, user, type, handle.phone)));
-  await inTransaction(auth.db, async (tx) => {
+  await inTransaction(auth.mailDb, async (tx) => {
     if (type === 'signup') {
       await record(tx, visit, user, 'user_confirmation_requested');
       await begin(tx, visit, user, 'email/signup', params);
@@ -226,7 +270,7 @@ export async function reauthenticate(visit: Visit): Promise<Answer> {
     );
   if (user.email === '') return reauthenticateByPhone(visit, user);
   if (!isConfirmed(user)) throw unprocessable('email_not_confirmed', 'Please verify your email first.');
-  await inTransaction(visit.auth.db, async (tx) => {
+  await inTransaction(visit.auth.mailDb, async (tx) => {
     await record(tx, visit, user, 'user_reauthenticate_requested');
     await sendCode(tx, visit, user, 'reauthentication');
   });
@@ -246,21 +290,22 @@ async function reauthenticateByPhone(visit: Visit, user: User): Promise<Answer> 
 export async function invite(visit: Visit): Promise<Answer> {
   const actor = await requireAdmin(visit);
   const { auth, request } = visit;
-  const params = await readParams(request, { email: 'text', data: 'object' });
+  const params = await readParams(request, 'InviteParams', { email: 'text', data: 'object' });
   const email = validEmail(params.email);
   const aud = audienceOf(visit, { role: actor.email });
   const known = await withTables(auth.db, (tx) => findUserByEmail(tx, email, aud));
-  if (known && isConfirmed(known))
-    throw unprocessable('email_exists', 'A user with this email address has already been registered');
+  if (known && isConfirmed(known)) throw emailTaken();
   const newUser = invitedUser(visit, { email, aud, data: params.data ?? {} });
   if (known === undefined) await beforeUserCreated(visit, newUser);
-  const invited = await inTransaction(auth.db, async (tx) => {
-    // Whoever has signed up with the address already may be somebody else than its owner, who is invited.
-    if (known) await forgetPassword(tx, known);
-    const user = known ?? (await insertInvited(tx, visit, newUser));
-    await record(tx, visit, actor, 'user_invited', { user_id: user.id, user_email: user.email });
-    return sendCode(tx, visit, user, 'invite');
-  });
+  const invited = await orTaken(() =>
+    inTransaction(auth.mailDb, async (tx) => {
+      // Whoever has signed up with the address already may be somebody else than its owner, who is invited.
+      if (known) await forgetPassword(tx, known);
+      const user = known ?? (await insertInvited(tx, visit, newUser));
+      await record(tx, visit, actor, 'user_invited', { user_id: user.id, user_email: user.email });
+      return sendCode(tx, visit, user, 'invite');
+    }),
+  );
   if (known === undefined) await afterUserCreated(visit, invited);
   return json(200, userJson(invited));
 }

@@ -157,11 +157,13 @@ export async function getAuthorization(visit: Visit): Promise<Answer> {
 export async function consent(visit: Visit): Promise<Answer> {
   const { user } = await requireConsentingUser(visit);
   const { auth, request } = visit;
-  const { action } = await readParams(request, { action: 'text' }).catch((error: unknown) => {
-    if (error instanceof Fault && error.code === 'bad_json')
-      throw badRequest('bad_json', 'invalid JSON body', error);
-    throw error;
-  });
+  const { action } = await readParams(request, '', { action: 'text' }, 'first_value').catch(
+    (error: unknown) => {
+      if (error instanceof Fault && error.code === 'bad_json')
+        throw badRequest('bad_json', 'invalid JSON body', error);
+      throw error;
+    },
+  );
   if (action !== 'approve' && action !== 'deny')
     throw badRequest('validation_failed', "action must be 'approve' or 'deny'");
   const outcome = await inTransaction(auth.db, async (tx) => {

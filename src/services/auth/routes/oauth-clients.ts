@@ -115,7 +115,7 @@ function there(client: Client | undefined): Client {
 /** Other words than elsewhere. */
 async function readBody<S extends Shape>({ request }: Visit, shape: S): Promise<Params<S>> {
   try {
-    return await readParams(request, shape);
+    return await readParams(request, '', shape, 'first_value');
   } catch (error) {
     if (error instanceof Fault && error.code === 'bad_json')
       throw badRequest('bad_json', 'Invalid JSON body', error);

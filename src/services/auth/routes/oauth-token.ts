@@ -51,7 +51,7 @@ async function byCode(visit: Visit, { client, params }: AuthenticatedClient): Pr
   const user = await withTables(auth.db, (tx) => findUserById(tx, userId));
   if (user === undefined) throw invalidGrant('User not found for authorization code');
   if (isBanned(user, auth.now())) throw new OAuthRefused('access_denied', 'User is banned');
-  const { issued, idToken } = await inTransaction(auth.db, async (tx) => {
+  const { issued, idToken } = await inTransaction(auth.patientDb, async (tx) => {
     // Before anything else, so that of many with one code one wins. It may have been withdrawn meanwhile.
     const taken = await lockAuthorization(tx, authorization.authorization_id);
     if (taken?.status !== 'approved') throw invalidGrant('Invalid authorization code');

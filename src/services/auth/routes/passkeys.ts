@@ -73,7 +73,7 @@ export const registrationOptions = whenEnabled(async (visit) => {
 export const registrationVerify = whenEnabled(async (visit) => {
   const { user } = await requireManager(visit);
   const { auth, config, request } = visit;
-  const given = await answerOf(visit);
+  const given = await answerOf(visit, 'PasskeyRegistrationVerifyParams');
   const session = await take(visit, given.challengeId, 'registration', user.id);
   const response = parseRegistration(given.credential);
   if (response === undefined) throw badAnswer('Invalid credential response');
@@ -98,7 +98,7 @@ export const authenticationOptions = whenEnabled(async (visit) => {
 
 export const authenticationVerify = whenEnabled(async (visit) => {
   const { auth, request } = visit;
-  const given = await answerOf(visit);
+  const given = await answerOf(visit, 'PasskeyAuthenticationVerifyParams');
   const session = await take(visit, given.challengeId, 'authentication', undefined);
   const response = parseAuthentication(given.credential);
   if (response === undefined) throw badAnswer('Invalid credential response');
@@ -110,7 +110,7 @@ export const authenticationVerify = whenEnabled(async (visit) => {
   if (user.phone !== '' && !isPhoneConfirmed(user))
     throw forbidden('phone_not_confirmed', 'Phone not confirmed');
   if (isBanned(user, auth.now())) throw forbidden('user_banned', 'User is banned');
-  const issued = await inTransaction(auth.db, async (tx) => {
+  const issued = await inTransaction(auth.patientDb, async (tx) => {
     if (!(await markUsed(tx, passkey.id, used, auth.now()))) throw notVerified();
     await record(tx, visit, user, 'login', { passkey_id: passkey.id }, request.address);
     return signIn(tx, visit, user, 'passkey');
@@ -127,7 +127,7 @@ export const renameOwnPasskey = whenEnabled(async (visit) => {
   const { user } = await requireUser(visit);
   const { auth, request } = visit;
   const id = idOfPath(visit);
-  const { friendly_name: name } = await readParams(request, { friendly_name: 'text' });
+  const { friendly_name: name } = await readParams(request, 'PasskeyUpdateParams', { friendly_name: 'text' });
   if (name === '') throw badRequest('validation_failed', 'friendly_name is required');
   if (Buffer.byteLength(name) > maxNameBytes)
     throw badRequest('validation_failed', `friendly_name must be ${maxNameBytes} characters or less`);
@@ -222,8 +222,8 @@ async function begin(
   return json(200, { challenge_id: id, options, expires_at: Math.floor(untilMs / 1000) });
 }
 
-async function answerOf({ request }: Visit) {
-  const { challenge_id: challengeId, credential } = await readParams(request, {
+async function answerOf({ request }: Visit, struct: string) {
+  const { challenge_id: challengeId, credential } = await readParams(request, struct, {
     challenge_id: 'text',
     credential: 'object',
   });

@@ -37,7 +37,7 @@ export async function makeRecoveryCodes(visit: Visit): Promise<Answer> {
 export async function verifyRecoveryCode(visit: Visit): Promise<Answer> {
   const { user, session } = await requireHolder(visit);
   const { auth, request } = visit;
-  const { code } = await readParams(request, { code: 'text' });
+  const { code } = await readParams(request, 'RecoveryCodeParams', { code: 'text' });
   if (code === '') throw badRequest('validation_failed', 'Code needs to be non-empty');
   const account = `recovery codes ${user.id}`;
   auth.limits.refuseAfterFailures(account);

@@ -3,7 +3,7 @@
 import type { Answer, Handle, Visit } from '../context.ts';
 import { notFound } from '../errors.ts';
 
-const base = '/scim/v2';
+export const scimPath = '/scim/v2';
 
 /** @throws Fault 404 feature_disabled */
 function whenOn(handle: Handle): Handle {
@@ -33,7 +33,7 @@ export const scimConfig = whenOn(({ auth }) =>
     ],
     meta: {
       resourceType: 'ServiceProviderConfig',
-      location: `${auth.url().replace(/\/+$/, '')}${base}/ServiceProviderConfig`,
+      location: `${auth.url().replace(/\/+$/, '')}${scimPath}/ServiceProviderConfig`,
     },
   }),
 );
@@ -51,6 +51,9 @@ function nothingToList({ query }: Visit): Answer {
     Resources: [],
   });
 }
+
+/** Whatever is not there below the path of SCIM. Source: internal/api/api.go, `NotFound` of the route. */
+export const scimNothing = whenOn(() => scimError(404, 'Endpoint or resource does not exist'));
 
 function scimError(status: number, detail: string): Answer {
   const schemas = ['urn:ietf:params:scim:api:messages:2.0:Error'];

@@ -15,11 +15,11 @@ import { inTransaction } from '../transaction.ts';
 import { userJson } from '../user-json.ts';
 
 export async function signUp(visit: Visit): Promise<Answer> {
-  const params = await readParams(visit.request, signUpShape);
+  const params = await readParams(visit.request, 'SignupParams', signUpShape);
   if (params.email === '' && params.phone === '') return signUpAnonymously(visit, params);
   const { auth } = visit;
   await auth.limits.takeRequest(visit, 'sign_up');
-  const registered = await register(visit, params);
+  const registered = await register(visit, params, ['confirmation']);
   const { kind, user, handle } = registered;
   if (kind === 'known') return answerKnown(visit, registered, params);
   if (kind === 'unconfirmed') {
@@ -27,7 +27,7 @@ export async function signUp(visit: Visit): Promise<Answer> {
     const shown = user.invited_at === null ? user : { ...user, raw_user_meta_data: {}, identities: [] };
     return json(200, userJson(shown));
   }
-  const issued = await inTransaction(auth.db, async (tx) => {
+  const issued = await inTransaction(auth.patientDb, async (tx) => {
     await record(tx, visit, user, 'login', { provider: handle.provider });
     return signIn(tx, visit, user, 'password');
   });
@@ -85,7 +85,7 @@ async function signUpAnonymously(visit: Visit, params: SignUp): Promise<Answer> 
     isAnonymous: true,
   };
   await beforeUserCreated(visit, newUser);
-  const issued = await inTransaction(auth.db, async (tx) => {
+  const issued = await inTransaction(auth.patientDb, async (tx) => {
     const user = await createUser(tx, visit, newUser);
     return signIn(tx, visit, user, 'anonymous');
   });

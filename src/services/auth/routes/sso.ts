@@ -19,7 +19,7 @@ import { factsOf } from './callback.ts';
 
 export async function singleSignOn(visit: Visit): Promise<Answer> {
   const sp = requireServiceProvider(visit);
-  const params = await readParams(visit.request, {
+  const params = await readParams(visit.request, 'SingleSignOnParams', {
     provider_id: 'text',
     domain: 'text',
     redirect_to: 'text',

@@ -25,7 +25,7 @@ import {
 import { oauthServerMetadata, openidConfiguration } from './discovery.ts';
 import { challengeFactor, enrollFactor, unenrollFactor, verifyFactor } from './factors.ts';
 import { generateLink } from './generate-link.ts';
-import { behindCaptcha, limited, whenOn } from './guarded.ts';
+import { behindCaptcha, limited, makesTokens, sendsMails, whenOn } from './guarded.ts';
 import { authorizeLinking, deleteIdentity } from './identities.ts';
 import { logout } from './logout.ts';
 import { invite, magicLink, otp, reauthenticate, recover, resend } from './mails.ts';
@@ -65,25 +65,29 @@ export const answeredRoutes: readonly Route<Handle>[] = [
   { method: 'GET', pattern: '/health', handle: health },
   { method: 'GET', pattern: '/settings', handle: publicSettings },
   { method: 'GET', pattern: '/.well-known/jwks.json', handle: jwks },
-  { method: 'POST', pattern: '/signup', handle: behindCaptcha(signUp) },
-  { method: 'POST', pattern: '/token', handle: token },
+  { method: 'POST', pattern: '/signup', handle: makesTokens(behindCaptcha(signUp)) },
+  { method: 'POST', pattern: '/token', handle: makesTokens(token) },
   { method: 'POST', pattern: '/logout', handle: logout },
-  { method: 'GET', pattern: '/verify', handle: limited('verify', verifyGet) },
-  { method: 'POST', pattern: '/verify', handle: limited('verify', verifyPost) },
-  { method: 'POST', pattern: '/recover', handle: limited('recover', behindCaptcha(recover)) },
-  { method: 'POST', pattern: '/resend', handle: limited('resend', behindCaptcha(resend)) },
-  { method: 'POST', pattern: '/magiclink', handle: limited('magic_link', behindCaptcha(magicLink)) },
-  { method: 'POST', pattern: '/otp', handle: limited('otp', behindCaptcha(otp)) },
-  { method: 'GET', pattern: '/reauthenticate', handle: reauthenticate },
-  { method: 'POST', pattern: '/invite', handle: invite },
+  { method: 'GET', pattern: '/verify', handle: limited('verify', makesTokens(verifyGet)) },
+  { method: 'POST', pattern: '/verify', handle: limited('verify', makesTokens(verifyPost)) },
+  { method: 'POST', pattern: '/recover', handle: limited('recover', sendsMails(behindCaptcha(recover))) },
+  { method: 'POST', pattern: '/resend', handle: limited('resend', sendsMails(behindCaptcha(resend))) },
+  {
+    method: 'POST',
+    pattern: '/magiclink',
+    handle: limited('magic_link', sendsMails(behindCaptcha(magicLink))),
+  },
+  { method: 'POST', pattern: '/otp', handle: limited('otp', sendsMails(behindCaptcha(otp))) },
+  { method: 'GET', pattern: '/reauthenticate', handle: sendsMails(reauthenticate) },
+  { method: 'POST', pattern: '/invite', handle: sendsMails(invite) },
   { method: 'POST', pattern: '/admin/generate_link', handle: generateLink },
   { method: 'GET', pattern: '/authorize', handle: authorize },
-  { method: 'GET', pattern: '/callback', handle: callback },
-  { method: 'POST', pattern: '/callback', handle: callback },
+  { method: 'GET', pattern: '/callback', handle: makesTokens(callback) },
+  { method: 'POST', pattern: '/callback', handle: makesTokens(callback) },
   { method: 'GET', pattern: '/user/identities/authorize', handle: authorizeLinking },
   { method: 'DELETE', pattern: '/user/identities/:identity_id', handle: deleteIdentity },
   { method: 'GET', pattern: '/user', handle: getUser },
-  { method: 'PUT', pattern: '/user', handle: updateOwnUser },
+  { method: 'PUT', pattern: '/user', handle: sendsMails(updateOwnUser) },
   { method: 'GET', pattern: '/admin/users', handle: listAllUsers },
   { method: 'POST', pattern: '/admin/users', handle: createOneUser },
   { method: 'GET', pattern: '/admin/users/:user_id', handle: getOneUser },
@@ -100,7 +104,11 @@ export const answeredRoutes: readonly Route<Handle>[] = [
     pattern: '/factors/:factor_id/challenge',
     handle: limited('factor_challenge', challengeFactor),
   },
-  { method: 'POST', pattern: '/factors/:factor_id/verify', handle: limited('factor_verify', verifyFactor) },
+  {
+    method: 'POST',
+    pattern: '/factors/:factor_id/verify',
+    handle: limited('factor_verify', makesTokens(verifyFactor)),
+  },
   { method: 'DELETE', pattern: '/factors/:factor_id', handle: unenrollFactor },
   {
     method: 'POST',
@@ -111,7 +119,7 @@ export const answeredRoutes: readonly Route<Handle>[] = [
       (handle) => limited('passkey', behindCaptcha(handle)),
     ),
   },
-  { method: 'POST', pattern: '/passkeys/authentication/verify', handle: authenticationVerify },
+  { method: 'POST', pattern: '/passkeys/authentication/verify', handle: makesTokens(authenticationVerify) },
   { method: 'POST', pattern: '/passkeys/registration/options', handle: registrationOptions },
   { method: 'POST', pattern: '/passkeys/registration/verify', handle: registrationVerify },
   { method: 'GET', pattern: '/passkeys', handle: listOwnPasskeys },
@@ -139,7 +147,7 @@ export const answeredRoutes: readonly Route<Handle>[] = [
     handle: whenOn(
       ({ samlEnabled }) => samlEnabled,
       samlAcs,
-      (handle) => limited('saml_assertion', handle),
+      (handle) => limited('saml_assertion', makesTokens(handle)),
     ),
   },
   { method: 'GET', pattern: '/scim/v2/ServiceProviderConfig', handle: scimConfig },
@@ -164,7 +172,7 @@ export const answeredRoutes: readonly Route<Handle>[] = [
   { method: 'GET', pattern: '/oauth/authorize', handle: authorizeClient },
   { method: 'GET', pattern: '/oauth/authorizations/:authorization_id', handle: getAuthorization },
   { method: 'POST', pattern: '/oauth/authorizations/:authorization_id/consent', handle: consent },
-  { method: 'POST', pattern: '/oauth/token', handle: oauthToken },
+  { method: 'POST', pattern: '/oauth/token', handle: makesTokens(oauthToken) },
   { method: 'GET', pattern: '/oauth/userinfo', handle: userInfo },
   { method: 'GET', pattern: '/user/oauth/grants', handle: listGrants },
   { method: 'DELETE', pattern: '/user/oauth/grants', handle: revokeGrant },

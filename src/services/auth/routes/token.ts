@@ -43,7 +43,11 @@ const grants: Readonly<Record<string, (visit: Visit) => Promise<Answer>>> = {
 
 async function byPassword(visit: Visit): Promise<Answer> {
   const { auth, request } = visit;
-  const params = await readParams(request, { email: 'text', phone: 'text', password: 'text' });
+  const params = await readParams(request, 'PasswordGrantParams', {
+    email: 'text',
+    phone: 'text',
+    password: 'text',
+  });
   const provider = providerOf(visit, params);
   auth.hasher.refuseWhenBusy();
   const aud = audienceOf(visit);
@@ -70,7 +74,7 @@ async function byPassword(visit: Visit): Promise<Answer> {
   if (provider === 'phone' && !isPhoneConfirmed(user))
     throw badRequest('phone_not_confirmed', 'Phone not confirmed');
   const weak = await weaknessOf(visit, params.password);
-  const issued = await inTransaction(auth.db, async (tx) => {
+  const issued = await inTransaction(auth.patientDb, async (tx) => {
     await record(tx, visit, user, 'login', { provider });
     return signIn(tx, visit, user, 'password');
   });
@@ -93,7 +97,9 @@ function providerOf({ config }: Visit, { email, phone }: { readonly email: strin
 }
 
 async function byRefreshToken(visit: Visit): Promise<Answer> {
-  const { refresh_token: text } = await readParams(visit.request, { refresh_token: 'text' });
+  const { refresh_token: text } = await readParams(visit.request, 'RefreshTokenGrantParams', {
+    refresh_token: 'text',
+  });
   if (isPlainLength(text) ? !isPlainToken(text) : parseSignedToken(text) === undefined)
     throw badRequest('validation_failed', 'Refresh token is not valid');
   const issued = await refresh(visit, text);

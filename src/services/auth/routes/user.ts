@@ -22,6 +22,7 @@ import { isRecovery } from '../sessions.ts';
 import { channelOf } from '../sms/channel.ts';
 import { confirmPhoneChange } from '../sms/confirmed.ts';
 import { type PhoneCode, withPhoneCode } from '../sms/send-code.ts';
+import { emailTaken, phoneTaken } from '../taken.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { hasPassword, hasVerifiedFactor, timeMs, type User } from '../user.ts';
 import { userJson } from '../user-json.ts';
@@ -55,7 +56,7 @@ const reauthenticateAfterMs = 24 * 3600 * 1000;
 export async function updateOwnUser(visit: Visit): Promise<Answer> {
   const signedIn = await requireUser(visit);
   await visit.auth.limits.takeRequest(visit, 'user');
-  const params = checkedForm(visit, await readParams(visit.request, shape));
+  const params = checkedForm(visit, await readParams(visit.request, 'UserUpdateParams', shape));
   const { auth, config } = visit;
   const { user, session } = signedIn;
   if (params.password !== undefined) await checkPassword(visit, params.password);
@@ -82,7 +83,7 @@ export async function updateOwnUser(visit: Visit): Promise<Answer> {
   };
   const changed =
     newPhone === '' || !config.enablePhoneConfirmations
-      ? await inTransaction(auth.db, (tx) => change(tx, user))
+      ? await inTransaction(auth.mailDb, (tx) => change(tx, user))
       : await withPhoneCode(visit, user, changeCode(visit, params), change);
   return json(200, userJson(changed));
 }
@@ -125,9 +126,9 @@ async function refuseTaken({ auth }: Visit, user: User, params: Changes): Promis
   const { email, phone } = params;
   await withTables(auth.db, async (tx) => {
     if (email !== '' && email !== user.email && (await findUserWithEmail(tx, email, user.aud, user.id)))
-      throw unprocessable('email_exists', 'A user with this email address has already been registered');
+      throw emailTaken();
     if (phone !== '' && phone !== user.phone && (await findUserByPhone(tx, phone, user.aud)))
-      throw unprocessable('phone_exists', 'A user with this phone number has already been registered');
+      throw phoneTaken();
   });
 }
 

@@ -31,8 +31,8 @@ const shape = {
 } as const;
 
 export async function verifyPost(visit: Visit): Promise<Answer> {
-  const params = await readParams(visit.request, shape);
-  const find = finderOf(visit, params);
+  const params = await readParams(visit.request, 'VerifyParams', shape);
+  const find = await finderOf(visit, params);
   const { auth } = visit;
   // Every try, before it is looked at: of many at once no more than these can be lucky.
   // A number can be written in many ways, and all of them are one account.
@@ -50,7 +50,7 @@ interface Finder {
   readonly verify: (tx: Tx) => Promise<Verified>;
 }
 
-function finderOf(visit: Visit, params: Params<typeof shape>): Finder {
+async function finderOf(visit: Visit, params: Params<typeof shape>): Promise<Finder> {
   const { type, token, token_hash: hash, email, phone } = params;
   if (type === '') throw badRequest('validation_failed', 'Verify requires a verification type');
   if ((token === '') === (hash === ''))
@@ -63,7 +63,7 @@ function finderOf(visit: Visit, params: Params<typeof shape>): Finder {
   const aud = audienceOf(visit);
   if (phone !== '' && email === '') {
     const number = validPhone(phone);
-    const found = tokenHashOf(visit.auth.codeKey, number, token);
+    const found = tokenHashOf(await visit.auth.codeKey(), number, token);
     return {
       hash: found,
       verify: (tx) =>
@@ -76,7 +76,7 @@ function finderOf(visit: Visit, params: Params<typeof shape>): Finder {
       'Only an email address or phone number should be provided on verify',
     );
   const address = addressOf(email);
-  const found = tokenHashOf(visit.auth.codeKey, address, token);
+  const found = tokenHashOf(await visit.auth.codeKey(), address, token);
   return {
     hash: found,
     verify: (tx) => verifyCode(tx, visit, { type, email: address, phone: '', code: token, hash: found, aud }),
@@ -154,7 +154,7 @@ async function confirmWith<T>(
   if (ask !== undefined && !(await auth.sms.isRight(visit, ask.phone, ask.code)))
     throw forbidden('otp_expired', 'Token has expired or is invalid');
   const firstHash = before && (await firstHashFor(visit, before));
-  return inTransaction(auth.db, async (tx) => {
+  return inTransaction(auth.patientDb, async (tx) => {
     const { user, type } = await verify(tx);
     const confirmed = await confirm(tx, visit, user, type, hash, firstHash);
     return confirmed && then(tx, confirmed);

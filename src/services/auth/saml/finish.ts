@@ -59,7 +59,7 @@ export async function finishSignIn(
   await askBeforeCreating(visit, data, name);
   const { sessionEndsMs } = assertion;
   const notAfter = sessionEndsMs === undefined ? undefined : new Date(sessionEndsMs).toISOString();
-  const done = await inOneOfTwoTransactions(auth.db, async (tx) => {
+  const done = await inOneOfTwoTransactions(auth.patientDb, async (tx) => {
     // One that comes again is no sign-in, whoever brings it (CWE-294).
     if (!(await useOnce(tx, 'sso/saml', [provider.entity_id, assertion.id], auth.now()))) throw notValid();
     const account = await accountOf(tx, visit, data, name, false);

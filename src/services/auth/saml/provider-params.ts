@@ -2,7 +2,8 @@
 import type { Visit } from '../context.ts';
 import { badRequest } from '../errors.ts';
 import type { JsonObject } from '../go-json.ts';
-import { readParams } from '../request.ts';
+import { wrongType } from '../go-json-error.ts';
+import { badJson, readParams } from '../request.ts';
 import { fetchMetadata } from './fresh-metadata.ts';
 import { parseIdpMetadata } from './idp-metadata.ts';
 
@@ -28,7 +29,7 @@ const maxDomains = 1000;
 
 /** @throws Fault 400 bad_json, validation_failed */
 export async function readProviderParams(visit: Visit, how: 'new' | 'update'): Promise<ProviderParams> {
-  const found = await readParams(visit.request, {
+  const found = await readParams(visit.request, 'CreateSSOProviderParams', {
     type: 'text',
     metadata_url: 'text',
     metadata_xml: 'text',
@@ -65,18 +66,17 @@ export async function readProviderParams(visit: Visit, how: 'new' | 'update'): P
 /** With the members that upstream's type has; empty ones are left out. @throws Fault 400 bad_json */
 function mappingOf({ keys }: JsonObject): JsonObject {
   if (keys === undefined || keys === null) return {};
-  if (!isObject(keys)) throw wrongType('attribute_mapping.keys', 'map[string]models.SAMLAttribute');
+  if (!isObject(keys)) throw wrong(keys, 'SAMLAttributeMapping', '', 'map[string]models.SAMLAttribute');
   return {
     keys: Object.fromEntries(
       Object.entries(keys).map(([key, rule]) => {
-        if (!isObject(rule)) throw wrongType('attribute_mapping.keys', 'models.SAMLAttribute');
+        if (!isObject(rule)) throw wrong(rule, 'SAMLAttributeMapping', '', 'models.SAMLAttribute');
         const { name, names, array } = rule;
-        if (!isNone(name) && typeof name !== 'string')
-          throw wrongType('attribute_mapping.keys.name', 'string');
+        if (!isNone(name) && typeof name !== 'string') throw wrong(name, 'SAMLAttribute', '.name', 'string');
         if (!isNone(names) && !(Array.isArray(names) && names.every((one) => typeof one === 'string')))
-          throw wrongType('attribute_mapping.keys.names', '[]string');
+          throw wrong(names, 'SAMLAttribute', '.names', '[]string');
         if (!isNone(array) && typeof array !== 'boolean')
-          throw wrongType('attribute_mapping.keys.array', 'bool');
+          throw wrong(array, 'SAMLAttribute', '.array', 'bool');
         const facts = {
           ...(typeof name === 'string' && name !== '' && { name }),
           ...(Array.isArray(names) && names.length > 0 && { names }),
@@ -94,11 +94,8 @@ const isNone = (value: unknown): boolean => value === undefined || value === nul
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const wrongType = (field: string, type: string) =>
-  badRequest(
-    'bad_json',
-    `Could not parse request body as JSON: json: cannot unmarshal value into Go struct field ${field} of type ${type}`,
-  );
+const wrong = (value: unknown, struct: string, below: string, type: string) =>
+  badJson(wrongType(value, struct, `attribute_mapping.keys${below}`, type));
 
 /** The metadata that a request brings or names, read. @throws Fault 400 validation_failed, saml_metadata_fetch_failed */
 export async function metadataOfParams(

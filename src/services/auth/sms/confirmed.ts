@@ -2,7 +2,6 @@
 // internal/models/user.go `ConfirmPhone`, `ConfirmPhoneChange`.
 import { record } from '../audit.ts';
 import type { Visit } from '../context.ts';
-import { unprocessable } from '../errors.ts';
 import { merged } from '../go-json.ts';
 import {
   findIdentity,
@@ -14,6 +13,7 @@ import {
 } from '../identities.ts';
 import { tell } from '../notice.ts';
 import { clearTokens } from '../one-time-tokens.ts';
+import { phoneTaken } from '../taken.ts';
 import type { Tx } from '../transaction.ts';
 import type { User } from '../user.ts';
 import { findUserByPhone, updateUser } from '../users.ts';
@@ -38,8 +38,7 @@ export async function confirmPhoneChange(tx: Tx, visit: Visit, user: User, phone
   const nowMs = auth.now();
   const owner = await findUserByPhone(tx, phone, user.aud);
   // Since the code was sent somebody else has confirmed it. Upstream answers 500.
-  if (owner !== undefined && owner.id !== user.id)
-    throw unprocessable('phone_exists', 'A user with this phone number has already been registered');
+  if (owner !== undefined && owner.id !== user.id) throw phoneTaken();
   await record(tx, visit, user, 'user_modified');
   const identity = await findIdentity(tx, user.id, 'phone');
   if (identity === undefined) {

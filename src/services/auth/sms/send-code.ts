@@ -46,7 +46,7 @@ export async function withPhoneCode<T>(
   const claim = await inTransaction(auth.db, (tx) => claimMoment(tx, visit, user, code.kind));
   try {
     const { otp, messageId } = await deliver(visit, user, code);
-    return await inTransaction(auth.db, async (tx) =>
+    return await inTransaction(auth.mailDb, async (tx) =>
       finish(tx, await keepCode(tx, visit, user, code, otp), messageId),
     );
   } catch (error) {
@@ -115,7 +115,7 @@ async function keepCode(
 ): Promise<User> {
   const nowMs = auth.now();
   const { token, sentAt } = places[kind];
-  const hash = tokenHashOf(auth.codeKey, phone, otp);
+  const hash = tokenHashOf(await auth.codeKey(), phone, otp);
   const changes: UserChanges = {
     [token]: hash,
     [sentAt]: new Date(nowMs).toISOString(),

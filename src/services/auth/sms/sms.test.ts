@@ -30,7 +30,7 @@ const nobodyAsks = async () => Promise.reject(new Error('nobody asks the databas
 function open(fetch: () => Promise<EgressResponse>, seen: unknown[] = []) {
   return openSms({
     db: { asOwner: nobodyAsks },
-    hooks: { isEnabled: () => false, run: nobodyAsks },
+    hooks: { isEnabled: () => false, isByHttp: () => false, run: nobodyAsks },
     fetch,
     inbox: undefined,
     observe: (observation) => seen.push(observation),

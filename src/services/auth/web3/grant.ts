@@ -25,14 +25,18 @@ export async function byWeb3(visit: Visit): Promise<Answer> {
   const { config, request, auth } = visit;
   if (!config.web3Solana && !config.web3Ethereum)
     throw unprocessable('web3_provider_disabled', 'Web3 provider is disabled');
-  const params = await readParams(request, { message: 'text', signature: 'text', chain: 'text' });
+  const params = await readParams(request, 'Web3GrantParams', {
+    message: 'text',
+    signature: 'text',
+    chain: 'text',
+  });
   const chain = chainOf(visit, params.chain);
   const message = await signedMessage(chain, params.message, params.signature);
   refuseForeign(visit, chain, message);
   refuseUntimely(visit, chain, message);
   const data = userDataOf(chain, message);
   await askBeforeCreating(visit, data, provider);
-  const { issued, account } = await inOneOfTwoTransactions(auth.db, async (tx) => {
+  const { issued, account } = await inOneOfTwoTransactions(auth.patientDb, async (tx) => {
     if (!(await useOnce(tx, 'web3', [message.raw], auth.now())))
       throw invalidGrant(`Signed ${titles[chain]} message has been used already`);
     const account = await accountOf(tx, visit, data, provider, true);

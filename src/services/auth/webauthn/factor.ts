@@ -32,7 +32,7 @@ export async function challengeWebauthn(
   factor: StoredFactor,
 ): Promise<Answer> {
   const { auth, config, request } = visit;
-  await readParams(request, {});
+  await readParams(request, 'ChallengeFactorParams', {});
   const party = relyingPartyOf(visit);
   if (party.id === '' || party.origins.length === 0)
     throw failed('Failed to generate WebAuthn registration data');

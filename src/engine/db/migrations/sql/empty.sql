@@ -40,6 +40,16 @@ begin
     execute format('drop extension if exists %I cascade', item.extname);
   end loop;
 
+  -- Those that stand in our own table alone, and the secrets of a vault that stays.
+  if pg_catalog.to_regprocedure('_millrace.drop_extension(text, text)') is not null then
+    for item in select name from _millrace.extensions where members is not null loop
+      perform _millrace.drop_extension(item.name, 'cascade');
+    end loop;
+  end if;
+  if pg_catalog.to_regclass('vault.secrets') is not null and pg_catalog.has_table_privilege('vault.secrets', 'delete') then
+    delete from vault.secrets;
+  end if;
+
   for item in
     -- Names as texts, all of them before the first is dropped: a name of what has gone with another would be a number.
     select class.oid::regclass::text as name,

@@ -1,0 +1,214 @@
+// In charge of: taking a project in whole from another server: made ready in a database beside, visible all at once, resumable until then.
+import { createHash } from 'node:crypto';
+import type { Client, ClientConfig } from 'pg';
+import { OperatorError } from '../../../base/errors.ts';
+import type { Observe } from '../../../base/observe.ts';
+import { withClient } from '../client.ts';
+import { type DumpEntry, renderEntries } from '../dump/entries.ts';
+import { splitAtData } from '../dump/export.ts';
+import { rowsOfPlatform, sessionTables } from '../dump/platform-rows.ts';
+import { projectRoles } from '../dump/project-roles.ts';
+import { plainSession } from '../dump/table-rows.ts';
+import { refreshStatements, sequenceStatements } from '../dump/write-rows.ts';
+import { keepRoleBaseline } from '../migrations/baseline.ts';
+import { loadProgress } from '../migrations/progress.ts';
+import { runScript } from '../migrations/run-script.ts';
+import { MigrationSession } from '../migrations/session.ts';
+import { ensureState, recordStep } from '../migrations/state.ts';
+import { exchangeDatabases, hasDatabase, makeDatabase } from './beside.ts';
+import { type CopiedTable, copyLargeObjects, copyTable, pairTables } from './copy-rows.ts';
+import { refuseFilled } from './empty.ts';
+import { type Source, withSource } from './source.ts';
+import { dropSteps, openSteps, type Steps } from './steps.ts';
+
+export interface ImportOptions {
+  readonly source: ClientConfig;
+  /** Our server. */
+  readonly login: (role: 'postgres' | 'supabase_admin', database: string) => ClientConfig;
+  /** The project's database, which the import takes the place of. */
+  readonly database: string;
+  /** Brings a new database into Supabase's shape. */
+  readonly bootstrap: (database: string) => Promise<void>;
+  /** `schema`: no rows. */
+  readonly parts: 'all' | 'schema';
+  /** Whether sessions and refresh tokens come along. */
+  readonly sessions: boolean;
+  /** Go on with an import that broke off. */
+  readonly resume: boolean;
+  readonly observe: Observe;
+  /** A line about what takes long. */
+  readonly progress: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ImportReport {
+  readonly version: string;
+  readonly tables: readonly CopiedTable[];
+  /** Roles that were made: without a password. */
+  readonly roles: readonly string[];
+  readonly notices: readonly string[];
+}
+
+/**
+ * Imports a project. Rows are compared on both sides by count and checksum; where they differ nothing becomes visible.
+ * @throws OperatorError when the project here is not empty; when the source cannot be read or breaks off, with how to go on; when rows differ.
+ */
+export async function importProject(options: ImportOptions): Promise<ImportReport> {
+  const { database, progress } = options;
+  await refuseFilled(options.login('postgres', database));
+  const beside = `${database}_import`;
+  return withSource(options.source, options.signal, async (source) => {
+    progress('reading the structure');
+    const entries = await source.loadStructure();
+    const digest = createHash('sha256').update(renderEntries(entries)).digest('hex');
+    await openBeside(options, beside, digest);
+    const report = await fill(options, beside, source, entries, digest);
+    progress('putting it in place');
+    await exchangeDatabases((name) => options.login('supabase_admin', name), beside, database);
+    return report;
+  });
+}
+
+/** Makes the database beside, or finds the one that an earlier import of the same structure left. */
+async function openBeside(
+  { login, database, bootstrap, resume, progress }: ImportOptions,
+  beside: string,
+  digest: string,
+) {
+  const admin = (name: string) => login('supabase_admin', name);
+  if (await hasDatabase(admin, beside)) {
+    const known = await withClient(login('postgres', beside), (client) =>
+      client
+        .query<{ digest: string }>(
+          "select facts ->> 'digest' as digest from _millrace_import.steps where step = 'begun'",
+        )
+        .then(({ rows }) => rows[0]?.digest)
+        .catch(() => undefined),
+    );
+    if (resume && known === digest) return;
+    progress(
+      resume
+        ? 'the structure of the source has changed since: beginning again'
+        : 'an earlier import broke off: beginning again (--resume goes on with it)',
+    );
+  } else if (resume) progress('there is no import to go on with: beginning');
+  await makeDatabase(admin, beside, database);
+  await bootstrap(beside);
+}
+
+async function fill(
+  options: ImportOptions,
+  beside: string,
+  source: Source,
+  entries: readonly DumpEntry[],
+  digest: string,
+): Promise<ImportReport> {
+  const { login, observe, progress, signal } = options;
+  const logins = { postgres: login('postgres', beside), admin: login('supabase_admin', beside) };
+  await using session = await MigrationSession.open(logins, observe, signal);
+  await ensureState(session);
+  const steps = await openSteps(session.client);
+  if (steps.of('begun') === undefined) {
+    await keepRoleBaseline(session);
+    await steps.record(session.client, 'begun', { digest });
+  }
+  const { roles, statements } = await projectRoles(source.client);
+  const [before, behind] = splitAtData(entries);
+  const notices = [
+    ...(await script(session, steps, 'roles', statements.join('\n'))),
+    ...(await script(session, steps, 'structure', head + renderEntries(before))),
+  ];
+  const tables =
+    options.parts === 'schema' ? [] : await rows(options, logins.postgres, source, steps, notices);
+  progress('building indexes, constraints, policies and triggers');
+  notices.push(...(await script(session, steps, 'behind', head + renderEntries(behind))));
+  if (options.parts === 'all') {
+    for (const statement of await refreshStatements(source.client, source.schemas))
+      await session.client.query(statement);
+  }
+  await session.refresh();
+  await session.client.query('analyze');
+  // What the project's first start would run once has been run where it comes from.
+  await recordStep(session.client, 'roles', undefined);
+  await recordStep(session.client, 'seed', undefined);
+  await session.client.query(dropSteps);
+  const admin = await session.admin();
+  await admin?.query('insert into _millrace.imports (source_version, tables) values ($1, $2)', [
+    source.version,
+    tables.length,
+  ]);
+  return { version: source.version, tables, roles, notices };
+}
+
+/** Runs a script once, in one transaction where that can be, and records it. */
+async function script(
+  session: MigrationSession,
+  steps: Steps,
+  step: string,
+  text: string,
+): Promise<readonly string[]> {
+  if (steps.of(step) !== undefined) return [];
+  const record = (client: Client) => steps.record(client, step);
+  const { warnings } = await runScript(session, await loadProgress(session.client), {
+    file: `${step} of the source`,
+    text,
+    record,
+  });
+  return warnings;
+}
+
+async function rows(
+  options: ImportOptions,
+  login: ClientConfig,
+  source: Source,
+  steps: Steps,
+  notices: string[],
+): Promise<readonly CopiedTable[]> {
+  const { progress, signal } = options;
+  return withClient({ ...login, application_name: 'millrace import' }, async (target) => {
+    await target.query(`${plainSession}; set session_replication_role = replica`);
+    const platform = await pairTables(
+      source.client,
+      target,
+      [...rowsOfPlatform.keys()],
+      ({ schema, name }) => {
+        if (!options.sessions && schema === 'auth' && sessionTables.has(name)) return false;
+        return rowsOfPlatform.get(schema)!.has(name);
+      },
+    );
+    const own = await pairTables(source.client, target, source.schemas, () => true);
+    const pairs = [...platform.pairs, ...own.pairs];
+    notices.push(
+      ...platform.missing.map(({ schema, name }) => `${schema}.${name} is not there here: left out.`),
+    );
+    notices.push(...pairs.flatMap(({ lost }) => lost ?? []));
+    const copied: CopiedTable[] = [];
+    for (const [at, pair] of pairs.entries()) {
+      const { schema, name, sizeBytes } = pair.table;
+      if (sizeBytes > saidFromBytes)
+        progress(`${at + 1}/${pairs.length} ${schema}.${name} (${Math.round(sizeBytes / 1e6)} MB)`);
+      copied.push(await copyTable(source.client, target, pair, steps, signal));
+    }
+    const differing = copied.filter(
+      ({ source: theirs, here }) => theirs.rows !== here.rows || theirs.checksum !== here.checksum,
+    );
+    if (differing.length > 0) {
+      throw new OperatorError(
+        `These tables hold something else here than in the source: ${differing.map(({ table }) => table).join(', ')}.`,
+        'Nothing of the import is visible. --resume copies them again; if they differ again, please report it.',
+      );
+    }
+    for (const statement of await sequenceStatements(source.client, [...source.schemas, 'auth', 'storage']))
+      await target.query(statement);
+    const objects = await copyLargeObjects(source.client, target);
+    if (objects > 0) progress(`${objects} large objects`);
+    return copied;
+  });
+}
+
+const head = `set check_function_bodies = false;
+set client_min_messages = warning;
+set search_path = '';
+`;
+/** A table of this size takes long enough for a line of its own. */
+const saidFromBytes = 10_000_000;

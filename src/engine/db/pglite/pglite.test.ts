@@ -1,0 +1,334 @@
+// In charge of: PGlite as a server: sessions that know nothing of each other, roles that stay what they logged in as, commits on the disk.
+import { spawn } from 'node:child_process';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errorCode } from '../../../base/errors.ts';
+import { cancelQuery } from '../cancel.ts';
+import { openPglite } from './pglite.ts';
+import type { PgliteServer } from './pglite-server.ts';
+
+let folder: string;
+let server: PgliteServer;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mr-pglite-'));
+  // The same folder would do for the other engines, whose server root runs as another user.
+  await chmod(folder, 0o711);
+  server = await openPglite({
+    project: folder,
+    data: join(folder, 'state'),
+    port: 0,
+    password: 'postgres',
+    observe: () => {},
+  });
+  await as('supabase_admin', (client) =>
+    client.query(`
+      create role postgres login createrole createdb bypassrls password 'postgres';
+      create role authenticator login noinherit;
+      create role anon nologin;
+      create role visitor login password 'visitor';
+      grant anon to authenticator;
+      alter role visitor set search_path = pg_catalog;
+      grant all on schema public to postgres, visitor;
+      create table public.notes (id int primary key, note text);
+      grant all on public.notes to visitor, anon;
+    `),
+  );
+}, 240_000);
+
+afterAll(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('who a session is', () => {
+  const ways = [
+    'reset session authorization',
+    'set session authorization default',
+    'set session authorization supabase_admin',
+    "set session authorization 'supabase_admin'",
+    'set local session authorization supabase_admin',
+    'set role supabase_admin',
+    "select set_config('session_authorization', 'supabase_admin', false)",
+    "select set_config('role', 'supabase_admin', false)",
+    "do $$ begin execute 'set session authorization supabase_admin'; end $$",
+    "do $$ begin execute 'reset session authorization'; perform set_config('role', 'supabase_admin', false); end $$",
+    'begin; reset session authorization; set role supabase_admin; commit',
+    'reset all',
+    'discard all',
+    'alter role current_user superuser',
+    'select pg_terminate_backend(pg_backend_pid())',
+  ];
+
+  it.each(ways)('is its role’s after "%s"', async (way) => {
+    await as('visitor', async (client) => {
+      await client.query(way).catch(() => {});
+      await client.query('rollback').catch(() => {});
+      expect(await rowOf(client, 'select session_user, current_user')).toEqual(['visitor', 'visitor']);
+      expect(await codeOf(client, "select pg_read_file('postgresql.conf')")).toBe('42501');
+      expect(await codeOf(client, "copy (select 1) to program 'id'")).toBe('42501');
+      expect(await codeOf(client, 'select * from pg_authid')).toBe('42501');
+    });
+  });
+
+  it('is the role again behind functions of the superuser', async () => {
+    await as('supabase_admin', (client) =>
+      client.query(`create function public.as_owner() returns text language plpgsql security definer as
+        $$ begin return current_user; end $$`),
+    );
+    await as('visitor', async (client) => {
+      expect(await rowOf(client, 'select public.as_owner(), current_user')).toEqual([
+        'supabase_admin',
+        'visitor',
+      ]);
+      const way = `create function public.escape() returns void language plpgsql as
+        $$ begin execute 'set session authorization supabase_admin'; end $$`;
+      await client.query(way);
+      expect(await codeOf(client, 'select public.escape()')).toBe('42501');
+    });
+  });
+
+  it('may become what its role may', async () => {
+    await as('authenticator', async (client) => {
+      await client.query('set role anon');
+      expect(await rowOf(client, 'select session_user, current_user')).toEqual(['authenticator', 'anon']);
+      // Another session in between does not take that away, nor does it get it.
+      await as('visitor', async (other) => {
+        expect(await rowOf(other, 'select current_user')).toEqual(['visitor']);
+      });
+      expect(await rowOf(client, 'select current_user')).toEqual(['anon']);
+    });
+  });
+});
+
+describe('who comes in', () => {
+  const cases: readonly (readonly [string, pg.ClientConfig, string])[] = [
+    ['a wrong password', { user: 'postgres', password: 'wrong' }, '28P01'],
+    ['the superuser by TCP', { user: 'supabase_admin', password: 'postgres' }, '28P01'],
+    ['a role that does not exist', { user: 'nobody', password: 'x' }, '28P01'],
+    ['a role without a password', { user: 'authenticator', password: 'any' }, '28P01'],
+    ['another database', { user: 'postgres', password: 'postgres', database: 'other' }, '3D000'],
+  ];
+
+  it.each(cases)('refuses %s', async (_what, login, code) => {
+    const client = new pg.Client({ ...byTcp(), ...login });
+    await expect(client.connect()).rejects.toMatchObject({ code });
+  });
+
+  it('lets a role in by its password', async () => {
+    const client = new pg.Client({ ...byTcp(), user: 'visitor', password: 'visitor' });
+    await client.connect();
+    expect(await rowOf(client, 'select session_user')).toEqual(['visitor']);
+    await client.end();
+  });
+
+  it('refuses a setting in the login that the role may not set', async () => {
+    const client = new pg.Client({
+      ...server.login('postgres'),
+      user: 'visitor',
+      options: '-c session_replication_role=replica',
+    });
+    await expect(client.connect()).rejects.toMatchObject({ code: '42501' });
+  });
+});
+
+describe('what sessions keep apart', () => {
+  it('settings, those of the login and those that were set since', async () => {
+    const first = await connect('visitor', { options: '-c statement_timeout=1234' });
+    const second = await connect('visitor');
+    await first.query("set my.place = 'first'; set time zone 'Asia/Tokyo'");
+    await second.query("select set_config('my.place', 'it''s \\ second', false)");
+    const look =
+      "select current_setting('my.place', true), current_setting('timezone'), current_setting('statement_timeout'), current_setting('search_path')";
+    expect(await rowOf(first, look)).toEqual(['first', 'Asia/Tokyo', '1234ms', 'pg_catalog']);
+    expect(await rowOf(second, look)).toEqual(["it's \\ second", 'UTC', '0', 'pg_catalog']);
+    await first.query('reset all');
+    expect(await rowOf(first, look)).toEqual(['', 'UTC', '1234ms', 'pg_catalog']);
+    await first.end();
+    await second.end();
+  });
+
+  it('prepared statements of the same name', async () => {
+    const first = await connect('visitor');
+    const second = await connect('visitor');
+    const ask = (client: pg.Client, text: string) => client.query({ name: 'it', text, rowMode: 'array' });
+    expect((await ask(first, 'select 1')).rows).toEqual([[1]]);
+    expect((await ask(second, 'select 2')).rows).toEqual([[2]]);
+    await second.query('deallocate all');
+    expect((await ask(first, 'select 1')).rows).toEqual([[1]]);
+    await second.end();
+    expect((await ask(first, 'select 1')).rows).toEqual([[1]]);
+    await first.end();
+  });
+
+  it('transactions: the second waits for the first', async () => {
+    const first = await connect('visitor');
+    const second = await connect('visitor');
+    await first.query("begin; insert into public.notes values (1, 'first')");
+    const seen = second.query({ text: 'select count(*)::int from public.notes', rowMode: 'array' });
+    await first.query('rollback');
+    expect((await seen).rows).toEqual([[0]]);
+    await first.query("begin; insert into public.notes values (1, 'first')");
+    const next = second.query({ text: 'select count(*)::int from public.notes', rowMode: 'array' });
+    // A connection that breaks off undoes what it had begun.
+    await first.end();
+    expect((await next).rows).toEqual([[0]]);
+    await second.end();
+  });
+
+  it('channels: a notification reaches those that listen', async () => {
+    const ears = await connect('visitor');
+    const others = await connect('visitor');
+    const heard: string[] = [];
+    ears.on('notification', ({ channel, payload }) => heard.push(`${channel} ${payload}`));
+    others.on('notification', ({ channel }) => heard.push(`others ${channel}`));
+    await ears.query('listen news; listen "Odd Name"');
+    await others.query('listen elsewhere');
+    await others.query('unlisten *');
+    await others.query("notify news, '1'; select pg_notify('Odd Name', '2'); notify elsewhere");
+    await ears.query("notify news, '3'");
+    expect(heard).toEqual(['news 1', 'Odd Name 2', 'news 3']);
+    await ears.end();
+    await others.end();
+  });
+});
+
+describe('statements', () => {
+  it('stop at their statement_timeout, and the next one runs', async () => {
+    await as('visitor', async (client) => {
+      await client.query("set statement_timeout = '50ms'");
+      await expect(client.query('select count(*) from generate_series(1, 1000000000)')).rejects.toMatchObject(
+        {
+          code: '57014',
+          message: 'canceling statement due to statement timeout',
+        },
+      );
+      await expect(client.query('select pg_sleep(60)')).rejects.toMatchObject({ code: '57014' });
+      expect(await rowOf(client, 'select 1')).toEqual([1]);
+    });
+  });
+
+  it('are cancelled, also while they wait for their turn', async () => {
+    const holder = await connect('visitor');
+    const waiting = await connect('visitor');
+    const cancelled = 'canceling statement due to user request';
+    const running = holder.query('select pg_sleep(60)');
+    const queued = waiting.query('select 1');
+    const refused = Promise.all([
+      expect(running).rejects.toMatchObject({ code: '57014', message: cancelled }),
+      expect(queued).rejects.toMatchObject({ code: '57014', message: cancelled }),
+    ]);
+    // Sound: cancelQuery reads what a Client and a PoolClient have in common.
+    await cancelQuery(waiting as unknown as pg.PoolClient);
+    await cancelQuery(holder as unknown as pg.PoolClient);
+    await refused;
+    expect(await rowOf(holder, 'select 1')).toEqual([1]);
+    expect(await rowOf(waiting, 'select 2')).toEqual([2]);
+    await holder.end();
+    await waiting.end();
+  });
+
+  it('answer in many pieces', async () => {
+    await as('visitor', async (client) => {
+      const { rows } = await client.query<{ i: number; t: string }>(
+        "select i, repeat('x', 1000) as t from generate_series(1, 20000) as i",
+      );
+      expect(rows).toHaveLength(20_000);
+      expect(rows.at(-1)).toEqual({ i: 20_000, t: 'x'.repeat(1000) });
+    });
+  });
+
+  it('say in an error what the client calls its statement', async () => {
+    await as('visitor', async (client) => {
+      await expect(client.query('execute "mine"')).rejects.toMatchObject({ code: '26000' });
+      await expect(client.query({ name: 'mine', text: 'select nonsense' })).rejects.toMatchObject({
+        code: '42703',
+      });
+      expect((await client.query({ name: 'mine', text: 'select 1 as one' })).rows).toEqual([{ one: 1 }]);
+    });
+  });
+});
+
+describe('the disk', () => {
+  it('has every row that was acknowledged, when the process was killed', async () => {
+    const place = join(folder, 'killed');
+    const acknowledged = await killWhileItWrites(place);
+    const again = await openPglite({
+      project: folder,
+      data: place,
+      port: 0,
+      password: 'postgres',
+      observe: () => {},
+    });
+    const client = new pg.Client(again.login('supabase_admin'));
+    await client.connect();
+    const { rows } = await client.query<{ i: number }>('select i from public.kept order by i');
+    expect(acknowledged).toBeGreaterThanOrEqual(rowsBeforeTheKill);
+    expect(rows.slice(0, acknowledged).map(({ i }) => i)).toEqual(
+      Array.from({ length: acknowledged }, (_, i) => i + 1),
+    );
+    await client.end();
+    await again.stop();
+  }, 240_000);
+
+  it('is asked to keep each commit', async () => {
+    await as('visitor', async (client) => {
+      const before = await server.syncs();
+      for (let i = 100; i < 120; i++) await client.query('insert into public.notes values ($1)', [i]);
+      // The count comes behind the answer; it is there with the next one.
+      await client.query('select 1');
+      expect((await server.syncs()) - before).toBe(20);
+    });
+  });
+});
+
+const rowsBeforeTheKill = 25;
+
+/** A process of its own that writes row after row and says each that was acknowledged, until it is killed; gives the last one. */
+async function killWhileItWrites(place: string): Promise<number> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'one-writer.ts'), folder, place], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let last = 0;
+  for await (const line of createInterface(child.stdout)) {
+    last = Number(line);
+    if (last === rowsBeforeTheKill) child.kill('SIGKILL');
+  }
+  return last;
+}
+
+function byTcp(): pg.ClientConfig {
+  const { hostname: host, port } = new URL(server.url);
+  return { host, port: Number(port), database: 'postgres' };
+}
+
+async function connect(user: string, more: pg.ClientConfig = {}): Promise<pg.Client> {
+  const client = new pg.Client({ ...server.login('postgres'), user, ...more });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+async function as<T>(user: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connect(user);
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function rowOf(client: pg.Client, sql: string): Promise<unknown> {
+  return (await client.query({ text: sql, rowMode: 'array' })).rows[0];
+}
+
+async function codeOf(client: pg.Client, sql: string): Promise<string | undefined> {
+  return client.query(sql).then(
+    () => undefined,
+    (error: unknown) => errorCode(error),
+  );
+}

@@ -1,0 +1,73 @@
+// In charge of: `millrace export`: the whole project as one SQL script, to be loaded elsewhere.
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { OperatorError } from '../../../base/errors.ts';
+import type { Command, Invocation } from '../command.ts';
+import { withTarget } from '../target.ts';
+
+export const exportCommand: Command = {
+  sentence: 'Write the whole project as one SQL script that a Supabase project or PostgreSQL takes.',
+  examples: [
+    'millrace export -o project.sql',
+    'millrace export --for 15 -o project.sql',
+    'millrace export --schema-only',
+    'millrace export | psql -v ON_ERROR_STOP=1 postgresql://postgres:…@db.example.com:5432/postgres',
+  ],
+  flags: ['output', 'for', 'schema-only', 'data-only', 'db-url'],
+  run: exportTo,
+};
+
+async function exportTo(invocation: Invocation): Promise<number> {
+  const { options, currentFolder } = invocation;
+  if (options.has('schema-only') && options.has('data-only'))
+    throw new OperatorError('--schema-only and --data-only exclude each other.', 'Say one of them.');
+  const parts = options.has('schema-only') ? 'schema' : options.has('data-only') ? 'data' : 'all';
+  const major = majorOf(options.text('for'));
+  // Loaded when it is needed: pg_dump as WASM is not small.
+  const { exportProject } = await import('../../../engine/db/dump/export.ts');
+  const file = options.text('output');
+  const path = file === undefined ? undefined : resolve(currentFolder, file);
+  // Whole or not at all: what is renamed at the end is a script that was written to its end.
+  const draft = path === undefined ? undefined : `${path}.${process.pid}.new`;
+  const out = draft === undefined ? process.stdout : createWriteStream(draft, { mode: 0o600, flags: 'wx' });
+  try {
+    const report = await withTarget(invocation, ({ login, opening }) =>
+      exportProject({
+        login,
+        out,
+        parts,
+        major,
+        sums: options.json,
+        progress: opening.progress,
+        signal: opening.signal,
+      }),
+    );
+    if (draft !== undefined && path !== undefined) {
+      out.end();
+      await finished(out);
+      await rename(draft, path);
+    }
+    for (const notice of report.notices) console.error(`- ${notice}`);
+    if (options.json && path !== undefined) console.log(JSON.stringify({ file: path, ...report }));
+    else if (path !== undefined)
+      console.error(`Wrote ${report.tables.length} tables with rows to "${path}".`);
+    return 0;
+  } finally {
+    if (draft !== undefined) await rm(draft, { force: true });
+  }
+}
+
+/** @throws OperatorError for a version that nothing was proved with. */
+function majorOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const major = Number(text);
+  if (majors.includes(major)) return major;
+  throw new OperatorError(
+    `--for takes ${majors.join(', ')}; "${text}" is none of them.`,
+    'Without it the script is for the version that this project runs on.',
+  );
+}
+
+const majors: readonly number[] = [15, 17, 18];

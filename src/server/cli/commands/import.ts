@@ -1,0 +1,87 @@
+// In charge of: `millrace import`: a hosted or self-hosted Supabase project, taken in whole.
+import { OperatorError } from '../../../base/errors.ts';
+import type { ImportReport } from '../../../engine/db/import/import.ts';
+import { openExternal } from '../../../engine/db/postgres/external.ts';
+import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
+import { prepare } from '../../prepare.ts';
+import { shapeDatabase } from '../../project-database.ts';
+import { findRunning } from '../../run-file.ts';
+import type { Command, Invocation } from '../command.ts';
+import { renderTable } from '../table.ts';
+import { withDatabase } from '../with-database.ts';
+
+export const importCommand: Command = {
+  sentence:
+    'Take a hosted or self-hosted Supabase project in: structure, rows, users, history of migrations.',
+  examples: [
+    'millrace import --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+    'millrace import --db-url postgresql://… --jwt-secret "$OLD_JWT_SECRET"',
+    'millrace import --db-url postgresql://… --resume',
+    'millrace import --db-url postgresql://… --schema-only',
+  ],
+  flags: ['db-url', 'jwt-secret', 'schema-only', 'resume'],
+  run: importFrom,
+};
+
+async function importFrom(invocation: Invocation): Promise<number> {
+  const { options } = invocation;
+  const url = options.text('db-url');
+  if (url === undefined)
+    throw new OperatorError(
+      'import needs to know where from.',
+      'Give the URL of the database: --db-url postgresql://…',
+    );
+  const prepared = await prepare(invocation);
+  if (prepared.project.environment.DATABASE_URL) {
+    throw new OperatorError(
+      'An import is made ready in a database beside, which needs a server of Millrace’s own; DATABASE_URL names another.',
+      'Leave DATABASE_URL out; or load the output of `millrace export --db-url` with psql.',
+    );
+  }
+  const stateFolder = await findStateFolder({ project: prepared.project.project, data: options.data });
+  if (await findRunning(stateFolder)) {
+    throw new OperatorError(
+      `"${prepared.project.id}" is running, and an import takes the place of its database.`,
+      'Stop it first: millrace stop',
+    );
+  }
+  const { importProject } = await import('../../../engine/db/import/import.ts');
+  const report = await withDatabase(prepared, async (shaped, opening) => {
+    const source = await openExternal({ ...opening, url, urlName: '--db-url', allowsStandby: true });
+    return importProject({
+      source: source.directLogin('supabase_admin') ?? source.login('supabase_admin'),
+      login: (role, database) => shaped.server.login(role, database),
+      database: 'postgres',
+      bootstrap: (database) => shapeDatabase(shaped, prepared, opening, database),
+      parts: options.has('schema-only') ? 'schema' : 'all',
+      sessions: options.has('jwt-secret'),
+      resume: options.has('resume'),
+      ...opening,
+    });
+  });
+  if (options.json) console.log(JSON.stringify(report));
+  else console.log(renderReport(report, options.has('jwt-secret')));
+  return 0;
+}
+
+function renderReport({ tables, roles, notices }: ImportReport, hasSecret: boolean): string {
+  const filled = tables.filter(({ source }) => source.rows > 0);
+  const rows = filled.map(({ table: name, source, here }) => [
+    name,
+    String(source.rows),
+    String(here.rows),
+    here.checksum,
+  ]);
+  const total = filled.reduce((sum, { here }) => sum + here.rows, 0);
+  return [
+    renderTable(['table', 'rows there', 'rows here', 'checksum of both'], rows),
+    '',
+    `Imported ${total} rows of ${filled.length} tables; counts and checksums are equal on both sides.`,
+    ...notices.map((notice) => `- ${notice}`),
+    ...(roles.length === 0 ? [] : [`- Roles without a password yet: ${roles.join(', ')}.`]),
+    hasSecret
+      ? '- Start with MILLRACE_JWT_SECRET set to the secret of the source: its sessions and keys go on.'
+      : '- Sessions were left out: people sign in again. With --jwt-secret they come along.',
+    '- Secrets of your own are needed to start: `millrace keys new` prints them.',
+  ].join('\n');
+}
