@@ -6,6 +6,7 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
 import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
 import { lastMessageTo, type Message } from './harness/inbox.ts';
 
@@ -18,7 +19,6 @@ site_url = "https://app.example.com"
 [auth.email]
 enable_confirmations = true
 secure_password_change = true
-max_frequency = "0s"
 `;
 const notes = `
 create table public.notes (id int primary key);
@@ -30,6 +30,11 @@ let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
 let database: pg.Client;
 let admin: SupabaseClient;
+let operator: OperatorClient;
+
+/** The stories ask for one mail after another; whoever asks in earnest waits, and one story is about that. */
+const atOnce = () => operator.request('PUT', '/settings/auth.email.max_frequency', { value: '0s' });
+const inEarnest = () => operator.request('DELETE', '/settings/auth.email.max_frequency');
 
 beforeAll(async () => {
   project = await makeProject({
@@ -45,6 +50,8 @@ beforeAll(async () => {
   database = new pg.Client({ connectionString: backend.report.DB_URL });
   await database.connect();
   admin = connect(backend.report.SECRET_KEY);
+  operator = await openOperatorClient(project.folder);
+  await atOnce();
 });
 afterAll(async () => {
   await database?.end();
@@ -493,4 +500,78 @@ describe('somebody who asks whether an address has an account', { retry: 3 }, ()
 
   const ratio = ({ knownMs, unknownMs }: { readonly knownMs: number; readonly unknownMs: number }) =>
     Math.max(knownMs / unknownMs, unknownMs / knownMs);
+});
+
+/** Class: whether an address has an account, by how often one may ask for a mail to it (CWE-204). With the settings as they come. */
+describe('somebody who asks twice whether an address has an account', () => {
+  beforeAll(inEarnest);
+  afterAll(atOnce);
+
+  const who: Readonly<Record<string, () => Promise<string>>> = {
+    'has one': () => confirmed(),
+    'has one that waits to be confirmed': async () => {
+      const email = address();
+      const { error } = await admin.auth.admin.createUser({ email, password });
+      if (error) throw error;
+      return email;
+    },
+    'has none': async () => address(),
+  };
+
+  /** Whole, but for what is of the moment. */
+  async function askFor(path: string, body: object) {
+    const answer = await fetch(`${backend.report.API_URL}/auth/v1/${path}`, {
+      method: 'POST',
+      headers: { apikey: backend.report.PUBLISHABLE_KEY, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const headers = [...answer.headers].filter(
+      ([name]) => !['date', 'x-request-id', 'content-length', 'ratelimit'].includes(name),
+    );
+    const text = (await answer.text()).replace(/after \d+ seconds/, 'after n seconds');
+    // Of a sign-up upstream shows no identities where there is an account, and applications look at that.
+    return { status: answer.status, headers, text: answer.ok ? '' : text };
+  }
+
+  const tooSoon = JSON.stringify({
+    code: 429,
+    error_code: 'over_email_send_rate_limit',
+    msg: 'For security purposes, you can only request this after n seconds.',
+  });
+
+  it.each([
+    ['signup', 'signup', {}],
+    ['recover', 'recover', {}],
+    ['otp', 'otp', {}],
+    ['magiclink', 'magiclink', {}],
+    ['resend', 'resend', { type: 'signup' }],
+    ['resend', 'resend', { type: 'email_change' }],
+    // What a link to sign in sends depends on the account, so that it counts with both.
+    ['signup', 'otp', {}],
+    ['otp', 'recover', {}],
+  ])('by /%s and /%s hears the same', async (first, second, more) => {
+    const found: Awaited<ReturnType<typeof askFor>>[][] = [];
+    for (const make of Object.values(who)) {
+      const email = await make();
+      const body = { email, password: 'another horse', ...more };
+      const answers = await Promise.all([askFor(first, body), askFor(second, body)]);
+      found.push(answers.sort((a, b) => a.status - b.status));
+    }
+    expect(found[0]!.map(({ status, text }) => [status, text])).toEqual([
+      [200, ''],
+      [429, tooSoon],
+    ]);
+    expect(found).toEqual(found.map(() => found[0]));
+  });
+
+  it.each([['signup', 'recover'] as const, ['recover', 'resend'] as const])(
+    'by /%s and /%s may, for these are two mails',
+    async (first, second) => {
+      for (const make of Object.values(who)) {
+        const body = { email: await make(), password: 'another horse', type: 'signup' };
+        const answers = await Promise.all([askFor(first, body), askFor(second, body)]);
+        expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+      }
+    },
+  );
 });
