@@ -260,6 +260,19 @@ describe('requests from one address', () => {
   }, 60_000);
 });
 
+describe('requests that a proxy on this machine passes on', () => {
+  it('are those of one, where nobody has named it', async () => {
+    await farFromTheEnd();
+    await set('gateway.trusted_proxies', []);
+    const recover = () => ask(host(), 'POST', '/recover', { email: address() });
+    for (let at = 0; at < 3; at++) expect((await recover()).status).toBe(200);
+    expectRefused(await recover());
+    // A laptop's own test has no proxy.
+    expect((await ask('', 'POST', '/recover', { email: address() })).status).toBe(200);
+    expect(backend.log()).toContain('gateway.trusted_proxies does not name it');
+  }, 60_000);
+});
+
 describe('wrong passwords for one account', () => {
   it('end every try, from wherever it comes, whether there is such an account or not', async () => {
     await farFromTheEnd();
@@ -319,6 +332,22 @@ describe('mails', () => {
     });
     const { rows } = await database.query('select recovery_token from auth.users where email = $1', [email]);
     expect(rows).toEqual([{ recovery_token: '' }]);
+  });
+
+  it('are none where a rate allows none', async () => {
+    const { status, body } = await operator.request('PUT', '/settings/auth.rate_limit.email_sent', {
+      value: '10/no time',
+    });
+    expect([status, JSON.stringify(body)]).toEqual([
+      422,
+      expect.stringContaining('a whole number from 0 to 1000000000, or a rate such as \\"10/30m\\"'),
+    ]);
+    await set('auth.rate_limit.email_sent', '0/30m');
+    const email = address();
+    await ask('', 'POST', '/signup', { email, password });
+    expect(code(await ask('', 'POST', '/recover', { email }))).toBe('over_email_send_rate_limit');
+    // Nobody hears by that who has an account.
+    expect(code(await ask('', 'POST', '/recover', { email: address() }))).toBe('over_email_send_rate_limit');
   });
 
   it('go into the inbox as many as there are', async () => {

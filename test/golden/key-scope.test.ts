@@ -113,6 +113,7 @@ async function ask(url: string, { method = 'GET', headers = {}, body, caller = s
     caller,
     refused: undefined,
     address: '',
+    countedAs: '',
     requestId: 'test',
     cancellation: new Cancellation(),
     timings: undefined,
