@@ -790,6 +790,15 @@ describe('GET /scim/v2', () => {
       ]);
       expect(await ask(`${path}?filter=x`)).toEqual([403, type, expect.objectContaining({ status: '403' })]);
     }
+    expect(await ask('/Users')).toEqual([
+      404,
+      type,
+      {
+        schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+        detail: 'Endpoint or resource does not exist',
+        status: '404',
+      },
+    ]);
   });
 });
 
@@ -811,6 +820,14 @@ describe('a project', () => {
         { code: 404, error_code: 'saml_provider_disabled', msg: 'SAML 2.0 is disabled' },
       ]);
     }
+    // As upstream, whose switch stands before the paths.
+    const scim = await fetch(`${other.report.API_URL}/auth/v1/scim/v2/Users`, {
+      headers: { apikey: other.report.PUBLISHABLE_KEY },
+    });
+    expect([scim.status, await scim.json()]).toEqual([
+      404,
+      { code: 404, error_code: 'feature_disabled', msg: 'SCIM server is disabled' },
+    ]);
     await using keyless = await makeProject({
       'supabase/config.toml': 'project_id = "keyless"\n[auth.sso.saml]\nenabled = true\n',
     });

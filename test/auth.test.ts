@@ -570,6 +570,51 @@ describe('errors', () => {
     expect([answer.status, answer.body.code]).toEqual([status, code]);
   });
 
+  // The words of Go's encoding/json with the names of upstream's types. Source: supabase/auth internal/api/helpers.go, internal/api/magic_link.go.
+  it.each([
+    ['/signup', '{', 'Could not parse request body as JSON: unexpected end of JSON input'],
+    [
+      '/signup',
+      '{"email":"a@example.com",}',
+      "Could not parse request body as JSON: invalid character '}' looking for beginning of object key string",
+    ],
+    [
+      '/signup',
+      '[]',
+      'Could not parse request body as JSON: json: cannot unmarshal array into Go value of type api.SignupParams',
+    ],
+    [
+      '/signup',
+      '{"data":"x","email":7}',
+      'Could not parse request body as JSON: json: cannot unmarshal string into Go struct field SignupParams.data of type map[string]interface {}',
+    ],
+    [
+      '/token?grant_type=password',
+      '{"password":{}}',
+      'Could not parse request body as JSON: json: cannot unmarshal object into Go struct field PasswordGrantParams.password of type string',
+    ],
+    [
+      '/token?grant_type=refresh_token',
+      'x',
+      "Could not parse request body as JSON: invalid character 'x' looking for beginning of value",
+    ],
+    [
+      '/otp',
+      '{"create_user":"yes"}',
+      'Could not parse request body as JSON: json: cannot unmarshal string into Go struct field OtpParams.create_user of type bool',
+    ],
+    ['/magiclink', '', 'Could not read verification params: EOF'],
+    ['/magiclink', '{"email"', 'Could not read verification params: unexpected EOF'],
+    [
+      '/magiclink',
+      '{"email":1}',
+      'Could not read verification params: json: cannot unmarshal number into Go struct field MagicLinkParams.email of type string',
+    ],
+  ])('say in the words of Go what is wrong with a body: %s %s', async (path, body, message) => {
+    const answer = await ask(path, { method: 'POST', body });
+    expect([answer.status, answer.body]).toEqual([400, { code: 'bad_json', message }]);
+  });
+
   it("are upstream's router's for paths that are none", async () => {
     const nowhere = await ask('/nowhere');
     expect([nowhere.status, nowhere.body]).toEqual([404, '404 page not found\n']);
