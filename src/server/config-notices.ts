@@ -25,5 +25,7 @@ const projectKeys = [
   'db.seed.enabled',
   'db.seed.sql_paths',
   'db.vault.**',
+  'db.migrations.schema_paths',
+  'remotes.**',
   'experimental.webhooks.enabled',
 ];

@@ -57,9 +57,10 @@ export interface ProjectPlace
 export async function prepare({ options, environment, currentFolder }: Invocation): Promise<Prepared> {
   const folder = await findProjectFolder(options, currentFolder);
   const memory = options.has('memory');
+  const remote = options.text('remote');
   return prepareProject({
     folder,
-    environment,
+    environment: remote === undefined ? environment : { ...environment, MILLRACE_REMOTE: remote },
     commandLine: options.settings,
     production: options.production,
     data: memory ? memoryFolder(folder, options) : options.data,
@@ -78,6 +79,7 @@ export async function prepareProject(place: ProjectPlace): Promise<Prepared> {
     projectSettings.map(([, table]) => table),
     {
       file: project.root,
+      placeInFile: project.place,
       environment: withOpposites(withAppSettings(project.environment)),
       commandLine,
     },

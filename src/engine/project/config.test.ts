@@ -249,7 +249,9 @@ describe('loadProjectFiles', () => {
       { name: 'a', value: 'from env' },
       { name: 'c', value: 'plain' },
     ]);
-    expect(files.notices).toEqual(['[db.vault].d is encrypted with dotenvx, which is not read: left out.']);
+    expect(files.notices).toEqual([
+      '[db.vault].d is encrypted by dotenvx, and there is no DOTENV_PRIVATE_KEY to open it: left out.',
+    ]);
   });
 });
 

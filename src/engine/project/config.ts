@@ -3,13 +3,12 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { OperatorError } from '../../base/errors.ts';
+import { type ConfigSection, type ConfigValue, isSection, valueAt } from './config-values.ts';
 import { type Environment, loadEnvironment } from './dotenv.ts';
+import { decryptValue, isEncrypted, privateKeys } from './dotenvx.ts';
 import { readIfThere } from './read-file.ts';
-
-export type ConfigValue = string | number | bigint | boolean | Date | readonly ConfigValue[] | ConfigSection;
-export interface ConfigSection {
-  readonly [key: string]: ConfigValue;
-}
+import { chooseRemote } from './remotes.ts';
+import { type Position, tomlPositions } from './toml-lines.ts';
 
 export interface ProjectConfig {
   /** The folder that holds `supabase/`, absolute. */
@@ -18,7 +17,7 @@ export interface ProjectConfig {
   readonly file: string | undefined;
   /** Names the project on this machine: `project_id`, else the folder's name; letters, digits, `_`, `.`, `-` only. */
   readonly id: string;
-  /** The whole file, with `env(NAME)` filled in. */
+  /** The whole file, with `env(NAME)` filled in, what dotenvx encrypted opened, and the chosen remote laid over it. */
   readonly root: ConfigSection;
   /** The shell's environment and what the `.env` files add to it. */
   readonly environment: Environment;
@@ -30,10 +29,12 @@ export interface ProjectConfig {
   value(path: string): ConfigValue | undefined;
   /** The section at a path; empty when it is not in the file. */
   section(path: string): ConfigSection;
+  /** Where the value of a path stands in the file: `, line 12, column 9`; empty when it does not stand there. */
+  place(path: string): string;
 }
 
 /**
- * Reads the configuration of a project. A project without a `config.toml`, or without `supabase/`, has an empty one.
+ * Reads the configuration of a project. `MILLRACE_REMOTE` names a remote, or `SUPABASE_PROJECT_ID` is the ref of one. A project without a `config.toml`, or without `supabase/`, has an empty one.
  * @throws OperatorError when the file is not TOML, with line, column and what was expected; or when it or an `.env` file cannot be read.
  */
 export async function loadConfig(project: string, shell: Environment): Promise<ProjectConfig> {
@@ -42,8 +43,14 @@ export async function loadConfig(project: string, shell: Environment): Promise<P
   const text = await readIfThere(file);
   const environment = await loadEnvironment(folder, shell);
   const unset: { key: string; variable: string }[] = [];
-  const root = fill(text === undefined ? {} : parseToml(text, 'supabase/config.toml'), environment, unset);
+  const parsed = text === undefined ? {} : parseToml(text, 'supabase/config.toml');
+  const remote = chooseRemote(parsed, {
+    named: environment.MILLRACE_REMOTE || undefined,
+    ref: environment.SUPABASE_PROJECT_ID || undefined,
+  });
+  const root = fill(remote.root, environment, unset);
   const id = root.project_id;
+  let positions: ReadonlyMap<string, Position> | undefined;
   return {
     project: folder,
     file: text === undefined ? undefined : file,
@@ -51,7 +58,17 @@ export async function loadConfig(project: string, shell: Environment): Promise<P
     root,
     environment,
     unset,
-    notices: await noticesOf(folder, text !== undefined),
+    notices: [
+      ...(await noticesOf(folder, text !== undefined)),
+      ...(remote.path === undefined ? [] : [`config.toml: [${remote.path}] is laid over the rest.`]),
+    ],
+    place(path) {
+      // Read only when something is wrong.
+      positions ??= tomlPositions(text ?? '');
+      const own = remote.path === undefined ? undefined : positions.get(`${remote.path}.${path}`);
+      const found = own ?? positions.get(path);
+      return found === undefined ? '' : `, line ${found.line}, column ${found.column}`;
+    },
     value: (path) => valueAt(root, path),
     section: (path) => sectionAt(root, path),
   };
@@ -74,20 +91,6 @@ export function unknownKeys(config: ProjectConfig, acted: Iterable<string>): rea
   };
   walk(config.root, []);
   return unknown.sort();
-}
-
-/** The value at a dotted path; undefined when there is none. */
-export function valueAt(root: ConfigSection, path: string): ConfigValue | undefined {
-  let value: ConfigValue | undefined = root;
-  for (const key of path.split('.')) {
-    if (value === undefined || !isSection(value) || !Object.hasOwn(value, key)) return undefined;
-    value = value[key];
-  }
-  return value;
-}
-
-export function isSection(value: ConfigValue | undefined): value is ConfigSection {
-  return typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date);
 }
 
 function sectionAt(root: ConfigSection, path: string): ConfigSection {
@@ -125,6 +128,17 @@ function fill(
   unset: { key: string; variable: string }[],
 ): ConfigSection {
   const visit = (value: ConfigValue, path: string): ConfigValue => {
+    if (typeof value === 'string' && isEncrypted(value)) {
+      const keys = privateKeys(environment);
+      // Without a key it is left as it is, and whoever reads it says so.
+      if (keys.length === 0) return value;
+      const opened = decryptValue(value, keys);
+      if (opened !== undefined) return opened;
+      throw new OperatorError(
+        `"${path}" in supabase/config.toml is encrypted for another key than those of DOTENV_PRIVATE_KEY.`,
+        'Set the key that it was encrypted for, or encrypt it again: dotenvx set …',
+      );
+    }
     if (typeof value === 'string') {
       const variable = /^env\((.*)\)$/.exec(value)?.[1];
       if (variable === undefined) return value;
@@ -138,7 +152,9 @@ function fill(
   };
   const visitSection = (section: ConfigSection, prefix: string): ConfigSection =>
     Object.fromEntries(Object.entries(section).map(([key, value]) => [key, visit(value, prefix + key)]));
-  return visitSection(root, '');
+  // Those that were not chosen are nobody's.
+  const { remotes, ...rest } = root;
+  return { ...visitSection(rest, ''), ...(remotes !== undefined && { remotes }) };
 }
 
 function matches(pattern: readonly string[], path: readonly string[]): boolean {

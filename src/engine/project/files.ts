@@ -2,7 +2,9 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join, posix } from 'node:path';
 import { errorCode, OperatorError } from '../../base/errors.ts';
-import { isSection, type ProjectConfig } from './config.ts';
+import type { ProjectConfig } from './config.ts';
+import { isSection } from './config-values.ts';
+import { isEncrypted } from './dotenvx.ts';
 import { isPattern, matchName } from './glob.ts';
 
 /** A file of SQL. `path` is as the Supabase CLI records it: from the project's folder, with `/`. */
@@ -32,12 +34,12 @@ export interface ProjectFiles {
 
 /**
  * The SQL files of a project, as the CLI finds them.
- * @throws OperatorError when a folder cannot be read.
+ * @throws OperatorError when a folder cannot be read, or a setting is not what it must be.
  */
 export async function loadProjectFiles(config: ProjectConfig): Promise<ProjectFiles> {
   const notices: string[] = [];
-  const migrate = config.value('db.migrations.enabled') !== false;
-  const seed = config.value('db.seed.enabled') !== false;
+  const migrate = switchOf(config, 'db.migrations.enabled');
+  const seed = switchOf(config, 'db.seed.enabled');
   return {
     migrations: migrate ? await findMigrations(config.project, notices) : [],
     roles: await findRoles(config.project),
@@ -104,11 +106,31 @@ const schemaList: FileList = {
   otherwise: [],
 };
 
+/** @throws OperatorError when it is no list of texts. */
 function patternsOf(config: ProjectConfig, { key, otherwise }: FileList): readonly string[] {
-  const value = config.value(key);
-  const list: readonly unknown[] =
-    typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : otherwise;
+  const value = config.value(key) ?? otherwise;
+  const list: readonly unknown[] | undefined =
+    typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : undefined;
+  const wrong = list?.find((path) => typeof path !== 'string') ?? (list === undefined ? value : undefined);
+  if (list === undefined || wrong !== undefined)
+    throw wrongValue(config, key, wrong, 'a list of patterns, ["./a.sql"]');
   return list.filter((path): path is string => typeof path === 'string' && path !== '');
+}
+
+/** True unless it says otherwise. @throws OperatorError when it says neither. */
+function switchOf(config: ProjectConfig, key: string): boolean {
+  const value = config.value(key);
+  if (value === undefined || value === true || value === 'true') return true;
+  // What `env(NAME)` stands for is text.
+  if (value === false || value === 'false') return false;
+  throw wrongValue(config, key, value, 'true or false');
+}
+
+function wrongValue(config: ProjectConfig, key: string, value: unknown, expected: string): OperatorError {
+  return new OperatorError(
+    `"${key}" in supabase/config.toml${config.place(key)} is ${JSON.stringify(value)}, but must be ${expected}.`,
+    'docs/settings.md lists every setting with what it takes.',
+  );
 }
 
 /**
@@ -177,8 +199,10 @@ function vaultSecrets(config: ProjectConfig, notices: string[]): ProjectFiles['v
     if (isSection(value)) continue;
     const text = String(value);
     if (text === '' || /^env\(.*\)$/.test(text)) continue;
-    if (text.startsWith('encrypted:')) {
-      notices.push(`[db.vault].${name} is encrypted with dotenvx, which is not read: left out.`);
+    if (isEncrypted(text)) {
+      notices.push(
+        `[db.vault].${name} is encrypted by dotenvx, and there is no DOTENV_PRIVATE_KEY to open it: left out.`,
+      );
       continue;
     }
     secrets.push({ name, value: text });

@@ -16,6 +16,8 @@ export interface Live<V> {
 export interface SettingsSources {
   /** config.toml as a tree, `env()` already put in. */
   readonly file: Readonly<Record<string, unknown>>;
+  /** Where a key stands in the file: `, line 12, column 9`; nothing when it is not known. */
+  readonly placeInFile?: ((key: string) => string) | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Flags that stand for a setting: key → text. */
   readonly commandLine?: ReadonlyMap<string, string>;
@@ -74,13 +76,19 @@ export function openSettings(tables: readonly Settings[], sources: SettingsSourc
 
   function resolve(setting: Setting<unknown>, complain: string[]): Resolved {
     let found: Resolved = { value: setting.default, layer: 'default' };
-    const take = (raw: unknown, layer: Layer, place: string) => {
+    const take = (raw: unknown, layer: Layer, place: string | (() => string)) => {
       const value = setting.parse(raw);
-      if (value === undefined) complain.push(...complaintsAbout(setting, raw, place));
+      if (value === undefined)
+        complain.push(...complaintsAbout(setting, raw, typeof place === 'string' ? place : place()));
       else found = { value, layer };
     };
     const inFile = readKey(sources.file, setting.key);
-    if (inFile !== undefined) take(inFile, 'config.toml', `"${setting.key}" in config.toml`);
+    if (inFile !== undefined)
+      take(
+        inFile,
+        'config.toml',
+        () => `"${setting.key}" in config.toml${sources.placeInFile?.(setting.key) ?? ''}`,
+      );
     const environment = setting.live ? liveEnvironment : sources.environment;
     const name = setting.env.find((candidate) => environment[candidate] !== undefined);
     if (name !== undefined) take(environment[name], 'environment', `The environment variable ${name}`);

@@ -578,7 +578,7 @@ describe('files and history that do not fit', () => {
     await apply(db, { migrations: { '1_t.sql': 'create table t (id int); -- one' } });
     const { warnings } = await apply(db, { migrations: { '1_t.sql': 'create table t (id bigint); -- one' } });
     expect(warnings).toEqual([
-      '"supabase/migrations/1_t.sql" changed after it was applied: the database still has what was in it then. Put the change into a new migration, or start over with: millrace reset',
+      '"supabase/migrations/1_t.sql" changed after it was applied: the database still has what was in it then. Put the change into a new migration, or start over with: millrace reset. When the database is as the file says already, record that: millrace migrate repair --status applied 1',
     ]);
     const same = await apply(db, { migrations: { '1_t.sql': '\ncreate table t (id int) ;; -- one' } });
     // What the CLI records has no white space around statements, so a change there is none.

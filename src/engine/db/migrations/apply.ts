@@ -192,12 +192,12 @@ class Run {
     const refuses = this.#options.drift !== 'warn';
     if (edited.length > 0) {
       this.#warn(
-        `${names(edited)} changed after ${edited.length === 1 ? 'it was' : 'they were'} applied: the database still has what was in ${edited.length === 1 ? 'it' : 'them'} then. Put the change into a new migration, or start over with: millrace reset`,
+        `${names(edited)} changed after ${edited.length === 1 ? 'it was' : 'they were'} applied: the database still has what was in ${edited.length === 1 ? 'it' : 'them'} then. Put the change into a new migration, or start over with: millrace reset. When the database is as the file says already, record that: millrace migrate repair --status applied ${edited.map(({ version }) => version).join(' ')}`,
       );
     }
     if (missing.length > 0 && migrations.length > 0) {
       const sentence = `The database has migrations that the project does not: ${missing.join(', ')}.`;
-      const way = `Get the missing files (git pull, or supabase migration fetch), or mark them as not applied (supabase migration repair --status reverted ${missing.join(' ')}), or start over with: millrace reset`;
+      const way = `Get the missing files (git pull, or millrace migrate fetch), or mark them as not applied (millrace migrate repair --status reverted ${missing.join(' ')}), or start over with: millrace reset`;
       if (refuses) throw new OperatorError(sentence, way);
       this.#warn(`${sentence} ${way}`);
     }
