@@ -44,6 +44,7 @@ function connect(key = backend.report.PUBLISHABLE_KEY): SupabaseClient {
   });
 }
 
+const at4 = <T>(one: T): T[] => Array.from({ length: 4 }, () => one);
 const uuid = /^[0-9a-f-]{36}$/;
 let count = 0;
 const address = () => `person-${count++}@example.com`;
@@ -480,6 +481,43 @@ describe('admin', () => {
     });
   });
 
+  // Upstream looks first and writes then: who loses the race is told 500.
+  it('makes one user of many at once, and says to the others that there is one', async () => {
+    const post = (path: string, body: object, method = 'POST') =>
+      ask(path, { method, body, key: backend.report.SECRET_KEY });
+    const told = (answers: readonly Awaited<ReturnType<typeof post>>[]) =>
+      answers.map(({ status, body }) => [status, body.code]).sort();
+    const one = [200, undefined];
+    const taken = [422, 'email_exists'];
+    const at5 = <T>(work: () => Promise<T>) => Promise.all(Array.from({ length: 5 }, work));
+
+    const email = address();
+    const hash = { password_hash: bcryptOfImported };
+    expect(told(await at5(() => post('/admin/users', { email, ...hash })))).toEqual([one, ...at4(taken)]);
+    const phone = '15550001234';
+    expect(told(await at5(() => post('/admin/users', { phone, ...hash })))).toEqual([
+      one,
+      ...at4([422, 'phone_exists']),
+    ]);
+    const linked = address();
+    const link = () => post('/admin/generate_link', { type: 'magiclink', email: linked });
+    // Who came later finds them there, and makes a link for them.
+    for (const answer of told(await at5(link))) expect([one, taken]).toContainEqual(answer);
+    const invited = address();
+    for (const answer of told(await at5(() => post('/invite', { email: invited }))))
+      expect([one, taken]).toContainEqual(answer);
+    const { user } = await signedUp();
+    expect(told([await post(`/admin/users/${user.id}`, { email }, 'PUT')])).toEqual([taken]);
+    expect(told([await post(`/admin/users/${user.id}`, { phone }, 'PUT')])).toEqual([[422, 'phone_exists']]);
+    // What a trigger of the project says is told as it is.
+    const raised = await post('/admin/users', {
+      email: address(),
+      ...hash,
+      user_metadata: { name: 'Nobody' },
+    });
+    expect(raised.status).toBe(500);
+  });
+
   it('lists page by page', async () => {
     const answer = await ask('/admin/users?page=1&per_page=2', { key: backend.report.SECRET_KEY });
     const total = Number(answer.headers.get('x-total-count'));
@@ -627,6 +665,26 @@ describe('errors', () => {
       404,
       { code: 'saml_provider_disabled', message: 'SAML 2.0 is disabled' },
     ]);
+  });
+});
+
+describe('a project without sign-in', () => {
+  it('has no path of it, as of any service that is not there', async () => {
+    await using plain = await makeProject({
+      'supabase/config.toml': 'project_id = "no-sign-in"\n[auth]\nenabled = false\n',
+    });
+    await using other = await startBackend(plain.folder);
+    const get = async (path: string) => {
+      const headers = { apikey: other.report.PUBLISHABLE_KEY };
+      const answer = await fetch(`${other.report.API_URL}${path}`, { headers });
+      const { message, ...body } = (await answer.json()) as Readonly<Record<string, unknown>>;
+      return [answer.status, body];
+    };
+    const nothing = await get('/nowhere/v1/health');
+    expect(nothing[0]).toBe(404);
+    expect(await get('/auth/v1/health')).toEqual(nothing);
+    expect(await get('/.well-known/oauth-authorization-server')).toEqual(nothing);
+    expect((await get('/rest/v1/'))[0]).not.toBe(404);
   });
 });
 
