@@ -87,7 +87,7 @@ begin
         or keyword in ('maxProperties', 'minProperties') and kind = 'object' then
         size := case kind when 'string' then length(instance #>> '{}') when 'array' then jsonb_array_length(instance)
           else (select count(*) from jsonb_object_keys(instance)) end;
-        if case when starts_with(keyword, 'max') then size > value::numeric else size < value::numeric end then
+        if starts_with(keyword, 'max') and size > value::numeric or starts_with(keyword, 'min') and size < value::numeric then
           found := found || format('%s ' || (limits ->> keyword) || '%s', @extschema@._jsonschema_text(instance), value,
             case when keyword like '%Properties' then case when value::numeric = 1 then 'y' else 'ies' end
               when value::numeric = 1 then '' else 's' end);
@@ -195,7 +195,7 @@ begin
         end if;
 
       when keyword = 'contains' and kind = 'array' then
-        hits := (select count(*) from jsonb_array_elements(instance) as content
+        hits := (select count(*) from jsonb_array_elements(instance) as each (content)
           where cardinality(@extschema@._jsonschema_errors(value, content, root, draft, 0)) = 0);
         if hits < coalesce((schema ->> 'minContains')::int, 1) or hits > (schema ->> 'maxContains')::int then
           found := found || format('None of %s are valid under the given schema', @extschema@._jsonschema_text(instance));

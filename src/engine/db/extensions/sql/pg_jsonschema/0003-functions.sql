@@ -33,7 +33,7 @@ begin
       when keyword in ('exclusiveMinimum', 'exclusiveMaximum') then kind = case when draft = 4 then 'boolean' else 'number' end
       when keyword = 'multipleOf' then case kind when 'number' then value::numeric > 0 else false end
       when keyword = 'required' then kind = 'array' and not exists (
-        select from jsonb_array_elements(case kind when 'array' then value else '[]' end) as name where jsonb_typeof(name) <> 'string')
+        select from jsonb_array_elements(case kind when 'array' then value else '[]' end) as required where jsonb_typeof(required) <> 'string')
       when keyword = 'uniqueItems' then kind = 'boolean'
       when keyword in ('$ref', '$schema', '$id', '$comment', 'title', 'description', 'format', 'pattern') then kind = 'string'
       when keyword in ('properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies', 'dependentRequired') then kind = 'object'
