@@ -54,7 +54,7 @@ function limit(key: string, env: readonly string[], value: number, sentence: str
 }
 
 const per5Minutes =
-  'in five minutes from one client address; loopback is not counted, but in production and for who comes by a proxy that nobody named, where it is one address.';
+  'in five minutes from one client address. Loopback counts, as one, in production and for whoever comes by a proxy that nobody named.';
 
 export const authLimitSettings = {
   limitEmailSent: hourlyLimit(
@@ -73,7 +73,7 @@ export const authLimitSettings = {
     'anonymous_users',
     ['GOTRUE_RATE_LIMIT_ANONYMOUS_USERS', 'SUPABASE_AUTH_RATE_LIMIT_ANONYMOUS_USERS'],
     30,
-    'Anonymous sign-ins in an hour from one client address; loopback is not counted.',
+    'Anonymous sign-ins in an hour from one client address. Loopback counts, as one, in production and for whoever comes by a proxy that nobody named.',
   ),
   limitTokenRefresh: limit(
     'token_refresh',
@@ -122,7 +122,7 @@ export const authLimitSettings = {
     'mfa_challenge_and_verify',
     ['GOTRUE_MFA_RATE_LIMIT_CHALLENGE_AND_VERIFY'],
     15,
-    'Challenges of second factors, and as many tries, in a minute from one client address; loopback is not counted.',
+    'Challenges of second factors, and as many tries, in a minute from one client address. Loopback counts, as one, in production and for whoever comes by a proxy that nobody named.',
   ),
   limitFailedAttempts: limit(
     'failed_attempts',
