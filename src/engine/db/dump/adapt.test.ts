@@ -37,7 +37,12 @@ describe('a dump for an older PostgreSQL', () => {
       'GRANT SELECT,UPDATE ON TABLE public.films TO anon;',
       'table public.films: the privilege MAINTAIN is left out',
     ],
-    [15, 'GRANT MAINTAIN ON TABLE public.films TO anon;', '', 'table public.films: the privilege MAINTAIN is left out'],
+    [
+      15,
+      'GRANT MAINTAIN ON TABLE public.films TO anon;',
+      '',
+      'table public.films: the privilege MAINTAIN is left out',
+    ],
     [
       17,
       "CREATE PUBLICATION p FOR TABLE a WITH (publish = 'insert', publish_generated_columns = stored);",
@@ -50,14 +55,38 @@ describe('a dump for an older PostgreSQL', () => {
   });
 
   it.each<[major: number, uses: string, statement: string]>([
-    [17, 'a temporal constraint (WITHOUT OVERLAPS or PERIOD)', 'ALTER TABLE ONLY public.films ADD CONSTRAINT k PRIMARY KEY (id, during WITHOUT OVERLAPS);'],
-    [17, 'a temporal constraint (WITHOUT OVERLAPS or PERIOD)', 'ALTER TABLE ONLY public.films ADD CONSTRAINT k FOREIGN KEY (a, PERIOD during) REFERENCES public.b (id, PERIOD during);'],
-    [17, 'a NOT NULL constraint that is not inherited', 'CREATE TABLE public.films (a int NOT NULL NO INHERIT);'],
+    [
+      17,
+      'a temporal constraint (WITHOUT OVERLAPS or PERIOD)',
+      'ALTER TABLE ONLY public.films ADD CONSTRAINT k PRIMARY KEY (id, during WITHOUT OVERLAPS);',
+    ],
+    [
+      17,
+      'a temporal constraint (WITHOUT OVERLAPS or PERIOD)',
+      'ALTER TABLE ONLY public.films ADD CONSTRAINT k FOREIGN KEY (a, PERIOD during) REFERENCES public.b (id, PERIOD during);',
+    ],
+    [
+      17,
+      'a NOT NULL constraint that is not inherited',
+      'CREATE TABLE public.films (a int NOT NULL NO INHERIT);',
+    ],
     [17, 'uuidv7()', 'CREATE TABLE public.films (id uuid DEFAULT uuidv7() NOT NULL);'],
-    [15, 'MERGE … RETURNING', 'CREATE FUNCTION public.films() RETURNS int LANGUAGE plpgsql AS $$ begin merge into a using b on true when matched then delete returning a.id; end $$;'],
+    [
+      15,
+      'MERGE … RETURNING',
+      'CREATE FUNCTION public.films() RETURNS int LANGUAGE plpgsql AS $$ begin merge into a using b on true when matched then delete returning a.id; end $$;',
+    ],
     [15, 'any_value()', 'CREATE VIEW public.films AS SELECT any_value(a) FROM b;'],
-    [15, 'JSON_TABLE', "CREATE VIEW public.films AS SELECT * FROM JSON_TABLE('[]'::jsonb, '$[*]' COLUMNS (a int PATH '$'));"],
-    [17, 'uuidv4()', 'CREATE FUNCTION public.films() RETURNS uuid LANGUAGE plpgsql AS $$ begin return uuidv4(); end $$;'],
+    [
+      15,
+      'JSON_TABLE',
+      "CREATE VIEW public.films AS SELECT * FROM JSON_TABLE('[]'::jsonb, '$[*]' COLUMNS (a int PATH '$'));",
+    ],
+    [
+      17,
+      'uuidv4()',
+      'CREATE FUNCTION public.films() RETURNS uuid LANGUAGE plpgsql AS $$ begin return uuidv4(); end $$;',
+    ],
   ])('for %s: refuses %s', async (major, uses, statement) => {
     await expect(adaptEntries([entry(statement)], major)).rejects.toMatchObject({
       message: `PostgreSQL ${major} does not have what this project uses:\n- table public.films uses ${uses}`,
@@ -67,13 +96,20 @@ describe('a dump for an older PostgreSQL', () => {
   });
 
   it('lets a function of the project have a name that is PostgreSQL’s own later', async () => {
-    const own = entry('CREATE FUNCTION public.uuidv7() RETURNS uuid LANGUAGE sql AS $$ select gen_random_uuid() $$;', 'FUNCTION', 'uuidv7()');
+    const own = entry(
+      'CREATE FUNCTION public.uuidv7() RETURNS uuid LANGUAGE sql AS $$ select gen_random_uuid() $$;',
+      'FUNCTION',
+      'uuidv7()',
+    );
     const used = entry('CREATE TABLE public.films (id uuid DEFAULT public.uuidv7());');
     expect(await adaptEntries([own, used], 15)).toEqual({ entries: [own, used], notices: [] });
   });
 
   it('changes nothing when no version is asked for', async () => {
     const statement = 'CREATE TABLE public.films (id uuid DEFAULT uuidv7());';
-    expect(await adaptEntries([entry(statement)], undefined)).toEqual({ entries: [entry(statement)], notices: [] });
+    expect(await adaptEntries([entry(statement)], undefined)).toEqual({
+      entries: [entry(statement)],
+      notices: [],
+    });
   });
 });

@@ -101,6 +101,8 @@ function withoutForeignGrants(statements: readonly string[]): readonly string[] 
 }
 
 function givesToPlatform(statement: string): boolean {
+  // Whoever makes an event trigger has it; to give one away only superusers take.
+  if (/^ALTER EVENT TRIGGER .* OWNER TO /.test(statement)) return true;
   const role = ownerIn(statement, /^ALTER .* OWNER TO ("(?:[^"]|"")+"|\w+);$/s);
   return role !== undefined && role !== 'postgres' && isPlatformRole(role);
 }

@@ -28,12 +28,13 @@ export const plainSession = `set datestyle = 'ISO'; set intervalstyle = 'postgre
   set timezone = 'UTC'; set lc_monetary = 'C'; set xmloption = content; set search_path = ''; set row_security = off; set statement_timeout = 0; set lock_timeout = 0;
   set idle_in_transaction_session_timeout = 0; set client_encoding = 'UTF8'`;
 
-/** The tables of these schemas that hold rows themselves, without those that belong to an extension; in the order of their names. */
+/** The tables of these schemas that hold rows themselves, in the order of their names. `withMembers`: those of extensions, too. */
 export async function listTables(
   client: Pick<Client, 'query'>,
   schemas: readonly string[],
+  options: { readonly withMembers?: boolean } = {},
 ): Promise<readonly TableRows[]> {
-  const { rows } = await client.query<Row>(tablesQuery, [schemas]);
+  const { rows } = await client.query<Row>(tablesQuery, [schemas, options.withMembers === true]);
   return rows.map(({ schema, name, columns, all_columns: allColumns, bytes }) => ({
     schema,
     name,
@@ -77,8 +78,8 @@ const tablesQuery = `
       where attrelid = class.oid and attnum > 0 and not attisdropped order by attnum) as all_columns
   from pg_catalog.pg_class as class join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
   where class.relkind = 'r' and class.relpersistence in ('p', 'u') and space.nspname = any ($1)
-    and not exists (
+    and ($2 or not exists (
       select from pg_catalog.pg_depend
       where classid = 'pg_catalog.pg_class'::pg_catalog.regclass and objid = class.oid and deptype = 'e'
-    )
+    ))
   order by space.nspname collate "C", class.relname collate "C"`;

@@ -14,7 +14,8 @@ export async function write(out: Writable, text: string | Buffer): Promise<void>
 /** Writes the rows of a table; the session is a plain one. */
 export async function writeTable(client: Client, table: TableRows, out: Writable): Promise<void> {
   await write(out, `${copyStatement(table, 'from stdin')};\n`);
-  for await (const lines of client.query(copyTo(copyStatement(table, 'to stdout')))) await write(out, lines as Buffer);
+  for await (const lines of client.query(copyTo(copyStatement(table, 'to stdout'))))
+    await write(out, lines as Buffer);
   await write(out, '\\.\n\n');
 }
 

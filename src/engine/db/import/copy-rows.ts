@@ -31,9 +31,12 @@ export async function pairTables(
   target: Client,
   schemas: readonly string[],
   wanted: (table: TableRows) => boolean,
+  options: { readonly withMembers?: boolean } = {},
 ): Promise<{ readonly pairs: readonly Pair[]; readonly missing: readonly TableRows[] }> {
-  const theirs = (await listTables(source, schemas)).filter(wanted);
-  const ours = new Map((await listTables(target, schemas)).map((table) => [qualified(table), table]));
+  const theirs = (await listTables(source, schemas, options)).filter(wanted);
+  const ours = new Map(
+    (await listTables(target, schemas, options)).map((table) => [qualified(table), table]),
+  );
   const pairs: Pair[] = [];
   const missing: TableRows[] = [];
   for (const table of theirs) {

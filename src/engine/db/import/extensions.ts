@@ -14,7 +14,11 @@ export interface ExtensionReport {
  * Takes over what extensions hold. `admin` is the superuser's session here: secrets keep their numbers and are encrypted anew under the key of this
  * database, which nobody else may; jobs keep the roles that they run as.
  */
-export async function copyExtensionState(source: Client, target: Client, admin: Client): Promise<ExtensionReport> {
+export async function copyExtensionState(
+  source: Client,
+  target: Client,
+  admin: Client,
+): Promise<ExtensionReport> {
   const notices: string[] = [];
   const attempt = async <T>(what: string, work: () => Promise<T>, otherwise: T): Promise<T> => {
     // Each in the source's one transaction, which a refused statement must not end.
@@ -39,7 +43,14 @@ async function copySecrets(source: Client, admin: Client): Promise<number> {
     'select id, name, description, decrypted_secret, created_at, updated_at from vault.decrypted_secrets',
   );
   for (const row of rows) {
-    await admin.query(insertSecret, [row.id, row.name, row.description, row.decrypted_secret, row.created_at, row.updated_at]);
+    await admin.query(insertSecret, [
+      row.id,
+      row.name,
+      row.description,
+      row.decrypted_secret,
+      row.created_at,
+      row.updated_at,
+    ]);
   }
   return rows.length;
 }

@@ -18,6 +18,7 @@ import { ensureState, recordStep } from '../migrations/state.ts';
 import { exchangeDatabases, hasDatabase, makeDatabase } from './beside.ts';
 import { type CopiedTable, copyLargeObjects, copyTable, pairTables } from './copy-rows.ts';
 import { refuseFilled } from './empty.ts';
+import { copyExtensionState } from './extensions.ts';
 import { type Source, withSource } from './source.ts';
 import { dropSteps, openSteps, type Steps } from './steps.ts';
 
@@ -118,8 +119,7 @@ async function fill(
     ...(await script(session, steps, 'roles', statements.join('\n'))),
     ...(await script(session, steps, 'structure', head + renderEntries(before))),
   ];
-  const tables =
-    options.parts === 'schema' ? [] : await rows(options, logins.postgres, source, steps, notices);
+  const tables = options.parts === 'schema' ? [] : await rows(options, session, source, steps, notices);
   progress('building indexes, constraints, policies and triggers');
   notices.push(...(await script(session, steps, 'behind', head + renderEntries(behind))));
   if (options.parts === 'all') {
@@ -159,12 +159,13 @@ async function script(
 
 async function rows(
   options: ImportOptions,
-  login: ClientConfig,
+  session: MigrationSession,
   source: Source,
   steps: Steps,
   notices: string[],
 ): Promise<readonly CopiedTable[]> {
   const { progress, signal } = options;
+  const login = options.login('postgres', `${options.database}_import`);
   return withClient({ ...login, application_name: 'millrace import' }, async (target) => {
     await target.query(`${plainSession}; set session_replication_role = replica`);
     const platform = await pairTables(
@@ -177,7 +178,11 @@ async function rows(
       },
     );
     const own = await pairTables(source.client, target, source.schemas, () => true);
-    const pairs = [...platform.pairs, ...own.pairs];
+    const held = await copyExtensionState(source.client, target, (await session.admin()) ?? session.client);
+    notices.push(...held.notices);
+    const isQueue = ({ name }: { readonly name: string }) => /^[qa]_/.test(name);
+    const queues = await pairTables(source.client, target, ['pgmq'], isQueue, { withMembers: true });
+    const pairs = [...platform.pairs, ...own.pairs, ...queues.pairs];
     notices.push(
       ...platform.missing.map(({ schema, name }) => `${schema}.${name} is not there here: left out.`),
     );
@@ -198,7 +203,12 @@ async function rows(
         'Nothing of the import is visible. --resume copies them again; if they differ again, please report it.',
       );
     }
-    for (const statement of await sequenceStatements(source.client, [...source.schemas, 'auth', 'storage']))
+    for (const statement of await sequenceStatements(source.client, [
+      ...source.schemas,
+      'auth',
+      'storage',
+      'pgmq',
+    ]))
       await target.query(statement);
     const objects = await copyLargeObjects(source.client, target);
     if (objects > 0) progress(`${objects} large objects`);

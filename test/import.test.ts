@@ -1,0 +1,228 @@
+// In charge of: `millrace import`: a project from another server, whole; broken off and killed on the way, and gone on with; people go on signing in.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createClient } from '@supabase/supabase-js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importProject } from '../src/engine/db/import/import.ts';
+import { openSql } from '../src/engine/db/sql.ts';
+import { createBackend, type TestBackend } from '../src/server/library.ts';
+import { prepareProject } from '../src/server/prepare.ts';
+import { openShapedServer, shapeDatabase } from '../src/server/project-database.ts';
+import { checkout, makeProject, runCli, startBackend } from './harness/backend.ts';
+
+const password = 'correct horse battery staple';
+const jwtSecret = 'the secret of the source, which is nobody else’s';
+const own = {
+  MILLRACE_JWT_SECRET: jwtSecret,
+  SUPABASE_PUBLISHABLE_KEY: 'sb_publishable_of_this_test_alone_0001',
+  SUPABASE_SECRET_KEY: 'sb_secret_of_this_test_alone_0000000001',
+  MILLRACE_DB_PASSWORD: 'a password of this test',
+};
+/** Bounds against hangs, on a machine that is busy with others. */
+const longMs = 300_000;
+
+const big = `create table public.big as
+  select n as id, md5(n::text) || md5((n + 1)::text) || md5((n + 2)::text) as text from generate_series(1, 100000) as n;
+  select vault.create_secret('a secret of the source', 'api key', 'for the shop');`;
+
+let original: Awaited<ReturnType<typeof makeProject>>;
+let source: TestBackend;
+let refreshToken: string;
+let project: Awaited<ReturnType<typeof makeProject>>;
+
+beforeAll(async () => {
+  project = await makeProject({});
+  const everyKind = await readFile(join(checkout, 'test', 'harness', 'every-kind.sql'), 'utf8');
+  original = await makeProject({
+    'supabase/migrations/20260601000000_kinds.sql': everyKind,
+    'supabase/migrations/20260602000000_big.sql': big,
+  });
+  source = await createBackend({ project: original.folder, settings: { 'auth.jwt_secret': jwtSecret } });
+  // Somebody signs up there.
+  const client = createClient(source.url, source.keys.publishable, { global: { fetch: source.fetch } });
+  const { data, error } = await client.auth.signUp({ email: 'grace@example.com', password });
+  expect(error).toBeNull();
+  refreshToken = data.session!.refresh_token;
+}, longMs);
+
+afterAll(async () => {
+  await source.close();
+  await original[Symbol.asyncDispose]();
+  await project[Symbol.asyncDispose]();
+});
+
+describe('an import', () => {
+  it(
+    'that loses the source on the way leaves nothing to be seen, and says how to go on',
+    async () => {
+      const prepared = await prepareProject({
+        folder: project.folder,
+        environment: {},
+        commandLine: new Map([['db.port', '0']]),
+        production: false,
+        data: undefined,
+        pgBin: undefined,
+      });
+      const opening = { observe: () => {}, progress: () => {}, signal: new AbortController().signal };
+      const shaped = await openShapedServer(prepared, opening);
+      const { server } = shaped;
+      try {
+        let cut: Promise<unknown> | undefined;
+        const broken = importProject({
+          source: { connectionString: source.databaseUrl },
+          login: (role, database) => server.login(role, database),
+          database: 'postgres',
+          bootstrap: (database) => shapeDatabase(shaped, prepared, opening, database),
+          parts: 'all',
+          sessions: true,
+          resume: false,
+          observe: () => {},
+          progress(line) {
+            if (!line.includes('public.big')) return;
+            cut ??= source.sql(
+              "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'millrace import'",
+            );
+          },
+        });
+        await expect(broken).rejects.toMatchObject({
+          message: expect.stringContaining('The import broke off: '),
+          hint: 'Nothing of it is visible. Go on where it stopped with: millrace import --resume, and the same --db-url.',
+        });
+        await cut;
+        const { sql, close } = openSql(() => server.login('postgres'));
+        expect(
+          await sql`select to_regclass('public.big') as big, (select count(*)::int from auth.users) as users`,
+        ).toEqual([{ big: null, users: 0 }]);
+        await close();
+      } finally {
+        await server.stop();
+      }
+    },
+    longMs,
+  );
+
+  it(
+    'that is killed goes on, copies again what has changed, and reports equal rows on both sides',
+    async () => {
+      await source.sql(
+        "update public.big set text = 'changed meanwhile' where id = 1; update shop.things set name = 'changed, too'",
+      );
+      const args = [
+        'import',
+        '--project',
+        project.folder,
+        '--db-port',
+        '0',
+        '--db-url',
+        source.databaseUrl,
+        '--jwt-secret',
+        jwtSecret,
+      ];
+      const { PATH, HOME } = process.env;
+      const killed = spawn(process.execPath, [join(checkout, 'bin', 'millrace.mjs'), ...args, '--resume'], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { PATH, HOME },
+      });
+      let said = '';
+      for await (const chunk of killed.stderr) {
+        said += chunk;
+        if (said.includes('building indexes')) break;
+      }
+      killed.kill('SIGKILL');
+      await once(killed, 'exit');
+
+      const done = await runCli([...args, '--resume', '--json']);
+      expect({ code: done.code, stderr: done.code === 0 ? '' : done.stderr }).toEqual({
+        code: 0,
+        stderr: '',
+      });
+      const report = JSON.parse(done.stdout) as {
+        readonly tables: readonly {
+          readonly table: string;
+          readonly source: object;
+          readonly here: object;
+        }[];
+        readonly roles: readonly string[];
+      };
+      expect(report.roles).toEqual(['app_owner', 'reporter']);
+      for (const { table, source: there, here } of report.tables)
+        expect({ table, ...here }).toEqual({ table, ...there });
+      const rows = Object.fromEntries(
+        report.tables.map(({ table, here }) => [table, (here as { rows: number }).rows]),
+      );
+      expect(rows).toMatchObject({
+        'auth.users': 2,
+        'auth.sessions': 1,
+        'auth.refresh_tokens': 1,
+        'public.big': 100_000,
+        'shop.customers': 500,
+        'shop.events_2025': 70,
+        'shop.events_rest': 30,
+        'shop.empty': 1,
+        'storage.objects': 1,
+        'supabase_migrations.schema_migrations': 2,
+      });
+    },
+    longMs,
+  );
+
+  it(
+    'is refused into a project that has data',
+    async () => {
+      const again = await runCli([
+        'import',
+        '--project',
+        project.folder,
+        '--db-port',
+        '0',
+        '--db-url',
+        source.databaseUrl,
+      ]);
+      expect(again.code).toBe(1);
+      expect(again.stderr).toMatch(
+        /The database of this project holds \d+ tables and views, 2 users and 2 applied migrations; an import takes the place of an empty one\.\nImport into data of its own \(--data DIR\)/,
+      );
+    },
+    longMs,
+  );
+
+  it(
+    'refuses the development secrets from then on; people sign in with their passwords, and sessions go on',
+    async () => {
+      await expect(startBackend(project.folder)).rejects.toThrow(
+        'Data that came from `millrace import` refuses the public development secrets',
+      );
+      await using backend = await startBackend(project.folder, [], { env: own });
+      const { API_URL, PUBLISHABLE_KEY, DB_URL } = backend.report;
+      const person = createClient(API_URL, PUBLISHABLE_KEY);
+      const refreshed = await person.auth.refreshSession({ refresh_token: refreshToken });
+      expect({ error: refreshed.error, email: refreshed.data.user?.email }).toEqual({
+        error: null,
+        email: 'grace@example.com',
+      });
+      const signedIn = await person.auth.signInWithPassword({ email: 'grace@example.com', password });
+      expect({ error: signedIn.error, email: signedIn.data.user?.email }).toEqual({
+        error: null,
+        email: 'grace@example.com',
+      });
+
+      const { sql, close } = openSql(() => ({ connectionString: DB_URL }));
+      // What the source has and no table of it holds.
+      expect(await sql`select name, decrypted_secret from vault.decrypted_secrets`).toEqual([
+        { name: 'api key', decrypted_secret: 'a secret of the source' },
+      ]);
+      expect(await sql`select text from public.big where id = 1`).toEqual([{ text: 'changed meanwhile' }]);
+      expect(
+        await sql`select (select n from shop.counts) as n, encode(lo_get(4711), 'hex') as object,
+      (select last_value from pg_sequences where sequencename = 'numbers')::int as number`,
+      ).toEqual([{ n: '500', object: 'deadbeef', number: expect.any(Number) }]);
+      expect(
+        await sql`select count(*)::int as left from pg_database where datname like 'postgres\\_%'`,
+      ).toEqual([{ left: 0 }]);
+      await close();
+    },
+    longMs,
+  );
+});
