@@ -6,9 +6,9 @@ import { openStage, type Place, type Stage } from './stage.ts';
 const created =
   'create extension if not exists pg_cron with schema pg_catalog; create table public.ticks (at timestamptz default now());';
 
-/** Waits in the database until a run of a job has ended. */
-const untilEnded = (count = 1) => `do $$ begin
-  while (select count(*) from cron.job_run_details where status in ('succeeded', 'failed')) < ${count} loop perform pg_sleep(0.02); end loop; end $$`;
+/** So many runs have ended. */
+const ended = (count = 1) =>
+  `(select count(*) from cron.job_run_details where status in ('succeeded', 'failed')) >= ${count}`;
 
 /** A clock that is shortly before the next minute. */
 function beforeTheMinute(): () => number {
@@ -24,9 +24,8 @@ async function runAll(stage: Stage, commands: readonly string[]) {
     (command, n) => `select cron.schedule('job ${n}', '1 second', $job$${command}$job$)`,
   );
   await stage.ask(jobs.join('; '));
-  await stage.ask(
-    `do $$ begin while (select count(distinct jobid) from cron.job_run_details where status in ('succeeded', 'failed')) < ${commands.length}
-       loop perform pg_sleep(0.02); end loop; end $$`,
+  await stage.until(
+    `(select count(distinct jobid) from cron.job_run_details where status in ('succeeded', 'failed')) >= ${commands.length}`,
   );
   await cron.close();
   return stage.ask(
@@ -56,7 +55,7 @@ export function cronStories(place: Place): void {
       const [{ id, me, base }] = (await stage.ask(
         `select cron.schedule('tick', '1 second', 'insert into public.ticks default values') as id, current_user::text as me, current_database() as base`,
       )) as [{ id: string; me: string; base: string }];
-      await stage.ask(untilEnded());
+      await stage.until(ended());
       await cron.close();
       const [first] = await stage.ask(
         'select *, start_time <= end_time as ordered from cron.job_run_details order by runid',
@@ -85,7 +84,7 @@ export function cronStories(place: Place): void {
         select cron.alter_job(3, active := false)`);
       const now = beforeTheMinute();
       const [one, two] = [await stage.cron({ now }), await stage.cron({ now })];
-      await stage.ask(untilEnded());
+      await stage.until(ended());
       const leaders = [one, two].map(
         ({ observed }) => observed.filter(({ kind }) => kind === 'cron.leads').length,
       );
@@ -147,7 +146,8 @@ export function cronStories(place: Place): void {
     });
 
     it('logs in as whatever role may, with its rights alone; one that may not log in fails in upstream’s words', async () => {
-      if (place.server.engine === 'external') return;
+      // Before 16 the map of the socket knows the program's own roles alone; elsewhere nobody tells us a password.
+      if (place.server.engine === 'external' || place.server.major < 16) return;
       const role = `worker_${randomUUID().slice(0, 8)}`;
       await stage.ask(
         `create role ${role} login; grant usage on schema cron to ${role};
@@ -162,7 +162,7 @@ export function cronStories(place: Place): void {
         await stage.ask(
           `select public.plan('select session_user, current_user, pg_sleep(0) from pg_authid')`,
         );
-        await stage.ask(untilEnded(), 'supabase_admin');
+        await stage.until(ended(), 'supabase_admin');
         const details =
           'select username, status, return_message from cron.job_run_details order by runid desc limit 1';
         expect(await stage.ask(details, 'supabase_admin')).toEqual([
@@ -173,7 +173,7 @@ export function cronStories(place: Place): void {
           },
         ]);
         await stage.ask(`alter role ${role} nologin; delete from cron.job_run_details`, 'supabase_admin');
-        await stage.ask(untilEnded(), 'supabase_admin');
+        await stage.until(ended(), 'supabase_admin');
         expect(await stage.ask(details, 'supabase_admin')).toEqual([
           { username: role, status: 'failed', return_message: 'connection failed' },
         ]);
@@ -218,24 +218,26 @@ export function cronStories(place: Place): void {
       ]);
     });
 
-    it.each([
-      [`schedule('* * * *', 'select 1')`, '22023', 'invalid schedule: * * * *'],
-      [`schedule('60 seconds', 'select 1')`, '22023', 'invalid schedule: 60 seconds'],
-      [`schedule('5 secondc', 'select 1')`, '22023', 'invalid schedule: 5 secondc'],
-      [`schedule('*/0 10 * * *', 'select 1')`, '22023', 'invalid schedule: */0 10 * * *'],
-      [`schedule('@restar', 'select 1')`, '22023', 'invalid schedule: @restar'],
-      [`schedule(null, '* * * * *', 'select 1')`, 'XX000', 'job_name can not be NULL'],
-      [
-        `schedule_in_database('x', '* * * * *', 'select 1', 'nope')`,
-        '3D000',
-        'database "nope" does not exist',
-      ],
-      [`unschedule('no_such_job')`, 'XX000', "could not find valid entry for job 'no_such_job'"],
-      ['unschedule(77)', 'XX000', 'could not find valid entry for job 77'],
-      ['alter_job(77)', 'XX000', 'no updates specified'],
-      ['alter_job(77, active := false)', 'XX000', "Job 77 does not exist or you don't own it"],
-    ])('refuses cron.%s', async (call, code, message) => {
-      expect(await stage.refused(`select cron.${call}`)).toEqual([code, message]);
+    it('raises upstream’s errors', async () => {
+      const expected = [
+        [`schedule('* * * *', 'select 1')`, '22023', 'invalid schedule: * * * *'],
+        [`schedule('60 seconds', 'select 1')`, '22023', 'invalid schedule: 60 seconds'],
+        [`schedule('5 secondc', 'select 1')`, '22023', 'invalid schedule: 5 secondc'],
+        [`schedule('*/0 10 * * *', 'select 1')`, '22023', 'invalid schedule: */0 10 * * *'],
+        [`schedule('@restar', 'select 1')`, '22023', 'invalid schedule: @restar'],
+        [`schedule(null, '* * * * *', 'select 1')`, 'XX000', 'job_name can not be NULL'],
+        [
+          `schedule_in_database('x', '* * * * *', 'select 1', 'nope')`,
+          '3D000',
+          'database "nope" does not exist',
+        ],
+        [`unschedule('no_such_job')`, 'XX000', "could not find valid entry for job 'no_such_job'"],
+        ['unschedule(77)', 'XX000', 'could not find valid entry for job 77'],
+        ['alter_job(77)', 'XX000', 'no updates specified'],
+        ['alter_job(77, active := false)', 'XX000', "Job 77 does not exist or you don't own it"],
+      ] as const;
+      for (const [call, code, message] of expected)
+        expect(await stage.refused(`select cron.${call}`)).toEqual([code, message]);
     });
 
     it('keeps one job of a name for each role, and alters and forgets it', async () => {
@@ -261,17 +263,18 @@ export function cronStories(place: Place): void {
     });
 
     it('marks as failed what was running when its process ended, breaks off what runs at a stop, and what is unscheduled', async () => {
+      if (place.hasOneSession) return;
       await stage.ask(
         `insert into cron.job_run_details (jobid, status) values (9, 'running'), (9, 'succeeded')`,
         'supabase_admin',
       );
       const cron = await stage.cron();
       await stage.ask(`select cron.schedule('long', '1 second', 'select pg_sleep(60)')`);
-      await stage.ask(untilRunning, 'supabase_admin');
+      await stage.until(running, 'supabase_admin');
       await stage.ask(`select cron.unschedule('long')`);
-      await stage.ask(untilEnded(3), 'supabase_admin');
+      await stage.until(ended(3), 'supabase_admin');
       await stage.ask(`select cron.schedule('longer', '1 second', 'select pg_sleep(60)')`);
-      await stage.ask(untilRunning, 'supabase_admin');
+      await stage.until(running, 'supabase_admin');
       await cron.close();
       expect(
         await stage.ask(
@@ -294,5 +297,4 @@ export function cronStories(place: Place): void {
   });
 }
 
-const untilRunning = `do $$ begin
-  while not exists (select from cron.job_run_details where status = 'running') loop perform pg_sleep(0.02); end loop; end $$`;
+const running = `exists (select from cron.job_run_details where status = 'running')`;

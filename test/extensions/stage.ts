@@ -20,6 +20,10 @@ import type { Shaped } from './tell.ts';
 export interface Place {
   readonly open: () => Promise<Shaped>;
   readonly server: Pick<PostgresServer, 'engine' | 'major'>;
+  /** Run first, as the superuser. */
+  readonly prepare?: string;
+  /** A statement that waits keeps everybody waiting. */
+  readonly hasOneSession?: true;
 }
 
 export type Handler = (request: Seen, response: ServerResponse, incoming: IncomingMessage) => void;
@@ -79,6 +83,8 @@ export interface Stage extends AsyncDisposable {
   login(role: LoginRole): ClientConfig;
   /** Several statements as one text, on a session of its own; the rows of the last. */
   ask(sql: string, role?: LoginRole): Promise<readonly Record<string, unknown>[]>;
+  /** Asks again and again until a condition is true: on pglite a statement that waits keeps everybody waiting. */
+  until(condition: string, role?: LoginRole): Promise<void>;
   /** The error of a statement: its SQLSTATE and its message. */
   refused(sql: string, role?: LoginRole): Promise<readonly [string | undefined, string]>;
   /** Starts the workers of a process of its own; closed with the stage, or before. */
@@ -102,6 +108,10 @@ export async function openStage(place: Place, migration: string): Promise<Stage>
   const db = await place.open();
   const isExternal = place.server.engine === 'external';
   const person: LoginRole = isExternal ? 'supabase_admin' : 'postgres';
+  if (place.prepare !== undefined) {
+    const { prepare } = place;
+    await withClient(db.login('supabase_admin'), (client) => client.query(prepare));
+  }
   const logins = isExternal ? { logins: { postgres: db.login('supabase_admin') } } : {};
   await apply(db, { migrations: { '1_story.sql': migration } }, logins);
   const server = {
@@ -126,6 +136,14 @@ export async function openStage(place: Place, migration: string): Promise<Stage>
   return {
     login: db.login,
     ask,
+    until: (condition, role = person) =>
+      withClient(db.login(role), async (client) => {
+        for (;;) {
+          const { rows } = await client.query<{ done: boolean }>(`select (${condition}) as done`);
+          if (rows[0]!.done) return;
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+      }),
     async refused(sql, role) {
       try {
         await ask(sql, role);

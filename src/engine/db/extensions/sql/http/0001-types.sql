@@ -1,6 +1,6 @@
 -- http 1.6: a request within a statement, which waits for the answer. The worker is src/engine/net.
 -- A worker sees no row that is not committed. So the request is handed over on a second connection to the same server, by dblink; see
--- docs/decisions/0009-http-in-a-statement.md. Names, arguments, types and messages are the interface.
+-- docs/decisions/0011-workers-of-extensions.md. Names, arguments, types and messages are the interface.
 -- Source: pramsey/pgsql-http http--1.5.sql, http--1.5--1.6.sql, http.c.
 
 create domain @extschema@.http_method as text;
