@@ -82,6 +82,11 @@ export function httpStories(place: Place): void {
         ],
         [`http_get('http://10.255.255.1/')`, 'XX000', /egress\.allow does not hold it/],
         [`http_get('file:///etc/passwd')`, 'XX000', /^Unsupported protocol$/],
+        [
+          `set_config('http.curlopt_proxy', 'x', true); select http_get('http://a.test/')`,
+          '0A000',
+          /^curl option 'CURLOPT_PROXY' is not acted on by Millrace$/,
+        ],
         [`http_set_curlopt('CURLOPT_SSL_VERIFYPEER', '0')`, '0A000', /is not acted on by Millrace$/],
         [
           `http_set_curlopt('CURLOPT_NO', '0')`,

@@ -101,7 +101,7 @@ export const extensions: readonly Extension[] = [
     runsAs: 'superuser',
     comment: 'HTTP client for PostgreSQL',
     differs:
-      'The program sends, and the statement waits on a second connection: at most 16 calls at once, and a few milliseconds more for each. Requests go through the egress guard. Of the options by `http_set_curlopt` those about time and the user agent are acted on, and those about certificates, proxies and name servers raise an error. Only GET, HEAD, POST, PUT, PATCH and DELETE; answers of up to 8 MiB. On pglite a call raises an error that says so.',
+      'The program sends, and the statement waits on a second connection: at most 16 calls at once, and a few milliseconds more for each. Requests go through the egress guard. Of curl’s options the time of a whole request and the user agent are acted on, those about connections mean nothing, and those about certificates, proxies and name servers raise an error. Only GET, HEAD, POST, PUT, PATCH and DELETE; answers of up to 8 MiB. On pglite a call raises an error that says so.',
   },
   {
     kind: 'absent',
@@ -164,7 +164,7 @@ export const extensions: readonly Extension[] = [
     runsAs: 'superuser',
     comment: 'Async HTTP',
     differs:
-      'The program sends, at most 32 requests at once, through the egress guard; `http://kong:8000` and the other names of the project’s own gateway reach it without a detour. Each request is sent at most once: one that is under way when the program is killed has no answer. Answers of up to 8 MiB; a timeout of 0 or of more than ten minutes is ten minutes. Triggers on the tables of `net` are for `postgres` alone, and run with its rights. The message of a timeout does not split the time.',
+      'The program sends, at most 32 requests at once, through the egress guard; `http://kong:8000` and the other names of the project’s own gateway reach it without a detour. Each request is sent at most once: one that is under way when the program is killed has no answer. Answers of up to 8 MiB; a timeout of 0 or of more than ten minutes is ten minutes. Triggers on the tables of `net` are for `postgres` alone, and run with its rights. The message of a timeout does not split the time. `pg_net.ttl` is read, `pg_net.batch_size` means nothing.',
   },
   {
     kind: 'absent',

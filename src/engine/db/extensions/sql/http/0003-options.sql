@@ -1,22 +1,28 @@
--- Options, as libcurl names them. Those that are acted on are settings of the session, as upstream has them since 1.6.
-create function @extschema@._curlopt(name text) returns text
+-- Options, as libcurl names them. Those that are acted on are settings of the session, as upstream has them since 1.6; how connections are kept
+-- is the worker's affair, so that those are taken and mean nothing.
+create function @extschema@._curlopts() returns table (name text, is_taken boolean)
   language sql immutable set search_path = pg_catalog, pg_temp
   as $$
-    select case
-      when upper(name) in (
-        'CURLOPT_TIMEOUT', 'CURLOPT_TIMEOUT_MS', 'CURLOPT_CONNECTTIMEOUT', 'CURLOPT_CONNECTTIMEOUT_MS', 'CURLOPT_USERAGENT',
-        -- How connections are kept is the worker's affair: said, and nothing to do.
-        'CURLOPT_TCP_KEEPALIVE', 'CURLOPT_TCP_KEEPIDLE', 'CURLOPT_IPRESOLVE'
-      ) then 'done'
-      when upper(name) in (
-        'CURLOPT_CAINFO', 'CURLOPT_USERPWD', 'CURLOPT_SSLCERTTYPE', 'CURLOPT_PROXY', 'CURLOPT_PROXYPORT', 'CURLOPT_PROXYUSERNAME',
-        'CURLOPT_PROXYPASSWORD', 'CURLOPT_TLSAUTH_USERNAME', 'CURLOPT_TLSAUTH_PASSWORD', 'CURLOPT_TLSAUTH_TYPE', 'CURLOPT_DNS_SERVERS',
-        'CURLOPT_SSL_VERIFYHOST', 'CURLOPT_SSL_VERIFYPEER', 'CURLOPT_SSLCERT', 'CURLOPT_SSLKEY', 'CURLOPT_PRE_PROXY',
-        'CURLOPT_PROXY_CAINFO', 'CURLOPT_PROXY_TLSAUTH_USERNAME', 'CURLOPT_PROXY_TLSAUTH_PASSWORD', 'CURLOPT_PROXY_TLSAUTH_TYPE',
-        'CURLOPT_SSLKEY_BLOB', 'CURLOPT_SSLCERT_BLOB'
-      ) then 'refused'
-    end
+    values
+      ('CURLOPT_TIMEOUT', true), ('CURLOPT_TIMEOUT_MS', true), ('CURLOPT_CONNECTTIMEOUT', true), ('CURLOPT_CONNECTTIMEOUT_MS', true),
+      ('CURLOPT_USERAGENT', true), ('CURLOPT_TCP_KEEPALIVE', true), ('CURLOPT_TCP_KEEPIDLE', true), ('CURLOPT_IPRESOLVE', true),
+      ('CURLOPT_CAINFO', false), ('CURLOPT_USERPWD', false), ('CURLOPT_SSLCERTTYPE', false), ('CURLOPT_PROXY', false),
+      ('CURLOPT_PROXYPORT', false), ('CURLOPT_PROXYUSERNAME', false), ('CURLOPT_PROXYPASSWORD', false),
+      ('CURLOPT_TLSAUTH_USERNAME', false), ('CURLOPT_TLSAUTH_PASSWORD', false), ('CURLOPT_TLSAUTH_TYPE', false),
+      ('CURLOPT_DNS_SERVERS', false), ('CURLOPT_SSL_VERIFYHOST', false), ('CURLOPT_SSL_VERIFYPEER', false), ('CURLOPT_SSLCERT', false),
+      ('CURLOPT_SSLKEY', false), ('CURLOPT_PRE_PROXY', false), ('CURLOPT_PROXY_CAINFO', false), ('CURLOPT_PROXY_TLSAUTH_USERNAME', false),
+      ('CURLOPT_PROXY_TLSAUTH_PASSWORD', false), ('CURLOPT_PROXY_TLSAUTH_TYPE', false), ('CURLOPT_SSLKEY_BLOB', false),
+      ('CURLOPT_SSLCERT_BLOB', false)
   $$;
+
+create function @extschema@._refuse_curlopt(option text) returns void
+  language plpgsql immutable set search_path = pg_catalog, pg_temp
+  as $$
+begin
+  raise exception 'curl option ''%'' is not acted on by Millrace', option using errcode = '0A000',
+    hint = 'Its requests go out by way of the program, which decides about certificates, proxies and names.';
+end
+$$;
 
 create function @extschema@.http_set_curlopt(curlopt character varying, value character varying) returns boolean
   language plpgsql set search_path = pg_catalog, pg_temp
@@ -25,12 +31,11 @@ begin
   if $1 is null or $2 is null then
     return false;
   end if;
-  case @extschema@._curlopt($1)
-    when 'done' then
+  case (select known.is_taken from @extschema@._curlopts() as known where known.name = upper($1))
+    when true then
       perform set_config('http.' || lower($1), $2, false);
-    when 'refused' then
-      raise exception 'curl option ''%'' is not acted on by Millrace', $1 using errcode = '0A000',
-        hint = 'Its requests go out by way of the program, which decides about certificates, proxies and names.';
+    when false then
+      perform @extschema@._refuse_curlopt($1);
     else
       raise exception 'curl option ''%'' is not available for run-time configuration', $1 using errcode = 'XX000';
   end case;
@@ -42,10 +47,7 @@ create function @extschema@.http_list_curlopt() returns table (curlopt text, val
   language sql stable set search_path = pg_catalog, pg_temp
   as $$
     select known.name, current_setting('http.' || lower(known.name), true)
-    from unnest(array[
-      'CURLOPT_TIMEOUT', 'CURLOPT_TIMEOUT_MS', 'CURLOPT_CONNECTTIMEOUT', 'CURLOPT_CONNECTTIMEOUT_MS', 'CURLOPT_USERAGENT',
-      'CURLOPT_IPRESOLVE', 'CURLOPT_TCP_KEEPALIVE', 'CURLOPT_TCP_KEEPIDLE'
-    ]) as known (name)
+    from @extschema@._curlopts() as known
     where current_setting('http.' || lower(known.name), true) <> ''
   $$;
 

@@ -55,6 +55,10 @@ begin
   elsif method not in ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE') then
     raise exception 'http() sends GET, HEAD, POST, PUT, PATCH and DELETE, not "%"', request.method using errcode = '0A000';
   end if;
+  -- Set by SET, which nobody can refuse.
+  perform @extschema@._refuse_curlopt(known.name)
+    from @extschema@._curlopts() as known
+    where not known.is_taken and current_setting('http.' || lower(known.name), true) <> '';
   foreach header in array coalesce(request.headers, '{}') loop
     if header.field is null then
       continue;
@@ -71,7 +75,6 @@ begin
     method, request.uri, headers, case when has_body then @extschema@.text_to_bytea(request.content) end,
     jsonb_build_object(
       'timeoutMs', @extschema@._curlopt_ms('curlopt_timeout', 5000),
-      'connectTimeoutMs', @extschema@._curlopt_ms('curlopt_connecttimeout', 1000),
       'userAgent', nullif(current_setting('http.curlopt_useragent', true), '')
     ),
     @extschema@._curlopt_ms('curlopt_timeout', 5000)
