@@ -1,4 +1,5 @@
 // In charge of: an extension as PostgreSQL reads it: a control file and a script, made from its row and its SQL.
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -41,17 +42,41 @@ export async function loadScript(extension: PlacedExtension): Promise<string> {
     extension.package === undefined
       ? ''
       : await loadFromPackage(extension.package, `${extension.name}--${extension.version}.sql`);
-  const folder = new URL(`./sql/${extension.name}/`, import.meta.url);
+  // `\echo` speaks to psql; PostgreSQL itself leaves such a line out of a script, too.
+  return `${upstream.replaceAll(/^\\echo.*$/gm, '')}\n${await loadOwnSql(extension.name)}`.trim();
+}
+
+/** What is in `sql/<name>/`, in the order of its numbers; empty when there is none. */
+async function loadOwnSql(name: string): Promise<string> {
+  const folder = new URL(`./sql/${name}/`, import.meta.url);
   const names = await readdir(folder).catch((error) => {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   });
   const parts = names
-    .filter((name) => name.endsWith('.sql') && !name.endsWith('.test.sql'))
+    .filter((file) => file.endsWith('.sql') && !file.endsWith('.test.sql'))
     .sort()
-    .map((name) => readFile(new URL(name, folder), 'utf8'));
-  // `\echo` speaks to psql; PostgreSQL itself leaves such a line out of a script, too.
-  return [upstream.replaceAll(/^\\echo.*$/gm, ''), ...(await Promise.all(parts))].join('\n').trim();
+    .map((file) => readFile(new URL(file, folder), 'utf8'));
+  return (await Promise.all(parts)).join('\n');
+}
+
+/**
+ * Another one where a file would be another. Without unpacking what comes from packages, whose name and version stand for it:
+ * each start asks, and seldom has anything to write.
+ */
+export async function digestOfFiles(): Promise<string> {
+  const texts = await Promise.all(
+    extensions.map(async (extension) => {
+      if (extension.kind === 'elsewhere') return '';
+      if (extension.kind === 'absent') return renderControl(extension) + absentFunctions(extension);
+      const manifest =
+        extension.package === undefined
+          ? ''
+          : await readFile(join(folderOf(extension.package), '..', 'package.json'), 'utf8');
+      return renderControl(extension) + manifest + (await loadOwnSql(extension.name));
+    }),
+  );
+  return createHash('sha256').update(texts.join('\0')).digest('hex');
 }
 
 /** The functions of an absent extension: whoever calls one hears what is missing, and not that it does not exist. */
@@ -96,15 +121,18 @@ function quote(value: string): string {
 
 /** The packages bundle an extension for pglite as an archive beside their code. */
 async function loadFromPackage(name: string, file: string): Promise<string> {
-  let folder: string;
-  try {
-    folder = dirname(createRequire(import.meta.url).resolve(name));
-  } catch (error) {
-    throw new OperatorError(`The package "${name}" is not installed.`, 'Run: npm install', error);
-  }
-  const archive = join(folder, `${name.replace(/^.*pglite-/, '')}.tar.gz`);
+  const archive = join(folderOf(name), `${name.replace(/^.*pglite-/, '')}.tar.gz`);
   const bytes = await promisify(gunzip)(await readFile(archive));
   const found = readArchive(bytes).find(({ path }) => path.endsWith(`/extension/${file}`));
   if (found === undefined) throw new Error(`"${archive}" holds no "${file}"`);
   return found.bytes.toString('utf8');
+}
+
+/** The folder of a package's code. @throws OperatorError when it is not installed. */
+function folderOf(name: string): string {
+  try {
+    return dirname(createRequire(import.meta.url).resolve(name));
+  } catch (error) {
+    throw new OperatorError(`The package "${name}" is not installed.`, 'Run: npm install', error);
+  }
 }

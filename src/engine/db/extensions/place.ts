@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { loadExtensionFiles } from './files.ts';
+import { digestOfFiles, loadExtensionFiles } from './files.ts';
 
 /** Since 18 a server looks for extensions in other folders, too. Source: PostgreSQL 18 release notes, `extension_control_path`. */
 export const pathSince = 18;
@@ -20,13 +20,15 @@ export async function placeInState(stateFolder: string, major: number): Promise<
   return ['$system', folder].join(delimiter);
 }
 
-/** Writes the files into a folder `extension`; what is there already and is the same stays untouched. */
+/** Writes the files into a folder `extension`, where they are not there yet or of another version of this program. */
 export async function placeInto(folder: string): Promise<void> {
+  const digest = await digestOfFiles();
+  if ((await readFile(join(folder, stamp), 'utf8').catch(() => undefined)) === digest) return;
   await mkdir(folder, { recursive: true, mode: 0o755 });
   await chmod(folder, 0o755);
-  for (const { name, text } of await loadExtensionFiles()) {
+  // The stamp comes last: a start that is killed on the way is done again.
+  for (const { name, text } of [...(await loadExtensionFiles()), { name: stamp, text: digest }]) {
     const path = join(folder, name);
-    if ((await readFile(path, 'utf8').catch(() => undefined)) === text) continue;
     const draft = join(folder, `${name}.${randomUUID()}.new`);
     try {
       await writeFile(draft, text, { mode: 0o644, flag: 'wx' });
@@ -37,3 +39,5 @@ export async function placeInto(folder: string): Promise<void> {
     }
   }
 }
+
+const stamp = 'millrace.sha256';
