@@ -53,6 +53,10 @@ export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueu
     }
   }
 
+  const put = inBatches<Answered>(async (answered) => {
+    await unlessDropped(() => ask(putStatement, columnsOf(answered)));
+  });
+
   return {
     async take(limit) {
       if (!(await there())) return undefined;
@@ -77,23 +81,7 @@ export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueu
           .sort((one, other) => (BigInt(one.id) < BigInt(other.id) ? -1 : 1));
       });
     },
-    async put(id, response) {
-      await unlessDropped(() =>
-        ask(
-          `insert into net._http_response (id, status_code, content_type, headers, content, timed_out, error_msg)
-           values ($1, $2, $3, $4, $5, $6, $7)`,
-          [
-            id,
-            response.statusCode,
-            response.contentType,
-            response.headers,
-            response.content,
-            response.timedOut,
-            response.errorMessage,
-          ],
-        ),
-      );
-    },
+    put: (id, response) => put({ id, response }),
     async expire(signal) {
       if (!(await there())) return;
       await unlessDropped(async () => {
@@ -103,6 +91,43 @@ export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueu
       });
     },
   };
+}
+
+interface Answered {
+  readonly id: string;
+  readonly response: NetResponse;
+}
+
+/** Writes what has come in meanwhile together, one batch at a time: with many requests under way an insert for each costs more than sending them. */
+function inBatches<T>(write: (items: readonly T[]) => Promise<void>): (item: T) => Promise<void> {
+  let waiting: T[] = [];
+  let next: Promise<void> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  return (item) => {
+    waiting.push(item);
+    next ??= last.then(() => {
+      const batch = waiting;
+      waiting = [];
+      next = undefined;
+      const written = write(batch);
+      last = written.catch(() => {});
+      return written;
+    });
+    return next;
+  };
+}
+
+/** One array a column. */
+function columnsOf(answered: readonly Answered[]): unknown[] {
+  return [
+    answered.map(({ id }) => id),
+    answered.map(({ response }) => response.statusCode),
+    answered.map(({ response }) => response.contentType),
+    answered.map(({ response }) => response.headers && JSON.stringify(response.headers)),
+    answered.map(({ response }) => response.content),
+    answered.map(({ response }) => response.timedOut),
+    answered.map(({ response }) => response.errorMessage),
+  ];
 }
 
 /** As `jsonb_each_text` gives them; a null value is no header. */
@@ -131,6 +156,12 @@ const takeStatement = `
 delete from net.http_request_queue as queue where queue.id = any (array(
   select id from net.http_request_queue order by id limit $1 for update skip locked))
 returning queue.id::text, queue.method::text, queue.url, queue.headers, queue.body, queue.timeout_milliseconds`;
+
+const putStatement = `
+insert into net._http_response (id, status_code, content_type, headers, content, timed_out, error_msg)
+select id, status_code, content_type, headers::jsonb, content, timed_out, error_msg
+from unnest($1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::text[])
+  as answered (id, status_code, content_type, headers, content, timed_out, error_msg)`;
 
 /** Source: supabase/pg_net src/worker.c, `pg_net.ttl`. */
 const expireStatement = `

@@ -30,6 +30,8 @@ exception when insufficient_privilege then
 end
 $unread$;
 
+-- Runs as millrace_admin. The schema is the project's, who may put functions of the same names beside these: each call names the types exactly,
+-- so that no other one fits better.
 create function @extschema@.http(request @extschema@.http_request) returns @extschema@.http_response
   language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
   as $$
@@ -72,12 +74,12 @@ begin
     headers := headers || jsonb_build_array(jsonb_build_array('Content-Type', request.content_type));
   end if;
   select * into answer from _millrace.http_call(
-    method, request.uri, headers, case when has_body then @extschema@.text_to_bytea(request.content) end,
+    method, request.uri, headers, case when has_body then @extschema@.text_to_bytea(request.content::text) end,
     jsonb_build_object(
-      'timeoutMs', @extschema@._curlopt_ms('curlopt_timeout', 5000),
+      'timeoutMs', @extschema@._curlopt_ms('curlopt_timeout'::text, 5000),
       'userAgent', nullif(current_setting('http.curlopt_useragent', true), '')
     ),
-    @extschema@._curlopt_ms('curlopt_timeout', 5000)
+    @extschema@._curlopt_ms('curlopt_timeout'::text, 5000)
   );
   if answer.error is not null then
     raise exception '%', answer.error using errcode = 'XX000';

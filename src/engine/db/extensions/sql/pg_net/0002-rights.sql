@@ -29,7 +29,6 @@ grant all on all sequences in schema net to public;
 grant select, insert, update, delete, truncate on all tables in schema net to public;
 do $project$
 begin
-  execute format('grant all on schema net to %I', _millrace.project_role());
   execute format('grant all on all tables in schema net to %I', _millrace.project_role());
 end
 $project$;

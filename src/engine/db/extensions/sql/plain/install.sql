@@ -29,8 +29,9 @@ begin
   if home is null then
     raise exception using errcode = '3F000', message = 'no schema has been selected to create in';
   end if;
-  -- Functions and types that stand there already could be found by the script, and would run with the rights of this session.
-  if must_be_empty and exists (
+  -- Functions and types that stand there already could be found by the script, and would run with the rights of this session; in the system's own
+  -- schema nobody puts any.
+  if must_be_empty and home <> 'pg_catalog' and exists (
     select from pg_catalog.pg_proc where pronamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident(home))
     union all select from pg_catalog.pg_type where typnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident(home)))
   then
