@@ -397,8 +397,9 @@ describe('ways around a second factor', () => {
       Array.from({ length: 50 }, () => ask('POST', `/factors/${factorId}/verify`, token, body)),
     );
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    // Every try counts before it is looked at, so that most of them are too many.
     for (const { status, body: refusal } of answers)
-      if (status !== 200) expect([422, 503]).toContain(status);
+      if (status !== 200) expect([422, 429, 503]).toContain(status);
       else expect(refusal.refresh_token).toEqual(expect.any(String));
   });
 
@@ -427,7 +428,8 @@ describe('ways around a second factor', () => {
     const token = await tokenOf(client);
     const answer = (code: string) =>
       ask('POST', `/factors/${factorId}/verify`, token, { challenge_id: data?.id, code });
-    for (let n = 0; n < 12; n++) expect((await answer('000000')).status).toBe(422);
+    // The one by which it was enrolled counts as well.
+    for (let n = 0; n < 11; n++) expect((await answer('000000')).status).toBe(422);
     expect((await answer('000000')).status).toBe(429);
     const { status, body } = await answer(codeOf(secret));
     expect([status, body.error_code]).toEqual([429, 'over_request_rate_limit']);

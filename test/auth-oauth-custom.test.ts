@@ -59,19 +59,25 @@ afterAll(async () => {
 
 const queryOf = (url: URL) => Object.fromEntries(url.searchParams);
 
+/** Everybody sits at one browser, who is signed out of the provider each time. */
+let browser = openBrowser();
+
 async function begin(name: string): Promise<URL> {
+  browser = openBrowser();
   provider.people.set(name, { email: `${name}@example.org`, email_verified: true, name });
   const query = new URLSearchParams({ provider: 'custom:acme', login_hint: name });
-  const answer = await fetch(`${backend.report.API_URL}/auth/v1/authorize?${query}`, { redirect: 'manual' });
+  const answer = await browser.ask(`${backend.report.API_URL}/auth/v1/authorize?${query}`);
   return new URL(answer.headers.get('location') ?? 'none:');
 }
 
 /** Up to the provider's answer to us. */
-const answerFor = async (name: string) =>
-  new URL(await openBrowser().goTo((await begin(name)).href, callback));
+async function answerFor(name: string): Promise<URL> {
+  const { href } = await begin(name);
+  return new URL(await browser.goTo(href, callback));
+}
 
 async function bring(url: URL): Promise<URL> {
-  const answer = await fetch(url, { redirect: 'manual' });
+  const answer = await browser.ask(url);
   return new URL(answer.headers.get('location') ?? 'none:');
 }
 
@@ -84,7 +90,7 @@ describe('a provider of the project’s own', () => {
       code_challenge_method: 'S256',
       scope: 'openid email profile',
     });
-    const back = new URL(await openBrowser().goTo(url.href, app));
+    const back = new URL(await browser.goTo(url.href, app));
     const token = new URLSearchParams(back.hash.slice(1)).get('access_token') ?? '';
     const admin = createClient(backend.report.API_URL, backend.report.SECRET_KEY);
     const { data } = await admin.auth.getUser(token);
@@ -137,6 +143,7 @@ describe('a provider of the project’s own', () => {
 
   it('gives nothing for the code of another sign-in (code injection)', async () => {
     const victim = await answerFor('carol');
+    // At a browser of their own, which is the one that brings it.
     const attacker = await answerFor('mallory');
     attacker.searchParams.set('code', victim.searchParams.get('code') ?? '');
     const back = await bring(attacker);

@@ -5,7 +5,12 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
-import { type OpenIdProvider, openBrowser, startOpenIdProvider } from './harness/openid-provider.ts';
+import {
+  type Browser,
+  type OpenIdProvider,
+  openBrowser,
+  startOpenIdProvider,
+} from './harness/openid-provider.ts';
 
 const app = 'https://app.example.com';
 const client = { id: 'millrace', secret: 'a secret with signs: %&=+' };
@@ -117,11 +122,23 @@ const queryOf = (url: URL) => Object.fromEntries(url.searchParams);
 
 /** Up to the provider's answer to us, which nobody has brought us yet. */
 async function answerFor(supabase: SupabaseClient, name: string): Promise<URL> {
-  return new URL(await openBrowser().goTo(await addressFor(supabase, name), callback));
+  return throughProvider(await addressFor(supabase, name));
+}
+
+/** The browser that got an answer brings it, with its cookies. */
+const browsers = new Map<string | null, Browser>();
+async function throughProvider(address: string): Promise<URL> {
+  const browser = openBrowser();
+  const answer = new URL(await browser.goTo(address, callback));
+  browsers.set(answer.searchParams.get('state'), browser);
+  return answer;
 }
 
 async function bring(url: URL | string, init: RequestInit = {}): Promise<{ status: number; location: URL }> {
-  const answer = await fetch(url, { redirect: 'manual', ...init });
+  const { body } = init;
+  const params = body instanceof URLSearchParams ? body : new URL(url).searchParams;
+  const browser = browsers.get(params.get('state')) ?? openBrowser();
+  const answer = await browser.ask(url, init);
   return { status: answer.status, location: new URL(answer.headers.get('location') ?? 'none:') };
 }
 
@@ -653,6 +670,67 @@ describe('a provider’s answer', () => {
   });
 });
 
+/** Class: login CSRF (CWE-352, RFC 6749 10.12, RFC 9700 4.7). */
+describe('a sign-in without PKCE', () => {
+  const otherBrowser = {
+    error: 'invalid_request',
+    error_code: 'bad_oauth_state',
+    error_description: 'OAuth state was made for another browser',
+  };
+
+  it('ends in the browser in which it began, and nobody else is signed in by it', async () => {
+    const answer = await answerFor(connect('implicit'), person().name);
+    const victim = openBrowser();
+    for (const prepare of [
+      async () => undefined,
+      // Somebody who is at a sign-in of their own meanwhile.
+      async () =>
+        void (await victim.goTo(await addressFor(connect('implicit'), person().name), provider.url)),
+    ]) {
+      await prepare();
+      const led = await victim.ask(answer);
+      const to = new URL(led.headers.get('location') ?? '');
+      expect([led.status, to.origin, queryOf(to), to.hash]).toEqual([303, app, otherBrowser, '']);
+    }
+    expect(fragmentOf((await bring(answer)).location).access_token).toEqual(expect.any(String));
+  });
+
+  it('may be one of two in one browser', async () => {
+    const browser = openBrowser();
+    const begin = async () => {
+      const answer = await browser.ask(await addressFor(connect('implicit'), person().name));
+      return answer.headers.get('location') ?? '';
+    };
+    for (const at of [await begin(), await begin()]) {
+      const led = await browser.ask(await browser.goTo(at, callback));
+      expect(fragmentOf(new URL(led.headers.get('location') ?? '')).access_token).toEqual(expect.any(String));
+    }
+  });
+
+  it('begins where the provider will send the browser back to: a cookie of localhost is not there for 127.0.0.1', async () => {
+    const address = new URL(await addressFor(connect('implicit'), person().name));
+    const elsewhere = new URL(address);
+    elsewhere.hostname = 'localhost';
+    const sent = await fetch(elsewhere, { redirect: 'manual' });
+    address.searchParams.set('sb_host', '1');
+    expect([sent.status, sent.headers.getSetCookie(), sent.headers.get('location')]).toEqual([
+      302,
+      [],
+      address.href,
+    ]);
+    const begun = await fetch(address, { redirect: 'manual' });
+    expect(begun.headers.getSetCookie()).toEqual([
+      expect.stringMatching(/^sb-sign-in=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/),
+    ]);
+    expect(begun.headers.get('location')).not.toContain('sb_host');
+  });
+
+  it('is not looked at for a client with a verifier', async () => {
+    const begun = await fetch(await addressFor(connect('pkce'), person().name), { redirect: 'manual' });
+    expect(begun.headers.getSetCookie()).toEqual([]);
+  });
+});
+
 describe('GET /authorize', () => {
   const authorize = (query: string) =>
     fetch(`${backend.report.API_URL}/auth/v1/authorize?${query}`, { redirect: 'manual' });
@@ -711,7 +789,7 @@ describe('GET /authorize', () => {
   ])('leads to the site in the place of %s (open redirect)', async (redirectTo) => {
     const { name } = person();
     const address = await addressFor(connect('pkce'), name, redirectTo);
-    const answer = new URL(await openBrowser().goTo(address, callback));
+    const answer = await throughProvider(address);
     const { location } = await bring(answer);
     expect(location.origin).toBe(app);
     expect(location.pathname).toBe('/');
@@ -720,7 +798,7 @@ describe('GET /authorize', () => {
   it('leads to an address with letters that no header may hold', async () => {
     const { name } = person();
     const address = await addressFor(connect('implicit'), name, `${app}/größe/日本?q=ä`);
-    const { location } = await bring(new URL(await openBrowser().goTo(address, callback)));
+    const { location } = await bring(await throughProvider(address));
     expect(location.origin + location.pathname + location.search).toBe(
       `${app}/gr%C3%B6%C3%9Fe/%E6%97%A5%E6%9C%AC?q=%C3%A4`,
     );
@@ -730,7 +808,7 @@ describe('GET /authorize', () => {
   it('leads to an address that the project lists', async () => {
     const { name } = person();
     const address = await addressFor(connect('pkce'), name, 'https://shop.example.com/welcome');
-    const { location } = await bring(new URL(await openBrowser().goTo(address, callback)));
+    const { location } = await bring(await throughProvider(address));
     expect(location.origin + location.pathname).toBe('https://shop.example.com/welcome');
   });
 });

@@ -96,6 +96,7 @@ interface Answered {
   readonly status: number;
   readonly body: Record<string, unknown>;
   readonly location: string | null;
+  readonly cookie?: string;
 }
 
 async function ask(
@@ -103,6 +104,7 @@ async function ask(
   path: string,
   body?: unknown,
   key = 'PUBLISHABLE_KEY' as 'PUBLISHABLE_KEY' | 'SECRET_KEY',
+  cookie = '',
 ): Promise<Answered> {
   const response = await fetch(`${backend.report.API_URL}/auth/v1${path}`, {
     method,
@@ -111,14 +113,17 @@ async function ask(
       apikey: backend.report[key],
       authorization: `Bearer ${backend.report[key]}`,
       'content-type': 'application/json',
+      cookie,
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
+  const [cookies] = response.headers.getSetCookie().map((line) => line.split(';')[0]);
   return {
     status: response.status,
     body: text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {},
     location: response.headers.get('location'),
+    ...(cookies && { cookie: cookies }),
   };
 }
 
@@ -364,10 +369,10 @@ async function throughBrowser(
   provider: string,
   more = '',
 ): Promise<{ readonly at: URL; readonly back: URL }> {
-  const { location } = await ask('GET', `/authorize?provider=${provider}&redirect_to=${app}${more}`);
+  const { location, cookie } = await ask('GET', `/authorize?provider=${provider}&redirect_to=${app}${more}`);
   const at = new URL(location ?? '');
   const callback = `/callback?code=c0de&state=${at.searchParams.get('state')}`;
-  const { location: back } = await ask('GET', callback);
+  const { location: back } = await ask('GET', callback, undefined, 'PUBLISHABLE_KEY', cookie);
   return { at, back: new URL(back ?? '') };
 }
 
@@ -443,13 +448,14 @@ describe('GET /authorize?provider=twitter', () => {
       name: 'Mara',
       email: 'bird@example.org',
     });
-    const { location } = await begin();
+    const { location, cookie } = await begin();
     expect(location).toBe(`${issuer.url}/oauth/authenticate?oauth_token=rt`);
     const said = (line: string) =>
       decodeURIComponent(String(issuer.asked.findLast((one) => one.line === line)?.headers.authorization));
     const callback = /oauth_callback="([^"]+)"/.exec(said('POST /oauth/request_token'))?.[1] ?? '';
     const state = new URL(callback).searchParams.get('state');
-    const { location: back } = await ask('GET', `/callback?state=${state}&oauth_token=rt&oauth_verifier=v`);
+    const route = `/callback?state=${state}&oauth_token=rt&oauth_verifier=v`;
+    const { location: back } = await ask('GET', route, undefined, 'PUBLISHABLE_KEY', cookie);
     expect(said('POST /oauth/access_token')).toMatch(/oauth_token="rt", oauth_verifier="v"/);
     const { data } = await connect().auth.getUser(tokenOf(new URL(back ?? '')));
     expect(data.user?.identities?.[0]?.identity_data).toEqual({

@@ -107,25 +107,36 @@ const maxHops = 10;
 export interface Browser {
   /** Goes from address to address until one of them begins with `until`, which it gives. */
   goTo(address: string, until: string): Promise<string>;
+  /** One request, with the cookies that it has; it goes nowhere. */
+  ask(address: string | URL, init?: RequestInit): Promise<Response>;
 }
 
 /** Keeps cookies, runs no scripts. */
 export function openBrowser(): Browser {
   const cookies = new Map<string, string>();
+  const ask: Browser['ask'] = async (address, init) => {
+    const answer = await fetch(address, {
+      redirect: 'manual',
+      ...init,
+      headers: {
+        ...init?.headers,
+        cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+      },
+    });
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (value === '') cookies.delete(name);
+      else cookies.set(name, value);
+    }
+    return answer;
+  };
   return {
+    ask,
     async goTo(address, until) {
       let at = address;
       for (let hop = 0; hop < maxHops; hop++) {
         if (at.startsWith(until)) return at;
-        const answer = await fetch(at, {
-          redirect: 'manual',
-          headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
-        });
-        for (const line of answer.headers.getSetCookie()) {
-          const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-          if (value === '') cookies.delete(name);
-          else cookies.set(name, value);
-        }
+        const answer = await ask(at);
         const location = answer.headers.get('location');
         if (location === null) throw new Error(`${at} answered ${answer.status}: ${await answer.text()}`);
         at = new URL(location, at).href;

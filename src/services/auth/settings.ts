@@ -134,6 +134,14 @@ export const settings = {
     live,
     sentence: 'Whether a user can add and remove ways to sign in.',
   }),
+  oneBrowser: flag({
+    key: 'auth.one_browser',
+    env: ['MILLRACE_AUTH_ONE_BROWSER'],
+    default: true,
+    live,
+    sentence:
+      'Whether a sign-in at a provider without PKCE has to end in the browser in which it began, known again by a cookie.',
+  }),
   ...passwordSettings,
   ...externalSettings,
   ...samlSettings,

@@ -8,6 +8,7 @@ import { redirectOf } from '../redirect.ts';
 import { queryOf } from '../request.ts';
 import { inTransaction, withTables } from '../transaction.ts';
 import type { User } from '../user.ts';
+import { homeMark } from './browser.ts';
 import { findInvited } from './link.ts';
 import { type Provider, UnsupportedProvider } from './provider.ts';
 import { findProvider } from './providers/find.ts';
@@ -26,10 +27,14 @@ const reserved: ReadonlySet<string> = new Set([
   'code_challenge',
   'code_challenge_method',
   'code_verifier',
+  homeMark,
 ]);
 
-/** @throws Fault 400 validation_failed, 404 user_not_found for an invitation that is none */
-export async function beginSignIn(visit: Visit, linkingTarget?: User): Promise<string> {
+/** `mark`: of the browser, which has to be the same at the end. @throws Fault 400 validation_failed, 404 user_not_found for an invitation that is none */
+export async function beginSignIn(
+  visit: Visit,
+  { linkingTarget, mark }: { readonly linkingTarget?: User; readonly mark?: string | undefined },
+): Promise<string> {
   const { auth, query } = visit;
   const name = queryOf(visit, 'provider');
   const provider = await supported(visit, name, queryOf(visit, 'scopes'), 'validation_failed');
@@ -53,6 +58,7 @@ export async function beginSignIn(visit: Visit, linkingTarget?: User): Promise<s
     linkingTargetId: linkingTarget?.id,
     emailOptional: provider.emailOptional,
     verifier,
+    mark,
   };
   const state = await inTransaction(auth.db, (tx) => insertFlow(tx, flow, auth.now()));
   if (provider.oauth1 === undefined) return authorizeUrl(provider, state, verifier, query);

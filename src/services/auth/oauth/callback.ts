@@ -10,6 +10,7 @@ import type { User } from '../user.ts';
 import { findUserById } from '../users.ts';
 import { type Account, accountOf, askBeforeCreating } from './account.ts';
 import { supported } from './begin.ts';
+import { refuseOtherBrowser } from './browser.ts';
 import { exchangeCode, fetchJsonBy } from './exchange.ts';
 import { acceptInvite, linkIdentity } from './link.ts';
 import type { Provider, ProviderTokens, UserData } from './provider.ts';
@@ -37,7 +38,8 @@ export type Outcome =
 const alreadyUsed = () => badRequest('flow_state_already_used', 'State has already been used');
 
 /** @throws Fault 400 bad_oauth_callback, bad_oauth_state, flow_state_already_used; 422 user_not_found */
-export async function findBegun({ auth }: Visit, state: string): Promise<Begun> {
+export async function findBegun(visit: Visit, state: string): Promise<Begun> {
+  const { auth } = visit;
   if (state === '') throw badRequest('bad_oauth_callback', 'OAuth state parameter missing');
   if (!isUuid(state)) throw badRequest('bad_oauth_state', 'OAuth state parameter is invalid');
   return withTables(auth.db, async (tx) => {
@@ -47,6 +49,8 @@ export async function findBegun({ auth }: Visit, state: string): Promise<Begun> 
       throw badRequest('bad_oauth_state', 'OAuth state not found or expired');
     if (isOver(flow, auth.now())) throw badRequest('bad_oauth_state', 'OAuth state has expired');
     if (flow.user_id !== null) throw alreadyUsed();
+    if (flow.auth_code === null && flow.code_challenge !== null)
+      refuseOtherBrowser(visit, flow.code_challenge);
     const target =
       flow.linking_target_id === null ? undefined : await findUserById(tx, flow.linking_target_id);
     if (flow.linking_target_id !== null && target === undefined)

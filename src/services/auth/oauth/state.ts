@@ -30,6 +30,8 @@ export interface NewFlow {
   readonly emailOptional: boolean;
   /** Of ours, for a provider that wants PKCE. */
   readonly verifier: string | undefined;
+  /** Of the browser that has to come back, where the client has no challenge. */
+  readonly mark: string | undefined;
 }
 
 /** 256 random bits in the letters of RFC 7636 section 4.1. */
@@ -55,7 +57,8 @@ export async function insertFlow(tx: Tx, flow: NewFlow, nowMs: number): Promise<
     [
       id,
       hasCode ? randomUUID() : null,
-      hasCode ? flow.challenge.code_challenge : null,
+      // Without a code nobody exchanges anything: the column holds what the browser is known by.
+      hasCode ? flow.challenge.code_challenge : (flow.mark ?? null),
       hasCode ? flow.challenge.code_challenge_method.toLowerCase() : null,
       flow.provider,
       flow.inviteToken,
