@@ -24,14 +24,14 @@ export function fill(chain: Chain, catalog: ProjectCatalog, userId: string): rea
   const schema = chain.schema === undefined ? undefined : literalOf(chain.schema);
   if (chain.schema !== undefined && typeof schema !== 'string')
     return [{ kind: 'unresolvable', why: `the schema is ${sourceOf(chain.schema)}` }];
-  return (names.kind === 'choice' ? names.options : [names]).map((name): Filled => {
+  return (names.kind === 'choice' ? names.options : [names]).map((name, which): Filled => {
     const target = literalOf(name);
     const what = root.name === 'rpc' ? 'function' : 'table';
     if (typeof target !== 'string') return { kind: 'unresolvable', why: `the ${what} is ${sourceOf(name)}` };
     const facts: Facts = { catalog, userId, schema: typeof schema === 'string' ? schema : 'public', target };
     const steps: { name: string; args: readonly unknown[] }[] = [];
     for (const step of [root, ...rest]) {
-      const args = step === root ? rootArguments(step, target, facts) : argumentsOf(step, facts);
+      const args = step === root ? rootArguments(step, target, which, facts) : argumentsOf(step, facts);
       if (args === undefined) continue;
       if ('why' in args) return { kind: 'unresolvable', why: args.why };
       steps.push({ name: step.name, args });
@@ -53,9 +53,13 @@ interface Facts {
 /** Undefined: the call changes nothing that is sent. `why`: what is missing decides what the request is about. */
 type Arguments = readonly unknown[] | { readonly why: string } | undefined;
 
-function rootArguments(step: Step, target: string, facts: Facts): Arguments {
+function rootArguments(step: Step, target: string, which: number, facts: Facts): Arguments {
   if (step.name === 'from') return [target];
-  const [, args, options] = step.args;
+  const [names, all, options] = step.args;
+  // `rpc(a ? 'f' : 'g', a ? { … } : { … })`: what belongs together stands in the same place.
+  const paired =
+    names?.kind === 'choice' && all?.kind === 'choice' && names.options.length === all.options.length;
+  const args = paired ? all.options[which] : all;
   const overloads = facts.catalog.functions.get(`${facts.schema}.${target}`) ?? [];
   const filled = args === undefined ? {} : callArguments(args, overloads, facts);
   return [target, filled, ...(options === undefined ? [] : [plain(options, undefined, facts)])];
@@ -94,8 +98,11 @@ function argumentsOf(step: Step, facts: Facts): Arguments {
     if (typeof columns !== 'string' || holes(first)) return { why: `what is selected is ${sourceOf(first)}` };
     return [columns, ...options(second, facts)];
   }
-  if (name === 'or')
-    return first === undefined ? [] : [plain(first, undefined, facts), ...options(second, facts)];
+  if (name === 'or') {
+    if (first === undefined || first.kind === 'unknown')
+      return { why: `what .or() says is ${first === undefined ? 'missing' : sourceOf(first)}` };
+    return [plain(first, undefined, facts), ...options(second, facts)];
+  }
   if (name === 'match') return [first === undefined ? {} : matched(first, facts)];
   if (name === 'limit') return [numberOr(first, 10), ...options(second, facts)];
   if (name === 'range') return [numberOr(first, 0), numberOr(second, 9), ...options(third, facts)];
@@ -107,7 +114,7 @@ function argumentsOf(step: Step, facts: Facts): Arguments {
   if (name === 'order') return [column, ...options(second, facts)];
   if (name === 'not' || name === 'filter') {
     const operator = second === undefined ? 'eq' : plain(second, textType, facts);
-    return [column, operator, operand(String(operator), third, type, facts)];
+    return [column, operator, listed(operator, operand(String(operator), third, type, facts))];
   }
   return [column, operand(name, second, type, facts), ...options(third, facts)];
 }
@@ -144,6 +151,12 @@ function operand(
   }
   if (value === undefined) return placeholder(type, facts);
   return plain(value, method.includes('like') || method === 'textSearch' ? textType : type, facts);
+}
+
+/** These two methods take a list as PostgREST writes it. */
+function listed(operator: unknown, value: unknown): unknown {
+  if (operator !== 'in' || (typeof value === 'string' && value.startsWith('('))) return value;
+  return `(${Array.isArray(value) ? value.join(',') : String(value)})`;
 }
 
 /** What is given, and for what is not known of it the columns that must be there. */

@@ -7,7 +7,8 @@ import { copyProject, countSqlFiles } from './checkout.ts';
 import { readCode } from './code.ts';
 import type { Expected } from './expect.ts';
 import { difference, fingerprint } from './fingerprint.ts';
-import { openCallers } from './send.ts';
+import { askOfficialCli, type OfficialReport } from './official.ts';
+import { openCallers, type SignIn } from './send.ts';
 import { runTests, type TestReport } from './tests.ts';
 import { checkTypes, type TypesReport } from './types.ts';
 
@@ -19,9 +20,11 @@ export interface ProjectOptions {
   readonly commit: string | undefined;
   readonly engine: string | undefined;
   readonly service: boolean;
-  readonly userData: Record<string, unknown>;
+  readonly signIn: SignIn;
+  /** A file of SQL that the project runs ahead of its pgTAP files. */
+  readonly beforeTests: string | undefined;
   readonly expected: readonly Expected[];
-  /** One of `migrations`, `types`, `tests`, `chains`; default all. */
+  /** One of `migrations`, `official`, `types`, `tests`, `chains`; default all. */
   readonly only: string | undefined;
   readonly say: (line: string) => void;
 }
@@ -35,6 +38,7 @@ export interface ProjectReport {
   /** What the program said while it started and applied. */
   readonly notices: readonly string[];
   readonly reset: { readonly facts: number; readonly difference: readonly string[] } | undefined;
+  readonly official: OfficialReport | undefined;
   readonly types: TypesReport | undefined;
   readonly tests: TestReport | undefined;
   readonly chains: ChainReport | undefined;
@@ -74,12 +78,16 @@ export async function runProject(options: ProjectOptions): Promise<ProjectReport
       backend = await start();
       reset = { facts: before.length, difference: difference(before, await facts(backend)) };
     }
-    say(`${options.name}: types and tests`);
+    say(`${options.name}: the official CLI, types`);
+    const { DB_URL } = backend.report;
+    const official = wants('official') ? await askOfficialCli(copy.folder, DB_URL) : undefined;
     const types = wants('types') ? await checkTypes(copy.folder) : undefined;
     say(`${options.name}: chains`);
     const chains = wants('chains') ? await chainsOf(options, backend) : undefined;
     // Last: some of them leave behind what they made.
-    const tests = wants('tests') ? await runTests(copy.folder) : undefined;
+    const tests = wants('tests')
+      ? await runTests(copy.folder, DB_URL, options.beforeTests, options.expected, timeoutMs)
+      : undefined;
     const report = {
       name: options.name,
       commit: options.commit,
@@ -88,6 +96,7 @@ export async function runProject(options: ProjectOptions): Promise<ProjectReport
       seeds,
       notices,
       reset,
+      official,
       types,
       tests,
       chains,
@@ -115,7 +124,7 @@ async function history(backend: RunningBackend): Promise<{ applied: number; seed
 function chainsOf(options: ProjectOptions, backend: RunningBackend): Promise<ChainReport> {
   return withClient({ connectionString: backend.report.DB_URL }, async (client) => {
     const code = await readCode(options.root);
-    const callers = await openCallers(backend.report, options.service, options.userData);
+    const callers = await openCallers(backend.report, options.service, options.signIn);
     const catalog = await loadProjectCatalog(client);
     return runChains({ code, catalog, callers, expected: options.expected, client });
   });
@@ -138,7 +147,7 @@ function noticesOf(log: string): readonly string[] {
 }
 
 function problemsOf(report: Omit<ProjectReport, 'problems'>): readonly string[] {
-  const { migrations, notices, reset, types, tests, chains } = report;
+  const { migrations, notices, reset, official, types, tests, chains } = report;
   const problems: string[] = [];
   if (migrations.applied !== migrations.files)
     problems.push(`${migrations.applied} of ${migrations.files} migrations are applied`);
@@ -146,7 +155,10 @@ function problemsOf(report: Omit<ProjectReport, 'problems'>): readonly string[] 
   if (reset && reset.difference.length > 0)
     problems.push(`a reset gives another schema: ${reset.difference.length} lines differ`);
   if (types && types.errors.length > 0) problems.push('the types do not compile');
-  if (tests && tests.unexplained > 0) problems.push(`${tests.unexplained} pgTAP tests fail without a reason`);
+  if (official && (!official.upToDate || official.onlyOne > 0))
+    problems.push(`the official CLI finds something to do: ${official.said}`);
+  const failing = tests?.failures.filter(({ reason }) => reason === undefined).length ?? 0;
+  if (failing > 0) problems.push(`${failing} pgTAP failures have no reason`);
   const unlisted = chains?.refused.filter(({ reason }) => reason === undefined).length ?? 0;
   if (unlisted > 0) problems.push(`${unlisted} requests are refused without a reason`);
   for (const { reason } of chains?.stale ?? []) problems.push(`nothing is refused any more: ${reason}`);

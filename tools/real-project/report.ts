@@ -6,7 +6,7 @@ import type { ProjectReport } from './project.ts';
 export function renderText(report: ProjectReport): string {
   const lines = [
     `${report.name}${report.commit === undefined ? '' : ` at ${report.commit.slice(0, 12)}`} on ${report.engine}`,
-    ...figures(report).map(([name, value]) => `  ${name.padEnd(11)} ${value}`),
+    ...figures(report).map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
     ...(report.reset?.difference ?? []).slice(0, shownLines).map((line) => `    ${line}`),
     ...(report.types?.errors ?? []).slice(0, shownLines).map((line) => `    ${line}`),
     ...(report.tests?.failures ?? []).map(
@@ -84,7 +84,7 @@ function list(title: string, lines: readonly string[]): readonly string[] {
 }
 
 function figures(report: ProjectReport): readonly (readonly [name: string, value: string])[] {
-  const { migrations, seeds, reset, types, tests, chains } = report;
+  const { migrations, seeds, reset, official, types, tests, chains } = report;
   const rows: [string, string | undefined][] = [
     ['migrations', `${migrations.applied} of ${migrations.files}`],
     ['seeds', seeds.length === 0 ? 'none' : seeds.join(', ')],
@@ -96,14 +96,16 @@ function figures(report: ProjectReport): readonly (readonly [name: string, value
           : `${reset.difference.length} of ${reset.facts} facts differ`),
     ],
     [
+      'official CLI',
+      official &&
+        `\`db push\` ${official.upToDate ? 'is up to date' : '**finds something to do**'}, \`migration list\` has ${official.both} in both columns and ${official.onlyOne} in one`,
+    ],
+    [
       'types',
       types &&
         (types.errors.length === 0 ? `compile (${types.lines} lines)` : `${types.errors.length} errors`),
     ],
-    [
-      'pgTAP',
-      tests && (tests.files === 0 ? 'none' : `${tests.passed} of ${tests.total} in ${tests.files} files`),
-    ],
+    ['pgTAP', tests && `${tests.passed} of ${tests.total} in ${tests.files} files`],
     ['chains', chains && chainFigures(chains)],
   ];
   return rows.filter((row): row is [string, string] => row[1] !== undefined);

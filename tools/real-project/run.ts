@@ -1,6 +1,7 @@
 // In charge of: `npm run real-project -- CHECKOUT`: somebody's project on Millrace, from migrations to each request that its code makes.
 // `--json`: the report as JSON. `--report FILE`: its section in a Markdown file. `--expect FILE`: refusals that have a reason.
-// `--engine NAME`, `--commit ID`, `--user-data JSON` (metadata of the user who signs up), `--service` (each chain as service_role, too).
+// `--engine NAME`, `--commit ID`, `--service` (each chain as service_role, too), `--only PART`, `--user-data JSON` (of the user who signs up) or
+// `--user EMAIL:PASSWORD` (one of the seeds'), `--before-tests FILE` (SQL that the project runs ahead of its pgTAP files).
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { commitOf, findProjects, nameOf } from './checkout.ts';
@@ -17,6 +18,8 @@ const { values, positionals } = parseArgs({
     engine: { type: 'string' },
     commit: { type: 'string' },
     'user-data': { type: 'string' },
+    user: { type: 'string' },
+    'before-tests': { type: 'string' },
     service: { type: 'boolean' },
     only: { type: 'string' },
   },
@@ -36,7 +39,15 @@ for (const folder of folders) {
     commit: values.commit ?? (await commitOf(root)),
     engine: values.engine,
     service: values.service ?? false,
-    userData: JSON.parse(values['user-data'] ?? '{}') as Record<string, unknown>,
+    signIn:
+      values.user === undefined
+        ? { kind: 'new', data: JSON.parse(values['user-data'] ?? '{}') as Record<string, unknown> }
+        : {
+            kind: 'seeded',
+            email: values.user.split(':', 1)[0]!,
+            password: values.user.replace(/^[^:]*:/, ''),
+          },
+    beforeTests: values['before-tests'],
     expected: await loadExpected(values.expect),
     only: values.only,
     say: (line) => console.error(line),

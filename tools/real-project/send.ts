@@ -24,34 +24,27 @@ interface Reachable {
   readonly SECRET_KEY: string;
 }
 
+/** Who the user is: somebody of the project's seeds, or somebody new with these data of their own. */
+export type SignIn =
+  | { readonly kind: 'seeded'; readonly email: string; readonly password: string }
+  | { readonly kind: 'new'; readonly data: Record<string, unknown> };
+
 const email = 'somebody@example.com';
 const password = 'correct-Horse-7-battery';
 
 /**
- * A visitor, and somebody who has signed up; with `service` also the project's own server. Where the project lets nobody sign up,
- * or wants the address confirmed, an administrator sees to it. @throws when there is no way in.
+ * A visitor, and a user; with `service` also the project's own server. Where the project lets nobody sign up, or wants the
+ * address confirmed, an administrator sees to it. @throws when there is no way in.
  */
-export async function openCallers(
-  backend: Reachable,
-  service: boolean,
-  userData: Record<string, unknown>,
-): Promise<Callers> {
+export async function openCallers(backend: Reachable, service: boolean, signIn: SignIn): Promise<Callers> {
   const { API_URL, PUBLISHABLE_KEY, SECRET_KEY } = backend;
   const auth = { persistSession: false, autoRefreshToken: false };
   const admin = createClient(API_URL, SECRET_KEY, { auth });
   const user = createClient(API_URL, PUBLISHABLE_KEY, { auth });
-  const signedUp = await user.auth.signUp({ email, password, options: { data: userData } });
-  if (signedUp.data.session === null) {
-    const known = signedUp.data.user?.id;
-    const { error } =
-      known === undefined
-        ? await admin.auth.admin.createUser({ email, password, email_confirm: true, user_metadata: userData })
-        : await admin.auth.admin.updateUserById(known, { email_confirm: true });
-    if (error !== null)
-      throw new Error(`Nobody could be signed up: ${signedUp.error?.message ?? ''} ${error.message}`);
-    const signedIn = await user.auth.signInWithPassword({ email, password });
-    if (signedIn.error !== null) throw signedIn.error;
-  }
+  if (signIn.kind === 'new') await signUp(user, admin, signIn.data);
+  const who = signIn.kind === 'new' ? { email, password } : signIn;
+  const signedIn = await user.auth.signInWithPassword({ email: who.email, password: who.password });
+  if (signedIn.error !== null) throw signedIn.error;
   const { data } = await user.auth.getUser();
   const anonymous = createClient(API_URL, PUBLISHABLE_KEY, { auth });
   const clients: [Caller, SupabaseClient][] = [
@@ -60,6 +53,22 @@ export async function openCallers(
   ];
   if (service) clients.push(['service', admin]);
   return { clients, userId: data.user?.id ?? '' };
+}
+
+async function signUp(
+  user: SupabaseClient,
+  admin: SupabaseClient,
+  data: Record<string, unknown>,
+): Promise<void> {
+  const signedUp = await user.auth.signUp({ email, password, options: { data } });
+  if (signedUp.data.session !== null) return;
+  const known = signedUp.data.user?.id;
+  const { error } =
+    known === undefined
+      ? await admin.auth.admin.createUser({ email, password, email_confirm: true, user_metadata: data })
+      : await admin.auth.admin.updateUserById(known, { email_confirm: true });
+  if (error !== null)
+    throw new Error(`Nobody could be signed up: ${signedUp.error?.message ?? ''} ${error.message}`);
 }
 
 /** Builds a chain on a client and sends it; what it writes is rolled back. `notBuilt`: the client has no such method. */

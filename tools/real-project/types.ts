@@ -18,7 +18,10 @@ export async function checkTypes(project: string): Promise<TypesReport> {
     const file = join(folder, 'database.types.ts');
     await writeFile(file, made.stdout);
     const tsc = join(checkout, 'node_modules', 'typescript', 'bin', 'tsc');
-    const said = await run([tsc, '--strict', '--noEmit', '--target', 'es2022', '--module', 'nodenext', file]);
+    const said = await run(
+      [tsc, '--strict', '--noEmit', '--target', 'es2022', '--module', 'nodenext', file],
+      folder,
+    );
     return { lines: made.stdout.split('\n').length, errors: said.split('\n').filter((line) => line !== '') };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -26,9 +29,9 @@ export async function checkTypes(project: string): Promise<TypesReport> {
 }
 
 /** What the compiler complains about; empty when it does not. */
-function run(args: readonly string[]): Promise<string> {
+function run(args: readonly string[], cwd: string): Promise<string> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [...args], { maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [...args], { cwd, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       resolve(error === null ? '' : stdout + stderr || error.message);
     });
   });
