@@ -101,10 +101,11 @@ export async function openShapedForCommand(
 }
 
 /** Opens the server that the project asks for: DATABASE_URL's, an installed one, the embedded one, or PGlite. */
-async function openServer(
+export async function openServer(
   prepared: Prepared,
   engine: EngineName,
-  { observe, signal }: OpenOptions,
+  { observe, signal }: Pick<OpenOptions, 'observe' | 'signal'>,
+  databasePort?: number,
 ): Promise<PostgresServer> {
   const { environment } = prepared.project;
   const values = prepared.serverSettings.now();
@@ -117,7 +118,7 @@ async function openServer(
     project: prepared.project.project,
     data: prepared.data,
     host: values.databaseHost,
-    port: values.databasePort,
+    port: databasePort ?? values.databasePort,
     password: prepared.secrets.databasePassword,
     maxConnections: Math.max(minConnections, values.poolSize + connectionsBesidePool),
     // Sound: both engines refuse what is no setting of Postgres.

@@ -59,6 +59,13 @@ export interface RunOptions {
 const defaultTimeoutMs = 60_000;
 /** Ports of its own, so that many can run at once. */
 const freePorts = ['--port', '0', '--db-port', '0'];
+/** `MILLRACE_TEST_ENGINE=pglite npm test -- test/supabase-js.test.ts` runs the same stories on another engine. */
+const onEngine = (args: readonly string[]): readonly string[] =>
+  process.env.MILLRACE_TEST_ENGINE === undefined || args.includes('--engine')
+    ? []
+    : ['--engine', process.env.MILLRACE_TEST_ENGINE];
+/** PGlite makes its data itself, and takes its time. */
+const patience = process.env.MILLRACE_TEST_ENGINE === undefined ? 1 : 5;
 
 /** Starts the program and waits until it says that it is ready. Rejects with its output when it ends before that. */
 export async function startBackend(
@@ -66,7 +73,7 @@ export async function startBackend(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<RunningBackend> {
-  return untilReady(run(['start', '--json', '--project', project, ...freePorts, ...args], options), options);
+  return untilReady(run(['start', '--json', '--project', project, ...freePorts, ...onEngine(args), ...args], options), options);
 }
 
 /** The same for the Data API alone, in the place of a PostgREST process. */
@@ -86,7 +93,7 @@ async function untilReady(child: ChildProcess, { timeoutMs }: RunOptions): Promi
   const line = new Promise<string>((resolve) =>
     createInterface({ input: child.stdout! }).once('line', resolve),
   );
-  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs ?? defaultTimeoutMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), patience * (timeoutMs ?? defaultTimeoutMs));
   const first = await Promise.race([line, ended]);
   clearTimeout(timer);
   if (typeof first === 'number' || !first.startsWith('{'))

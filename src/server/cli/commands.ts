@@ -4,6 +4,7 @@ import { changes } from './commands/changes.ts';
 import { completionOf } from './commands/completion.ts';
 import { diffCommand } from './commands/diff.ts';
 import { dumpCommand } from './commands/dump.ts';
+import { engineCommand } from './commands/engine.ts';
 import { exportCommand } from './commands/export.ts';
 import { genCommand } from './commands/gen.ts';
 import { importCommand } from './commands/import.ts';
@@ -130,6 +131,7 @@ export const commands: Readonly<Record<string, Command>> = {
     flags: ['no-seed'],
     run: reset,
   },
+  engine: engineCommand,
   diff: diffCommand,
   pull: pullCommand,
   dump: dumpCommand,

@@ -135,7 +135,9 @@ const watchedTags: ReadonlySet<string> = new Set([
   'UNLISTEN',
   'RESET',
   'DISCARD ALL',
+  'DEALLOCATE',
   'DEALLOCATE ALL',
+  'PREPARE',
 ]);
 
 export function rowOf({ body }: Message): (string | null)[] {

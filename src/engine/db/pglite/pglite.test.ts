@@ -165,6 +165,21 @@ describe('what sessions keep apart', () => {
     await first.end();
   });
 
+  it('statements that SQL prepares', async () => {
+    const first = await connect('visitor');
+    const second = await connect('visitor');
+    await first.query('prepare it (int) as select $1 + 1');
+    await second.query('prepare it as select 2');
+    expect(await rowOf(first, 'execute it (1)')).toEqual([2]);
+    expect(await rowOf(second, 'execute it')).toEqual([2]);
+    await second.query('deallocate it');
+    expect(await codeOf(second, 'execute it')).toBe('26000');
+    expect(await rowOf(first, 'execute it (2)')).toEqual([3]);
+    await first.end();
+    expect(await rowOf(second, 'select count(*)::int from pg_prepared_statements')).toEqual([0]);
+    await second.end();
+  });
+
   it('transactions: the second waits for the first', async () => {
     const first = await connect('visitor');
     const second = await connect('visitor');

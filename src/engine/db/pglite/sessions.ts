@@ -21,6 +21,10 @@ interface Session {
   /** It has reset settings in a transaction that is not over. */
   wasReset: boolean;
   readonly statements: SessionStatements;
+  /** What it prepared by PREPARE, each whole: it is taken away while others have the engine, who may use the same names. */
+  prepared: readonly { readonly name: string; readonly text: string }[];
+  /** It has prepared since that was read. */
+  hasPrepared: boolean;
   readonly channels: Set<string>;
 }
 
@@ -75,6 +79,8 @@ export class Sessions {
       setRole: undefined,
       wasReset: false,
       statements: new SessionStatements(id),
+      prepared: [],
+      hasPrepared: false,
       channels: new Set(),
     };
     this.#dress(session);
@@ -145,7 +151,10 @@ export class Sessions {
   /** What commands changed that is not the session's alone, put right for the others. */
   #settle(session: Session, tags: ReadonlySet<string>, texts: readonly string[]): void {
     const discards = tags.has('DISCARD ALL');
+    if (tags.has('PREPARE') || tags.has('DEALLOCATE')) session.hasPrepared = true;
     if (discards || tags.has('DEALLOCATE ALL')) {
+      session.prepared = [];
+      session.hasPrepared = false;
       this.#inEngine.clear();
       session.statements.forgetAll();
     }
@@ -184,6 +193,7 @@ export class Sessions {
       left.role.oid === session.role.oid &&
       left.setRole === undefined &&
       session.setRole === undefined &&
+      session.prepared.length === 0 &&
       isAlike(left.settings, session.settings) &&
       this.#engine.memory.isSessionOf(session.role.oid);
     if (isAlready) this.#current = session;
@@ -193,9 +203,19 @@ export class Sessions {
   /** What the session that has the engine leaves behind. */
   #remember(): void {
     if (this.#current === undefined) return;
+    const left = this.#current;
     const { settings, role } = this.#engine.memory.sessionSettings();
-    this.#current.settings = settings;
-    this.#current.setRole = role;
+    left.settings = settings;
+    left.setRole = role;
+    if (!left.hasPrepared && left.prepared.length === 0) return;
+    if (left.hasPrepared) {
+      const { rows } = this.#quietly(
+        'select name, statement from pg_catalog.pg_prepared_statements where from_sql',
+      );
+      left.prepared = rows.map(([name, text]) => ({ name: name ?? '', text: text ?? '' }));
+      left.hasPrepared = false;
+    }
+    for (const { name } of left.prepared) this.#quietly(`deallocate ${ident(name)}`);
   }
 
   /** The engine is the superuser's. */
@@ -227,6 +247,7 @@ export class Sessions {
     if (session.setRole !== undefined) {
       this.#quietly(`select pg_catalog.set_config('role', ${literal(session.setRole)}, false)`);
     }
+    for (const { text } of session.prepared) this.#quietly(text);
     this.#current = session;
   }
 

@@ -1,0 +1,160 @@
+// In charge of: `millrace engine`: which engine a project's data is of, and its move to another: built beside, compared, then switched by a rename.
+import { existsSync } from 'node:fs';
+import { open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OperatorError } from '../base/errors.ts';
+import type { Observe } from '../base/observe.ts';
+import { type CopyReport, copyDatabase } from '../engine/db/dump/copy-database.ts';
+import { pgliteFolderName } from '../engine/db/pglite/folder.ts';
+import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import {
+  findStateFolder,
+  readStateFile,
+  type StateFile,
+  stateFormat,
+  writeStateFile,
+} from '../engine/db/postgres/state-folder.ts';
+import { dataIn, type EngineName } from './choose-engine.ts';
+import type { Prepared } from './prepare.ts';
+import { openServer } from './project-database.ts';
+
+/** Whose data a project has. */
+export interface EngineFacts {
+  /** Undefined: there is no data yet. */
+  readonly engine: string | undefined;
+  readonly version: string | undefined;
+  readonly stateFolder: string;
+  /** Data that an earlier move left where it was. */
+  readonly kept: readonly string[];
+}
+
+export interface MoveReport extends CopyReport {
+  readonly from: string;
+  readonly to: string;
+  readonly version: string;
+  /** Where the old data is. */
+  readonly kept: string;
+}
+
+interface MoveOptions {
+  readonly observe: Observe;
+  readonly progress: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const nativeFolderName = 'db';
+/** The state folder of the engine that is being filled. What a broken-off move left of one is thrown away by the next. */
+const movingFolderName = 'moving';
+
+export async function loadEngineFacts(prepared: Pick<Prepared, 'project' | 'data'>): Promise<EngineFacts> {
+  const stateFolder = await findStateFolder({ project: prepared.project.project, data: prepared.data });
+  const there = dataIn(stateFolder);
+  const state = there === undefined ? undefined : await readStateFile(stateFolder);
+  const names = await readdir(stateFolder).catch(() => []);
+  return {
+    engine: there === undefined ? undefined : engineOf(there, state),
+    version: state?.version,
+    stateFolder,
+    kept: names.filter((name) => name.includes('.before-move')).map((name) => join(stateFolder, name)),
+  };
+}
+
+/**
+ * Moves the project's data to another engine. The old data stays until a person removes it; until the last rename it is also what counts.
+ * @throws OperatorError when there is nothing to move, when it is there already, or when the other engine refuses something
+ */
+export async function moveEngine(
+  prepared: Prepared,
+  to: Exclude<EngineName, 'external'>,
+  { observe, progress, signal }: MoveOptions,
+): Promise<MoveReport> {
+  const facts = await loadEngineFacts(prepared);
+  const { stateFolder } = facts;
+  if (facts.engine === undefined) {
+    throw new OperatorError(
+      `There is no data in "${stateFolder}" yet, so there is nothing to move.`,
+      `Start with it: millrace start --engine ${to}`,
+    );
+  }
+  const from = facts.engine === 'pglite' ? 'pglite' : facts.engine === 'system' ? 'system' : 'embedded';
+  if ((from === 'pglite') === (to === 'pglite')) {
+    throw new OperatorError(
+      `The data in "${stateFolder}" is of the engine ${from}${from === to ? ' already' : `, and ${to} works on the same`}.`,
+      from === to ? undefined : 'Start with --pg-bin DIR, or without it.',
+    );
+  }
+  const moving = join(stateFolder, movingFolderName);
+  const source = await openServer(prepared, from, { observe, signal }, 0);
+  let target: PostgresServer | undefined;
+  let report: CopyReport;
+  try {
+    // Nobody else is in this state folder: the source holds its lock.
+    await rm(moving, { recursive: true, force: true });
+    target = await openServer({ ...prepared, data: moving }, to, { observe, signal }, 0);
+    report = await copyDatabase({
+      source: source.login('supabase_admin'),
+      target: target.login('supabase_admin'),
+      progress,
+      signal,
+    });
+  } catch (error) {
+    await target?.stop();
+    await source.stop();
+    await rm(moving, { recursive: true, force: true });
+    throw error;
+  }
+  const { version, major } = target;
+  await target.stop();
+  await source.stop();
+  const kept = await switchData(stateFolder, to === 'pglite');
+  const known = await readStateFile(stateFolder);
+  await writeStateFile(stateFolder, { ...known, format: stateFormat, engine: to, version, major });
+  await rm(moving, { recursive: true, force: true });
+  return { ...report, from, to, version, kept };
+}
+
+/**
+ * Puts the new data in its place and the old aside. PGlite's folder decides whose data a state folder holds, so its own rename is the moment of
+ * the switch, and a kill before or behind it leaves one whole database that counts.
+ */
+async function switchData(stateFolder: string, isToPglite: boolean): Promise<string> {
+  const native = join(stateFolder, nativeFolderName);
+  const pglite = join(stateFolder, pgliteFolderName);
+  const moving = join(stateFolder, movingFolderName);
+  if (isToPglite) {
+    await rename(join(moving, pgliteFolderName), pglite);
+    const kept = freeName(native);
+    await rename(native, kept);
+    await syncFolder(stateFolder);
+    return kept;
+  }
+  // What a switch that was killed left there does not count: PGlite's folder was there.
+  if (existsSync(native)) await rename(native, freeName(native));
+  await rename(join(moving, nativeFolderName), native);
+  const kept = freeName(pglite);
+  await rename(pglite, kept);
+  await syncFolder(stateFolder);
+  return kept;
+}
+
+function freeName(folder: string): string {
+  for (let number = 1; ; number++) {
+    const name = `${folder}.before-move${number === 1 ? '' : `-${number}`}`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function engineOf(there: 'native' | 'pglite', state: StateFile | undefined): string {
+  if (there === 'pglite') return 'pglite';
+  return state?.engine === 'system' ? 'system' : 'embedded';
+}
