@@ -3,13 +3,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exportProject } from '../src/engine/db/dump/export.ts';
 import { importProject } from '../src/engine/db/import/import.ts';
 import { openSql } from '../src/engine/db/sql.ts';
 import { createBackend, type TestBackend } from '../src/server/library.ts';
 import { prepareProject } from '../src/server/prepare.ts';
-import { openShapedServer, shapeDatabase } from '../src/server/project-database.ts';
+import { migrateDatabase, openShapedServer, shapeDatabase } from '../src/server/project-database.ts';
 import { checkout, makeProject, runCli, startBackend } from './harness/backend.ts';
 
 const password = 'correct horse battery staple';
@@ -25,7 +27,12 @@ const longMs = 300_000;
 
 const big = `create table public.big as
   select n as id, md5(n::text) || md5((n + 1)::text) || md5((n + 2)::text) as text from generate_series(1, 100000) as n;
-  select vault.create_secret('a secret of the source', 'api key', 'for the shop');`;
+  select vault.create_secret('a secret of the source', 'api key', 'for the shop');
+  create extension pg_cron;
+  select cron.schedule('nightly', '0 3 * * *', 'select 1');
+  create extension pgmq;
+  select pgmq.create('mails');
+  select pgmq.send('mails', '{"to": "ada"}');`;
 
 let original: Awaited<ReturnType<typeof makeProject>>;
 let source: TestBackend;
@@ -55,6 +62,33 @@ afterAll(async () => {
 
 describe('an import', () => {
   it(
+    'and an export have what extensions hold: jobs, queues with their messages; of the vault’s secrets it is said that they stay',
+    async () => {
+      const chunks: Buffer[] = [];
+      const out = new Writable({
+        write(chunk: Buffer, _, done) {
+          chunks.push(chunk);
+          done();
+        },
+      });
+      const { notices } = await exportProject({
+        login: { connectionString: source.databaseUrl },
+        out,
+        parts: 'data',
+        progress: () => {},
+      });
+      const text = Buffer.concat(chunks).toString();
+      expect(notices).toEqual([
+        'The secrets of the vault are left out: they are encrypted under the key of this database.',
+      ]);
+      expect(text).toContain("select cron.schedule('nightly', '0 3 * * *', 'select 1');");
+      expect(text).toContain(`select pgmq."create"('mails');`);
+      expect(text).toMatch(/copy "pgmq"."q_mails" .*\n1\t.*{"to": "ada"}/);
+    },
+    longMs,
+  );
+
+  it(
     'that loses the source on the way leaves nothing to be seen, and says how to go on',
     async () => {
       const prepared = await prepareProject({
@@ -75,6 +109,7 @@ describe('an import', () => {
           login: (role, database) => server.login(role, database),
           database: 'postgres',
           bootstrap: (database) => shapeDatabase(shaped, prepared, opening, database),
+          migrate: (database) => migrateDatabase(shaped, opening, database),
           parts: 'all',
           sessions: true,
           resume: false,
@@ -169,6 +204,35 @@ describe('an import', () => {
   );
 
   it(
+    'of the rows alone fills what the migrations here make, and says what has no place',
+    async () => {
+      await using other = await makeProject({
+        'supabase/migrations/20260603000000_big.sql':
+          'create table public.big (id int primary key, text text, more int default 7);',
+        'supabase/seed.sql': 'insert into public.big values (-1);',
+      });
+      const done = await runCli([
+        ...['import', '--project', other.folder, '--db-port', '0', '--db-url', source.databaseUrl],
+        ...['--data-only', '--json'],
+      ]);
+      expect({ code: done.code, stderr: done.code === 0 ? '' : done.stderr }).toEqual({
+        code: 0,
+        stderr: '',
+      });
+      const report = JSON.parse(done.stdout) as {
+        readonly tables: readonly { readonly table: string; readonly here: { readonly rows: number } }[];
+        readonly notices: readonly string[];
+      };
+      const filled = report.tables.filter(({ here }) => here.rows > 0);
+      const rows = Object.fromEntries(filled.map(({ table, here }) => [table, here.rows]));
+      expect(rows).toMatchObject({ 'auth.users': 2, 'public.big': 100_000 });
+      expect(Object.keys(rows)).not.toContain('auth.sessions');
+      expect(report.notices).toContain('shop.customers is not there here: left out.');
+    },
+    longMs,
+  );
+
+  it(
     'is refused into a project that has data',
     async () => {
       const again = await runCli([
@@ -213,6 +277,19 @@ describe('an import', () => {
       expect(await sql`select name, decrypted_secret from vault.decrypted_secrets`).toEqual([
         { name: 'api key', decrypted_secret: 'a secret of the source' },
       ]);
+      expect(await sql`select jobname, schedule, command, database, username from cron.job`).toEqual([
+        {
+          jobname: 'nightly',
+          schedule: '0 3 * * *',
+          command: 'select 1',
+          database: 'postgres',
+          username: 'postgres',
+        },
+      ]);
+      expect(await sql`select msg_id::int as id, message from pgmq.read('mails', 1, 5)`).toEqual([
+        { id: 1, message: { to: 'ada' } },
+      ]);
+      expect(await sql`select pgmq.send('mails', '{}')::int as next`).toEqual([{ next: 2 }]);
       expect(await sql`select text from public.big where id = 1`).toEqual([{ text: 'changed meanwhile' }]);
       expect(
         await sql`select (select n from shop.counts) as n, encode(lo_get(4711), 'hex') as object,

@@ -260,6 +260,19 @@ export async function shapeDatabase(
   await shape(there, prepared, files, observe);
 }
 
+/** Applies the project's migrations, and no seed, to another database of the server. */
+export async function migrateDatabase(
+  shaped: ShapedServer<ServerLogins>,
+  options: OpenOptions,
+  database: string,
+): Promise<void> {
+  const login = (role: 'postgres' | 'supabase_admin') => shaped.server.login(role, database);
+  await applyProject({
+    ...applyOptions({ ...shaped, files: { ...shaped.files, seeds: [] } }, options),
+    logins: { postgres: login('postgres'), admin: login('supabase_admin') },
+  });
+}
+
 function applyOptions({ server, files }: ShapedServer<ServerLogins>, options: OpenOptions): ApplyOptions {
   return {
     logins: migrationLogins(server),

@@ -101,6 +101,10 @@ create policy mine on shop.customers as restrictive for update to authenticated 
 create policy pictures on storage.objects for select to anon using (bucket_id = 'pictures');
 create function public.on_user() returns trigger language plpgsql security definer set search_path = '' as $$ begin return new; end $$;
 create trigger on_auth_user_created after insert on auth.users for each row execute function public.on_user();
+create table public.closed (id int);
+revoke all on public.closed from anon, authenticated, service_role;
+create function public.closed_too() returns int language sql return 1;
+revoke execute on function public.closed_too() from public, anon, authenticated, service_role;
 grant usage on schema shop to anon, reporter;
 grant select (id, email), update (name) on shop.customers to anon;
 grant all on shop.orders to service_role with grant option;

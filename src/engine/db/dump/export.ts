@@ -5,6 +5,7 @@ import { withClient } from '../client.ts';
 import { ident } from '../ident.ts';
 import { adaptEntries } from './adapt.ts';
 import { type DumpEntry, parseDump, renderEntries } from './entries.ts';
+import { loadExtensionState } from './extension-state.ts';
 import { runPgDump } from './pg-dump.ts';
 import { platformSchemas, projectEntries, projectTriggersQuery } from './platform.ts';
 import { rowsOfPlatform } from './platform-rows.ts';
@@ -52,6 +53,7 @@ export async function exportProject(options: ExportOptions): Promise<ExportRepor
     const notices: string[] = [];
     await write(out, head);
     let after: readonly DumpEntry[] = [];
+    let jobs: readonly string[] = [];
     if (parts !== 'data') {
       progress('reading the structure');
       const text = await runPgDump({ login, args: structureArguments(snapshot), signal });
@@ -66,21 +68,25 @@ export async function exportProject(options: ExportOptions): Promise<ExportRepor
     }
     const tables: ExportReport['tables'][number][] = [];
     if (parts !== 'schema') {
-      await write(out, 'set session_replication_role = replica;\n\n');
-      for (const table of await dataTables(client, schemas)) {
+      const held = await loadExtensionState(client);
+      notices.push(...held.notices);
+      jobs = held.jobs;
+      await write(out, `${held.queues.join('\n')}\nset session_replication_role = replica;\n\n`);
+      for (const table of [...(await dataTables(client, schemas)), ...held.tables]) {
         signal?.throwIfAborted();
         progress(`reading ${table.schema}.${table.name}`);
         await writeTable(client, table, out);
         const sum = options.sums === true ? await sumTable(client, table) : {};
         tables.push({ table: `${table.schema}.${table.name}`, ...sum });
       }
-      const sequences = await sequenceStatements(client, [...schemas, ...rowsOfPlatform.keys()]);
+      const sequences = await sequenceStatements(client, [...schemas, ...rowsOfPlatform.keys(), 'pgmq']);
       await write(out, `${sequences.join('\n')}\n\n`);
       await writeLargeObjects(client, out);
       await write(out, 'reset session_replication_role;\n\n');
     }
     await write(out, renderEntries(after));
     if (parts === 'all') await write(out, `${(await refreshStatements(client, schemas)).join('\n')}\n`);
+    if (jobs.length > 0) await write(out, `${jobs.join('\n')}\n`);
     await client.query('commit');
     return { tables, notices };
   });

@@ -53,6 +53,7 @@ export const projectTriggersQuery = `
 
 function isProjects(entry: DumpEntry, facts: ProjectFacts): boolean {
   const { kind, name, schema } = entry;
+  if (schema?.startsWith('pg_')) return false;
   if (schema !== undefined && platformSchemas.has(schema)) {
     if (kind === 'POLICY') return opened.has(schema);
     return kind === 'TRIGGER' && facts.triggers.has(name);

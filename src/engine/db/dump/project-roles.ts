@@ -18,6 +18,7 @@ export async function projectRoles(client: Pick<Client, 'query'>): Promise<Proje
   const { rows } = await client.query<RoleRow>(rolesQuery);
   const own = rows.filter(({ name }) => !isPlatformRole(name));
   const statements = [
+    withoutDefaults,
     ...own.map(({ name }) => createRole(name)),
     ...own.map((row) => `alter role ${ident(row.name)} with ${attributesOf(row)};`),
     ...own.flatMap(({ name, comment }) =>
@@ -41,6 +42,30 @@ export async function projectRoles(client: Pick<Client, 'query'>): Promise<Proje
   }
   return { roles: own.map(({ name }) => name), statements };
 }
+
+/**
+ * What the server that is loaded into would grant of itself on everything that is made: pg_dump says what differs from PostgreSQL's own defaults and not
+ * from these, so a table that nobody may read would come out open to the API. The project's defaults stand in its dump, at the end.
+ */
+const withoutDefaults = `do $do$
+declare
+  given record;
+begin
+  for given in
+    select space.nspname as schema, grantee.rolname as grantee,
+      case defaults.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'T' then 'types' else 'schemas' end as kind
+    from pg_catalog.pg_default_acl as defaults
+    cross join lateral pg_catalog.aclexplode(defaults.defaclacl) as acl
+    join pg_catalog.pg_roles as grantee on grantee.oid = acl.grantee and grantee.oid <> defaults.defaclrole
+    left join pg_catalog.pg_namespace as space on space.oid = defaults.defaclnamespace
+    where defaults.defaclrole = current_user::pg_catalog.regrole and (space.nspname = 'public' or defaults.defaclnamespace = 0)
+      and defaults.defaclobjtype in ('r', 'S', 'f', 'T', 'n')
+    group by 1, 2, 3
+  loop
+    execute format('alter default privileges%s revoke all on %s from %I', ' in schema ' || quote_ident(given.schema), given.kind, given.grantee);
+  end loop;
+end
+$do$;`;
 
 interface RoleRow {
   readonly name: string;

@@ -1,7 +1,7 @@
 // In charge of: taking a project in whole from another server: made ready in a database beside, visible all at once, resumable until then.
 import { createHash } from 'node:crypto';
 import type { Client, ClientConfig } from 'pg';
-import { OperatorError } from '../../../base/errors.ts';
+import { errorCode, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { withClient } from '../client.ts';
 import { type DumpEntry, renderEntries } from '../dump/entries.ts';
@@ -30,8 +30,10 @@ export interface ImportOptions {
   readonly database: string;
   /** Brings a new database into Supabase's shape. */
   readonly bootstrap: (database: string) => Promise<void>;
-  /** `schema`: no rows. */
-  readonly parts: 'all' | 'schema';
+  /** `schema`: no rows. `data`: the structure is what `migrate` makes, and the source's rows go into it. */
+  readonly parts: 'all' | 'schema' | 'data';
+  /** Applies the project's own migrations to a new database. */
+  readonly migrate: (database: string) => Promise<void>;
   /** Whether sessions and refresh tokens come along. */
   readonly sessions: boolean;
   /** Go on with an import that broke off. */
@@ -113,17 +115,31 @@ async function fill(
     await keepRoleBaseline(session);
     await steps.record(session.client, 'begun', { digest });
   }
-  const { roles, statements } = await projectRoles(source.client);
+  const notices: string[] = [];
+  const hasStructure = options.parts !== 'data';
+  const { roles, statements } = hasStructure
+    ? await projectRoles(source.client)
+    : { roles: [], statements: [] };
   const [before, behind] = splitAtData(entries);
-  const notices = [
-    ...(await script(session, steps, 'roles', statements.join('\n'))),
-    ...(await script(session, steps, 'structure', head + renderEntries(before))),
-  ];
+  if (hasStructure) {
+    notices.push(...(await script(session, steps, 'roles', statements.join('\n'))));
+    notices.push(...(await script(session, steps, 'structure', head + renderEntries(before))));
+  } else if (steps.of('structure') === undefined) {
+    progress('applying the migrations of the project');
+    await options.migrate(beside);
+    await steps.record(session.client, 'structure');
+  }
   const tables = options.parts === 'schema' ? [] : await rows(options, session, source, steps, notices);
-  progress('building indexes, constraints, policies and triggers');
-  notices.push(...(await script(session, steps, 'behind', head + renderEntries(behind))));
-  if (options.parts === 'all') {
-    for (const statement of await refreshStatements(source.client, source.schemas))
+  if (hasStructure) {
+    progress('building indexes, constraints, policies and triggers');
+    notices.push(...(await script(session, steps, 'behind', head + renderEntries(behind))));
+  }
+  if (options.parts !== 'schema') {
+    // Of the views that are filled there, those that are here: a project's migrations may make others.
+    for (const statement of await refreshStatements(
+      hasStructure ? source.client : session.client,
+      source.schemas,
+    ))
       await session.client.query(statement);
   }
   await session.refresh();
@@ -174,6 +190,8 @@ async function rows(
       [...rowsOfPlatform.keys()],
       ({ schema, name }) => {
         if (!options.sessions && schema === 'auth' && sessionTables.has(name)) return false;
+        // Which migrations are applied here is what was applied here.
+        if (options.parts === 'data' && schema === 'supabase_migrations') return false;
         return rowsOfPlatform.get(schema)!.has(name);
       },
     );
@@ -184,7 +202,9 @@ async function rows(
     const queues = await pairTables(source.client, target, ['pgmq'], isQueue, { withMembers: true });
     const pairs = [...platform.pairs, ...own.pairs, ...queues.pairs];
     notices.push(
-      ...platform.missing.map(({ schema, name }) => `${schema}.${name} is not there here: left out.`),
+      ...[...platform.missing, ...own.missing].map(
+        ({ schema, name }) => `${schema}.${name} is not there here: left out.`,
+      ),
     );
     notices.push(...pairs.flatMap(({ lost }) => lost ?? []));
     const copied: CopiedTable[] = [];
@@ -203,15 +223,18 @@ async function rows(
         'Nothing of the import is visible. --resume copies them again; if they differ again, please report it.',
       );
     }
-    for (const statement of await sequenceStatements(source.client, [
-      ...source.schemas,
-      'auth',
-      'storage',
-      'pgmq',
-    ]))
-      await target.query(statement);
+    const schemas = [...source.schemas, 'auth', 'storage', 'pgmq'];
+    for (const statement of await sequenceStatements(source.client, schemas)) {
+      await target.query(statement).catch((error: unknown) => {
+        // The project's own migrations need not make every sequence of the source.
+        if (options.parts !== 'data' || errorCode(error) !== undefinedTable) throw error;
+      });
+    }
     const objects = await copyLargeObjects(source.client, target);
     if (objects > 0) progress(`${objects} large objects`);
+    const files = copied.find(({ table }) => table === 'storage.objects')?.here.rows ?? 0;
+    if (files > 0)
+      notices.push(`The files of ${files} objects in storage are not here: only their rows are.`);
     return copied;
   });
 }
@@ -220,5 +243,6 @@ const head = `set check_function_bodies = false;
 set client_min_messages = warning;
 set search_path = '';
 `;
+const undefinedTable = '42P01';
 /** A table of this size takes long enough for a line of its own. */
 const saidFromBytes = 10_000_000;

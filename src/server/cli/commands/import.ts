@@ -4,7 +4,7 @@ import type { ImportReport } from '../../../engine/db/import/import.ts';
 import { openExternal } from '../../../engine/db/postgres/external.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import { prepare } from '../../prepare.ts';
-import { shapeDatabase } from '../../project-database.ts';
+import { migrateDatabase, shapeDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
 import type { Command, Invocation } from '../command.ts';
 import { renderTable } from '../table.ts';
@@ -18,8 +18,9 @@ export const importCommand: Command = {
     'millrace import --db-url postgresql://… --jwt-secret "$OLD_JWT_SECRET"',
     'millrace import --db-url postgresql://… --resume',
     'millrace import --db-url postgresql://… --schema-only',
+    'millrace import --db-url postgresql://… --data-only   (into what the migrations of this project make)',
   ],
-  flags: ['db-url', 'jwt-secret', 'schema-only', 'resume'],
+  flags: ['db-url', 'jwt-secret', 'schema-only', 'data-only', 'resume'],
   run: importFrom,
 };
 
@@ -31,6 +32,8 @@ async function importFrom(invocation: Invocation): Promise<number> {
       'import needs to know where from.',
       'Give the URL of the database: --db-url postgresql://…',
     );
+  if (options.has('schema-only') && options.has('data-only'))
+    throw new OperatorError('--schema-only and --data-only exclude each other.', 'Say one of them.');
   const prepared = await prepare(invocation);
   if (prepared.project.environment.DATABASE_URL) {
     throw new OperatorError(
@@ -47,13 +50,20 @@ async function importFrom(invocation: Invocation): Promise<number> {
   }
   const { importProject } = await import('../../../engine/db/import/import.ts');
   const report = await withDatabase(prepared, async (shaped, opening) => {
+    if (shaped.server.engine === 'pglite') {
+      throw new OperatorError(
+        'An import is made ready in a database beside, and pglite has one database only.',
+        'Import with the embedded engine, then: millrace engine move pglite',
+      );
+    }
     const source = await openExternal({ ...opening, url, urlName: '--db-url', allowsStandby: true });
     return importProject({
       source: source.directLogin('supabase_admin') ?? source.login('supabase_admin'),
       login: (role, database) => shaped.server.login(role, database),
       database: 'postgres',
       bootstrap: (database) => shapeDatabase(shaped, prepared, opening, database),
-      parts: options.has('schema-only') ? 'schema' : 'all',
+      migrate: (database) => migrateDatabase(shaped, opening, database),
+      parts: options.has('schema-only') ? 'schema' : options.has('data-only') ? 'data' : 'all',
       sessions: options.has('jwt-secret'),
       resume: options.has('resume'),
       ...opening,
