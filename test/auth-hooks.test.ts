@@ -383,6 +383,7 @@ describe('a hook by HTTP', () => {
   it('that hangs keeps nobody waiting but who is to ask it', async () => {
     const here = connect();
     const { data: mine } = await here.auth.signUp({ email: address(), password });
+    const { data: other } = await connect().auth.signUp({ email: address(), password });
     const held: (() => void)[] = [];
     const full = new Promise<void>((resolve) => {
       reply = (response, body) => {
@@ -393,6 +394,17 @@ describe('a hook by HTTP', () => {
     await hook('custom_access_token', url);
     const asked = Array.from({ length: 45 }, () => post('/signup', {}));
     await full;
+    // A client that is told 429 signs its user out, and one that is told 504 tries again.
+    expect(
+      await post('/token?grant_type=refresh_token', { refresh_token: other.session!.refresh_token }),
+    ).toEqual({
+      status: 504,
+      body: {
+        code: 504,
+        error_code: 'request_timeout',
+        msg: 'Processing this request timed out, please retry after a moment.',
+      },
+    });
 
     const accessToken = mine.session!.access_token;
     expect((await here.auth.getUser(accessToken)).data.user?.id).toBe(mine.user!.id);

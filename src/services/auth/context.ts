@@ -22,6 +22,8 @@ export interface Auth {
   readonly db: TxDb;
   /** For transactions in which tokens are made, for which a hook may be asked: connections apart, where that is by HTTP. */
   readonly patientDb: PatientDb;
+  /** Likewise for a refresh, which says other words when it gets no connection. */
+  readonly refreshDb: PatientDb;
   /** Likewise for those that send mails, and make no tokens. */
   readonly mailDb: PatientDb;
   readonly config: Live<AuthSettings>;

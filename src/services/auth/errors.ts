@@ -152,6 +152,21 @@ export const tooManyAtOnce = (cause?: unknown) =>
     cause,
   );
 
+/**
+ * 504 for a refresh in the same place, as upstream answers when the request's time is over: its clients try again then, while a 429 would make
+ * them sign the user out. Source: supabase/auth internal/api/middleware.go `timeoutMiddleware`; supabase/auth-js src/lib/fetch.ts.
+ */
+export const tryAgainLater = (cause?: unknown) =>
+  new Fault(
+    {
+      status: 504,
+      code: 'request_timeout' satisfies ErrorCode,
+      message: 'Processing this request timed out, please retry after a moment.',
+      headers: { 'retry-after': String(retryAfterSeconds) },
+    },
+    cause,
+  );
+
 /** A refusal in the shape of RFC 6749 section 5.2; its status is always 400. */
 export class OAuthRefused extends Error {
   override readonly name = 'OAuthRefused';

@@ -12,8 +12,8 @@ import { timeMs } from './user.ts';
  */
 export type MailMoment = 'confirmation' | 'recovery' | 'email_change';
 
-/** Older rows go a few with each new one; no setting asks for a longer wait. */
-const keptSeconds = 24 * 3600;
+/** Older rows go a few with each new one; where a setting asks for a longer wait, after that. */
+const keptSeconds = 3600;
 const sweptRows = 100;
 
 /**

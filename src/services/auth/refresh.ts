@@ -41,7 +41,7 @@ export async function refresh(visit: Visit, token: string, clientId?: string): P
   const startedMs = auth.now();
   do {
     await check(visit, token, startedMs);
-    const outcome = await inTransaction(auth.patientDb, (tx) =>
+    const outcome = await inTransaction(auth.refreshDb, (tx) =>
       swap(tx, visit, { text: token, clientId, startedMs }),
     );
     if (outcome.kind === 'issued') return outcome.issued;

@@ -45,10 +45,11 @@ export function renderError(error: unknown, request?: Pick<ServiceRequest, 'head
 
 /** Whether an error is nobody's to be told of but ours. */
 export function isBug(error: unknown): boolean {
-  return error instanceof WeakPassword || error instanceof OAuthRefused
-    ? false
-    : faultOf(error).status >= 500;
+  return error instanceof WeakPassword || error instanceof OAuthRefused ? false : isOurs(faultOf(error));
 }
+
+/** Who has to come back in a moment is told so with a status of the server's, too. */
+const isOurs = ({ status, code }: Fault) => status >= 500 && code !== 'request_timeout';
 
 function weakPassword({ message, reasons }: WeakPassword, isNew: boolean, version: Headers): Answer {
   const weak = { reasons: reasons.length === 0 ? undefined : reasons };

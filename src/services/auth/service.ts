@@ -7,6 +7,7 @@ import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import { openCodeKey } from './code-key.ts';
 import type { Auth, Visit } from './context.ts';
+import { tryAgainLater } from './errors.ts';
 import { openHooks } from './hooks/hooks.ts';
 import { openHookedMailer } from './hooks/mailer.ts';
 import { maxLockMs, openPatientConnections } from './hooks/patient.ts';
@@ -79,6 +80,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   const opened: Auth = {
     db,
     patientDb: patient.where(waits),
+    refreshDb: patient.where(waits, tryAgainLater),
     mailDb: patient.where(mailsWait),
     config,
     identity: ctx.identity,

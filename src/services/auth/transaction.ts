@@ -18,6 +18,8 @@ export const owner = 'supabase_auth_admin';
 export interface TxDb extends Pick<Db, 'asOwner'> {
   /** How long a transaction waits for a row that another one has, in milliseconds; undefined: as long as a statement may take. */
   readonly lockTimeoutMs?: () => number | undefined;
+  /** What is said when that is over. Unset: 429. */
+  readonly refusal?: (cause?: unknown) => Fault;
 }
 
 /**
@@ -40,7 +42,9 @@ export async function inTransaction<T>(db: TxDb, work: (tx: Tx) => Promise<T>): 
     }
   });
   if ('error' in outcome)
-    throw lockMs !== undefined && isHeldBack(outcome.error) ? tooManyAtOnce(outcome.error) : outcome.error;
+    throw lockMs !== undefined && isHeldBack(outcome.error)
+      ? (db.refusal ?? tooManyAtOnce)(outcome.error)
+      : outcome.error;
   return outcome.value;
 }
 

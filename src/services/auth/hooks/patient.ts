@@ -1,6 +1,7 @@
 // In charge of: transactions in which a hook is asked by HTTP. Each holds a connection for as long as somebody else's program takes, five seconds
 // at most; so they have connections of their own, a short line for them, and everything else of sign-in goes on whatever a hook does.
 // Upstream keeps them among the others, where a hook that hangs stops all of sign-in. Its outcome stays: a hook that fails undoes the transaction.
+import type { Fault } from '../../../base/errors.ts';
 import { patientConnections } from '../../../engine/db/db.ts';
 import { tooManyAtOnce } from '../errors.ts';
 import type { TxDb } from '../transaction.ts';
@@ -27,8 +28,8 @@ interface Waiter {
 }
 
 export interface PatientConnections {
-  /** `waits`: whether its transactions may wait for somebody outside now; while not, they are as all others. */
-  where(waits: () => boolean): PatientDb;
+  /** `waits`: whether its transactions may wait for somebody outside now; while not, they are as all others. `refusal`: what else than 429 is said. */
+  where(waits: () => boolean, refusal?: () => Fault): PatientDb;
 }
 
 /** `db`: for all others, whose transactions do not wait for long for a row that one of these has. */
@@ -46,9 +47,9 @@ export function openPatientConnections(db: TxDb): PatientConnections {
     lastTakenMs = performance.now();
   }
 
-  async function enter(): Promise<void> {
+  async function enter(refusal: () => Fault): Promise<void> {
     if (!isFull()) return take();
-    if (isStuck()) throw tooManyAtOnce();
+    if (isStuck()) throw refusal();
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         enter() {
@@ -58,7 +59,7 @@ export function openPatientConnections(db: TxDb): PatientConnections {
         },
         timer: setTimeout(() => {
           waiting.splice(waiting.indexOf(waiter), 1);
-          reject(tooManyAtOnce());
+          reject(refusal());
         }, maxWaitMs),
       };
       waiting.push(waiter);
@@ -70,11 +71,12 @@ export function openPatientConnections(db: TxDb): PatientConnections {
     waiting.shift()?.enter();
   }
 
-  const where = (waits: () => boolean): PatientDb => ({
+  const where = (waits: () => boolean, refusal: () => Fault = tooManyAtOnce): PatientDb => ({
+    refusal,
     ...(db.lockTimeoutMs && { lockTimeoutMs: db.lockTimeoutMs }),
     async asOwner(owner, run) {
       if (!waits()) return db.asOwner(owner, run);
-      await enter();
+      await enter(refusal);
       try {
         return await db.asOwner(owner, run, 'patient');
       } finally {
@@ -82,7 +84,7 @@ export function openPatientConnections(db: TxDb): PatientConnections {
       }
     },
     refuseWhenFull() {
-      if (waits() && isStuck()) throw tooManyAtOnce();
+      if (waits() && isStuck()) throw refusal();
     },
   });
   return { where };

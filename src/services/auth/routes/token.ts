@@ -22,6 +22,8 @@ import { byWeb3 } from '../web3/grant.ts';
 
 export async function token(visit: Visit): Promise<Answer> {
   const name = queryOf(visit, 'grant_type');
+  const { refreshDb, patientDb } = visit.auth;
+  (name === 'refresh_token' ? refreshDb : patientDb).refuseWhenFull();
   const grant = Object.hasOwn(grants, name) ? grants[name] : undefined;
   // What was asked for by a code or a token was behind a captcha when that was given out.
   const checked = withoutCaptcha.has(name) ? visit : await verifyCaptcha(visit);
