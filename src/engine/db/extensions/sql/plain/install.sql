@@ -37,7 +37,10 @@ begin
   then
     raise exception using errcode = '55000', message = pg_catalog.format('the schema "%s" of the extension "%s" is not empty', home, extension);
   end if;
-  execute pg_catalog.format('create schema if not exists %I', home);
+  -- Of the system's own schema even IF NOT EXISTS is refused.
+  if home <> 'pg_catalog' then
+    execute pg_catalog.format('create schema if not exists %I', home);
+  end if;
 
   script := pg_catalog.replace(script, '@extschema@', pg_catalog.quote_ident(home));
   for other in select distinct match[1] from pg_catalog.regexp_matches(script, '@extschema:([\w-]+)@', 'g') as match loop
