@@ -8,6 +8,7 @@ import { projectSettings } from '../src/server/project-settings.ts';
 import { serverSettings } from '../src/server/settings.ts';
 import { rest } from '../src/services/rest/service.ts';
 import { renderAuthCoverage } from './auth-coverage.ts';
+import { renderCommands } from './commands-page.ts';
 import { renderExtensions } from './extensions-page.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -18,6 +19,7 @@ export function renderPages(): ReadonlyMap<string, string> {
     ['docs/settings.md', renderSettings()],
     ['docs/auth-coverage.md', renderAuthCoverage()],
     ['docs/extensions.md', renderExtensions()],
+    ['docs/commands.md', renderCommands()],
   ]);
 }
 

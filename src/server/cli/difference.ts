@@ -60,9 +60,9 @@ export async function findDifference(
   const from = shadow.logins(migrated).postgres;
   const to = isDeclared ? shadow.logins(declared).postgres : target.login;
   // Loaded when it is needed: it is much code, and most commands compare nothing.
-  const { diffSchemas } = await import('../../engine/db/schema-diff/plan.ts');
-  const renames = await settleRenames(shadow, renamings, () => diffSchemas(from, to, schemas));
-  const found = await diffSchemas(from, to, schemas);
+  const { openComparison } = await import('../../engine/db/schema-diff/plan.ts');
+  const compare = await openComparison(to, schemas);
+  const { renames, found } = await settleRenames(shadow, renamings, () => compare(from));
   const [first, ...rest] = found.files.map(({ text }) => text);
   const head = renames.map(renameStatement).join('\n\n');
   const texts = [[head, first ?? ''].filter((part) => part !== '').join('\n\n'), ...rest];
@@ -84,7 +84,7 @@ async function settleRenames(
   shadow: Shadow,
   renamings: readonly Renaming[],
   compare: () => Promise<SchemaDiff>,
-): Promise<readonly RenameQuestion[]> {
+): Promise<{ readonly renames: readonly RenameQuestion[]; readonly found: SchemaDiff }> {
   const done: RenameQuestion[] = [];
   const unused = new Set(renamings);
   const dropped: string[] = [];
@@ -109,12 +109,13 @@ async function settleRenames(
       const asked = await askAbout(open);
       next = asked.renamed;
       dropped.push(...asked.dropped);
-    } else break;
+    } else {
+      refuseUnused([...unused]);
+      return { renames: done, found };
+    }
     for (const question of next) await run(shadow, renameStatement(question));
     done.push(...next);
   }
-  refuseUnused([...unused]);
-  return done;
 }
 
 async function run(shadow: Shadow, statement: string): Promise<void> {

@@ -1,76 +1,17 @@
-// In charge of: the command `millrace`. Finds the command, runs it, and turns what it throws into a sentence and an exit code.
+// In charge of: the command `millrace`: runs a command line, and turns what it throws into a sentence and an exit code.
 import { errorCode, OperatorError } from '../../base/errors.ts';
-
-import { packageVersion } from '../version.ts';
-import type { Command } from './command.ts';
-import { commands } from './commands.ts';
-import { flagTable } from './flags.ts';
-import { renderCommandHelp, renderHelp } from './help.ts';
-import { nearestWord } from './nearest-word.ts';
-import { type Options, parseOptions } from './options.ts';
 import { paint } from './paint.ts';
-
-async function main(): Promise<number> {
-  const options = parseOptions(process.argv.slice(2));
-  if (options.version) {
-    console.log(packageVersion());
-    return 0;
-  }
-  const name = options.command === 'help' ? (options.rest[0] ?? '') : options.command;
-  if (name === '') {
-    console.log(renderHelp(commands));
-    return options.command === '' && !options.help ? 1 : 0;
-  }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) throw unknownCommand(name);
-  if (options.help || options.command === 'help') {
-    console.log(renderCommandHelp(name, command));
-    return 0;
-  }
-  refuseWhatItDoesNotTake(command, options);
-  return command.run({ options, environment: process.env, currentFolder: process.cwd() });
-}
-
-function unknownCommand(name: string): OperatorError {
-  const near = nearestWord(Object.keys(commands), name);
-  return new OperatorError(
-    `There is no command "${name}".`,
-    near === undefined
-      ? `Commands: ${Object.keys(commands).join(', ')}.`
-      : `Perhaps you meant \`millrace ${near}\`.`,
-  );
-}
-
-/** @throws OperatorError for a word too many, and for a flag of another command. */
-function refuseWhatItDoesNotTake(command: Command, { command: name, rest, given, only }: Options): void {
-  // The word behind `start` is PostgREST's configuration file.
-  const words = name === 'start' && only === undefined ? 0 : (command.words ?? 0);
-  if (rest.length > words) {
-    throw new OperatorError(
-      `"${name}" takes no "${rest.slice(words === 0 ? 0 : words).join(' ')}".`,
-      words === 0
-        ? 'Another project than the one here is given with --project DIR.'
-        : `\`millrace ${name} --help\` shows what it takes.`,
-    );
-  }
-  const own: readonly string[] = command.flags ?? [];
-  const foreign = given.find((flag) => flagTable()[flag]!.general !== true && !own.includes(flag));
-  if (foreign === undefined) return;
-  const takers = Object.entries(commands).filter(([, { flags = [] }]) => flags.includes(foreign));
-  throw new OperatorError(
-    `"${name}" takes no flag --${foreign}.`,
-    takers.length === 0
-      ? `\`millrace ${name} --help\` lists its flags.`
-      : `It belongs to ${takers.map(([taker]) => `\`millrace ${taker}\``).join(', ')}.`,
-  );
-}
+import { runCommandLine } from './run.ts';
 
 // Whoever reads our output may have read enough (`millrace keys new | head -1`); that is no failure of ours.
 process.stdout.on('error', (error) => {
   if (errorCode(error) !== 'EPIPE') throw error;
 });
 try {
-  const code = await main();
+  const code = await runCommandLine(process.argv.slice(2), {
+    environment: process.env,
+    currentFolder: process.cwd(),
+  });
   // Said out loud: a reader of our output that has gone, or a timer of a library, must not keep a stopped server alive.
   process.stdout.write('', () => process.exit(code));
 } catch (error) {

@@ -2,12 +2,12 @@
 import { OperatorError } from '../../base/errors.ts';
 import { openLog } from '../log.ts';
 import type { OpenOptions } from '../project-database.ts';
-import { waitForSignal } from './wait-for-signal.ts';
+import { abortOnSignal } from './wait-for-signal.ts';
 
 /** A signal gives the work its chance to undo what it holds. Progress goes to standard error, so that output can be piped. */
 export async function withOpening<T>(work: (opening: OpenOptions) => Promise<T>): Promise<T> {
   const ending = new AbortController();
-  void waitForSignal(ending);
+  using _listening = abortOnSignal(ending);
   const log = openLog('error', 2);
   try {
     return await work({

@@ -1,15 +1,18 @@
 // In charge of: a throw-away server beside the project's: migrations run there once more, so that the database that they make can be looked at.
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import { withClient } from '../../engine/db/client.ts';
 import { ident } from '../../engine/db/ident.ts';
 import type { MigrationLogins } from '../../engine/db/migrations/session.ts';
+import { dataFromTemplate } from '../../engine/db/template/template.ts';
+import { developmentDatabasePassword } from '../../engine/identity/development-secrets.ts';
 import type { ProjectFiles } from '../../engine/project/files.ts';
-import { prepare } from '../prepare.ts';
+import { prepareProject } from '../prepare.ts';
 import { applyFiles, type OpenOptions, openShapedServer } from '../project-database.ts';
+import { openThrowAwayFolder } from '../throw-away.ts';
 import type { Invocation } from './command.ts';
+import { findProjectFolder } from './project-folder.ts';
 
 export interface Shadow extends AsyncDisposable {
   readonly files: ProjectFiles;
@@ -29,22 +32,25 @@ export const migrated = 'postgres';
  * where people work. It is the embedded PostgreSQL, or the one of --pg-bin, whatever the project runs on.
  */
 export async function openShadow(invocation: Invocation, opening: OpenOptions): Promise<Shadow> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-shadow-'));
-  const remove = () => rm(folder, { recursive: true, force: true });
+  const place = await openThrowAwayFolder();
   try {
-    // Root's Postgres runs as another user, who has to get through.
-    await chmod(folder, 0o755);
-    const { options, environment } = invocation;
-    const prepared = await prepare({
-      ...invocation,
-      options: {
-        ...options,
-        data: join(folder, 'data'),
-        production: false,
-        settings: new Map([...options.settings, ['db.port', '0']]),
-      },
-      // Empty, so that no .env file gives one either.
-      environment: { ...environment, DATABASE_URL: '', DIRECT_URL: '' },
+    const { options, environment, currentFolder } = invocation;
+    const prepared = await prepareProject({
+      folder: await findProjectFolder(options, currentFolder),
+      environment,
+      commandLine: new Map([...options.settings, ['db.port', '0']]),
+      production: false,
+      data: place.stateFolder,
+      pgBin: options.pgBin,
+      chosen: { migrations: true, seed: false },
+      // Whatever the project runs on.
+      database: { url: undefined },
+      makeData: dataFromTemplate({
+        cacheFolder: join(homedir(), '.cache', 'millrace', 'templates'),
+        password: developmentDatabasePassword,
+        observe: opening.observe,
+        signal: opening.signal,
+      }),
     });
     const shaped = await openShapedServer(prepared, opening);
     const { server, files } = shaped;
@@ -62,11 +68,11 @@ export async function openShadow(invocation: Invocation, opening: OpenOptions): 
       },
       async [Symbol.asyncDispose]() {
         await server.stop();
-        await remove();
+        await place.remove();
       },
     };
   } catch (error) {
-    await remove();
+    await place.remove();
     throw error;
   }
 }

@@ -3,7 +3,7 @@
 /** Resolves at the first SIGINT or SIGTERM. A second one ends the process at once: somebody is in a hurry. */
 export function waitForSignal(ending: AbortController): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    for (const signal of signals) {
       process.on(signal, () => {
         if (ending.signal.aborted) process.exit(1);
         ending.abort(new Error(`stopped by ${signal}`));
@@ -12,3 +12,19 @@ export function waitForSignal(ending: AbortController): Promise<string> {
     }
   });
 }
+
+/** Aborts `ending` at the first such signal, until it is disposed of: a command that is done listens no longer. */
+export function abortOnSignal(ending: AbortController): Disposable {
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (ending.signal.aborted) process.exit(1);
+    ending.abort(new Error(`stopped by ${signal}`));
+  };
+  for (const signal of signals) process.on(signal, onSignal);
+  return {
+    [Symbol.dispose]() {
+      for (const signal of signals) process.off(signal, onSignal);
+    },
+  };
+}
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -16,11 +16,17 @@ interface RoleRow {
   readonly settings: readonly string[] | null;
 }
 
+interface MemberRow {
+  readonly granted: string;
+  readonly member: string;
+  readonly admin: boolean;
+}
+
 /** Roles without their passwords: `create role`, `alter role`, `grant`. */
 export async function dumpRoles(login: ClientConfig): Promise<string> {
   return withClient(login, async (client) => {
     const roles = await client.query<RoleRow>(rolesQuery, [reserved]);
-    const members = await client.query<{ grant: string }>(membersQuery, [reserved]);
+    const members = await client.query<MemberRow>(membersQuery, [reserved]);
     const lines = [
       'SET default_transaction_read_only = off;',
       "SET client_encoding = 'UTF8';",
@@ -41,7 +47,11 @@ export async function dumpRoles(login: ClientConfig): Promise<string> {
         );
       }
     }
-    lines.push(...members.rows.map(({ grant }) => grant), '', 'RESET ALL;', '');
+    const grants = members.rows.map(
+      ({ granted, member, admin }) =>
+        `GRANT ${ident(granted)} TO ${ident(member)}${admin ? ' WITH ADMIN OPTION' : ''};`,
+    );
+    lines.push(...grants, '', 'RESET ALL;', '');
     return lines.join('\n');
   });
 }
@@ -62,10 +72,10 @@ where role.rolname !~ '^pg_'
 order by role.rolname`;
 
 const membersQuery = `
-select format('GRANT %I TO %I%s;', granted.rolname, member.rolname, case when link.admin_option then ' WITH ADMIN OPTION' else '' end) as grant
+select granted.rolname as granted, member.rolname as member, bool_or(link.admin_option) as admin
 from pg_catalog.pg_auth_members as link
 join pg_catalog.pg_roles as granted on granted.oid = link.roleid
 join pg_catalog.pg_roles as member on member.oid = link.member
 where member.rolname !~ $1
-group by granted.rolname, member.rolname, link.admin_option
+group by granted.rolname, member.rolname
 order by granted.rolname, member.rolname`;

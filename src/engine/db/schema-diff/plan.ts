@@ -37,41 +37,62 @@ export interface Member {
 /**
  * Compares by pg-delta, which the Supabase CLI compares by: it reads both catalogs and never parses SQL. What the platform brings is
  * left out, and so is `_millrace`. Names of constraints, indexes, triggers and policies are changed in place; tables and columns are
- * not guessed at: see `renames.ts`.
+ * not guessed at: see `renames.ts`. The second is read once: the first may be renamed in and compared again.
  */
-export async function diffSchemas(
-  from: pg.ClientConfig,
+export async function openComparison(
   to: pg.ClientConfig,
   schemas: readonly string[] = [],
-): Promise<SchemaDiff> {
-  const [fromPool, toPool] = [from, to].map((login) => new pg.Pool({ ...login, max: 1 }));
+): Promise<(from: pg.ClientConfig) => Promise<SchemaDiff>> {
+  const profile = { ...supabaseProfile, id: 'millrace', policy: policyFor(schemas) };
+  const desired = await withPool(to, async (pool) => (await resolveProfile(pool, profile)).extract(pool));
+  return (from) =>
+    withPool(from, async (pool) => {
+      const context = await resolveProfile(pool, profile);
+      const source = await context.extract(pool);
+      const options = {
+        ...context.planOptions,
+        scope: 'database',
+        defaultOwner: 'postgres',
+        renames: 'prompt',
+      } as const;
+      const guess = plan(source.factBase, desired.factBase, options);
+      const acceptRenames = guess.renameCandidates.filter(
+        ({ kind, status }) => status === 'unambiguous' && keepsNoRows.has(kind),
+      );
+      const found =
+        acceptRenames.length === 0
+          ? guess
+          : plan(source.factBase, desired.factBase, { ...options, acceptRenames });
+      const facts = (verb: 'add' | 'remove') =>
+        found.deltas.flatMap((delta) => (delta.verb === verb ? [delta.fact] : []));
+      return {
+        files: renderPlanFiles(found, { allowDrops: true }).files.map(({ contents, transactional }) => ({
+          text: contents,
+          transactional,
+        })),
+        destructive: found.actions.filter(isDestructiveAction).map(({ sql }) => sql),
+        notices: noticesOf(desired.diagnostics),
+        removed: facts('remove').flatMap(memberOf),
+        added: facts('add').flatMap(memberOf),
+      };
+    });
+}
+
+async function withPool<T>(login: pg.ClientConfig, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
+  const pool = new pg.Pool({ ...login, max: 1 });
+  // A connection that breaks while nobody uses it would end the process.
+  pool.on('error', () => {});
   try {
-    const profile = { ...supabaseProfile, id: 'millrace', policy: policyFor(schemas) };
-    const context = await resolveProfile(fromPool!, profile);
-    const [source, desired] = await Promise.all([context.extract(fromPool!), context.extract(toPool!)]);
-    const options = { ...context.planOptions, scope: 'database', defaultOwner: 'postgres' } as const;
-    const guess = plan(source.factBase, desired.factBase, { ...options, renames: 'prompt' });
-    const acceptRenames = guess.renameCandidates.filter(
-      ({ kind, status }) => status === 'unambiguous' && keepsNoRows.has(kind),
-    );
-    const found = plan(source.factBase, desired.factBase, { ...options, renames: 'prompt', acceptRenames });
-    const rendered = renderPlanFiles(found, { allowDrops: true });
-    const facts = (verb: 'add' | 'remove') =>
-      found.deltas.flatMap((delta) => (delta.verb === verb ? [delta.fact] : []));
-    return {
-      files: rendered.files.map(({ contents, transactional }) => ({ text: contents, transactional })),
-      destructive: found.actions.filter(isDestructiveAction).map(({ sql }) => sql),
-      notices: noticesOf(desired.diagnostics),
-      removed: facts('remove').flatMap(memberOf),
-      added: facts('add').flatMap(memberOf),
-    };
+    return await work(pool);
   } finally {
-    await Promise.all([fromPool!.end(), toPool!.end()]);
+    await pool.end();
   }
 }
 
 /** What the project itself made and the comparison leaves out. Rights on parameters are the platform's. */
-function noticesOf(diagnostics: readonly { readonly code: string; readonly message: string }[]): readonly string[] {
+function noticesOf(
+  diagnostics: readonly { readonly code: string; readonly message: string }[],
+): readonly string[] {
   return diagnostics.flatMap(({ code, message }) =>
     code === 'unmodeled_kind' && !message.includes('parameter ACL') ? [`Not compared: ${message}`] : [],
   );

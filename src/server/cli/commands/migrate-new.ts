@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { Invocation } from '../command.ts';
-import { writeMigrations } from '../new-migration.ts';
+import { noName, writeMigrations } from '../new-migration.ts';
 import { findProjectFolder } from '../project-folder.ts';
 import { refuseWords } from '../refuse-words.ts';
 
@@ -10,6 +10,7 @@ export async function newMigration(invocation: Invocation, words: readonly strin
   const { options, currentFolder } = invocation;
   const [name = '', ...more] = words;
   refuseWords('migrate new', more);
+  if (name.trim() === '') throw noName();
   const project = await findProjectFolder(options, currentFolder);
   const [path] = await writeMigrations(project, name, [await textOfPipe()], new Date());
   console.log(options.json ? JSON.stringify({ path }) : `wrote ${path}`);
