@@ -36,7 +36,8 @@ const poolEndMs = 5_000;
 
 /** Opens the ways into a server that has its shape already, or with `alone` into any. */
 export async function openDatabase(
-  server: Pick<PostgresServer, 'login' | 'directLogin' | 'prepared'>,
+  server: Pick<PostgresServer, 'login' | 'directLogin' | 'prepared'> &
+    Partial<Pick<PostgresServer, 'engine'>>,
   { limits, prepared, alone = false, listens = true }: DatabaseOptions,
   observe: Observe,
 ): Promise<Database> {
@@ -51,13 +52,14 @@ export async function openDatabase(
     owners.set(name, pool);
     return pool;
   };
-  const db = openDb({
+  const opened = openDb({
     requests,
     limits,
     ownerPool,
     prepared: prepared === 'auto' ? server.prepared : prepared,
     observe,
   });
+  const db = { ...opened, hasOneSession: server.engine === 'pglite' };
   const direct = listens ? server.directLogin('authenticator') : undefined;
   const listener = direct && openListener(direct, observe);
   const fanout = alone ? openLocalFanout() : await openFanout(db, listener, observe);

@@ -86,6 +86,8 @@ export interface Db {
    * of `patientConnections` others, for work that waits for somebody outside with its transaction open, so that nothing else waits with it.
    */
   asOwner<T>(owner: LoginRole, run: (client: PoolClient) => Promise<T>, kind?: 'patient'): Promise<T>;
+  /** Each transaction keeps everybody else out until it ends (PGlite): whoever asks on a second connection meanwhile waits for itself. */
+  readonly hasOneSession?: boolean;
   /** Columns may have other types than before: every statement is prepared anew at its next use. */
   schemaChanged(): void;
 }

@@ -21,6 +21,26 @@ export function openCodeKey(db: Pick<Db, 'asOwner'>, secrets: Ctx['secrets']): C
     db.asOwner('millrace_admin', async (client) => (await find(client)) ?? makeKey(client, find, secrets));
 }
 
+/**
+ * The same where a transaction keeps everybody else out: the key is wanted inside of them, so it is read before each of them, by `beforehand`,
+ * and kept for as long as one may take.
+ */
+export function keepCodeKey(read: CodeKey): { readonly codeKey: CodeKey; readonly beforehand: CodeKey } {
+  let kept: { readonly key: Buffer; readonly atMs: number } | undefined;
+  const within = async (ms: number): Promise<Buffer> => {
+    if (kept === undefined || performance.now() - kept.atMs > ms) {
+      const atMs = performance.now();
+      kept = { key: await read(), atMs };
+    }
+    return kept.key;
+  };
+  return { codeKey: () => within(keptMs), beforehand: () => within(freshMs) };
+}
+
+const keptMs = 30_000;
+/** After a reset the old key is used no longer than this. */
+const freshMs = 2_000;
+
 async function makeKey(
   client: PoolClient,
   find: (client: PoolClient) => Promise<Buffer | undefined>,

@@ -5,7 +5,7 @@ import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
-import { openCodeKey } from './code-key.ts';
+import { keepCodeKey, openCodeKey } from './code-key.ts';
 import type { Auth, Visit } from './context.ts';
 import { tryAgainLater } from './errors.ts';
 import { openHooks } from './hooks/hooks.ts';
@@ -72,8 +72,15 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   // What is asked with a transaction open.
   const mailsWait = () => hooks.isByHttp('send_email') || judgesAddresses(config.now());
   const waits = () => hooks.isByHttp('custom_access_token') || mailsWait();
+  const eachTime = openCodeKey(ctx.db, ctx.secrets);
+  const { codeKey, beforehand } = ctx.db.hasOneSession
+    ? keepCodeKey(eachTime)
+    : { codeKey: eachTime, beforehand: undefined };
   const db: TxDb = {
-    asOwner: (owner, run, kind) => ctx.db.asOwner(owner, run, kind),
+    async asOwner(owner, run, kind) {
+      await beforehand?.();
+      return ctx.db.asOwner(owner, run, kind);
+    },
     lockTimeoutMs: () => (waits() ? maxLockMs : undefined),
   };
   const patient = openPatientConnections(db);
@@ -93,7 +100,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     egress: ctx.egress,
     idTokens: openIdTokens({ egress, observe, now, signal }),
     providerSecrets: openProviderSecrets(ctx.db, ctx.secrets),
-    codeKey: openCodeKey(ctx.db, ctx.secrets),
+    codeKey,
     sms: openSms({ db: ctx.db, hooks, fetch: egress.fetch, inbox: ctx.smsInbox, observe }),
     url,
     now: ctx.now,
