@@ -24,6 +24,8 @@ export interface Place {
   readonly prepare?: string;
   /** A statement that waits keeps everybody waiting. */
   readonly hasOneSession?: true;
+  /** How many requests are queued at once where that is the point; 100 unless said. */
+  readonly many?: number;
 }
 
 export type Handler = (request: Seen, response: ServerResponse, incoming: IncomingMessage) => void;

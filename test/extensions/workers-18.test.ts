@@ -6,7 +6,7 @@ import { httpStories } from './http-stories.ts';
 import { netStories } from './net-stories.ts';
 
 describe('on the embedded PostgreSQL 18', () => {
-  const place = { open: openTestDatabase, server: { engine: 'embedded', major: 18 } } as const;
+  const place = { open: openTestDatabase, server: { engine: 'embedded', major: 18 }, many: 1_000 } as const;
   netStories(place);
   cronStories(place);
   httpStories(place);
