@@ -499,9 +499,10 @@ describe('an invitation', () => {
     provider.people.set(email, { email, email_verified: true, name: 'Guest' });
     await ask('POST', '/invite', { key: backend.report.SECRET_KEY, body: { email } });
     const url = `${backend.report.API_URL}/auth/v1/authorize?provider=keycloak&scopes=openid&login_hint=${email}&invite_token=${await tokenFor(email)}`;
-    const callback = await openBrowser().goTo(url, `${backend.report.API_URL}/auth/v1/callback`);
+    const guest = openBrowser();
+    const callback = await guest.goTo(url, `${backend.report.API_URL}/auth/v1/callback`);
     await database.query('update auth.users set invited_at = null where email = $1', [email]);
-    const answer = await fetch(callback, { redirect: 'manual' });
+    const answer = await guest.ask(callback);
     expect(Object.fromEntries(new URL(answer.headers.get('location') ?? '').searchParams)).toEqual({
       error: 'server_error',
       error_code: 'invite_not_found',
