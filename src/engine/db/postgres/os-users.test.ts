@@ -40,9 +40,7 @@ describe.skipIf(!isRoot())('started by root', () => {
     expect((await stat(`/proc/${server.processId}`)).uid).toBe(other.uid);
     expect(await stat(folder)).toMatchObject({ uid: 0, gid: other.gid, mode: 0o040710 });
     expect(await stat(join(folder, 'db'))).toMatchObject({ uid: other.uid, mode: 0o040700 });
-    expect(await readFile(join(folder, 'db', 'pg_ident.conf'), 'utf8')).toContain(
-      'millrace "root" all\n',
-    );
+    expect(await readFile(join(folder, 'db', 'pg_ident.conf'), 'utf8')).toContain('millrace "root" all\n');
     await server.stop();
   });
 
