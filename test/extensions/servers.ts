@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withClient } from '../../src/engine/db/client.ts';
 import { ident } from '../../src/engine/db/ident.ts';
+import { openPglite } from '../../src/engine/db/pglite/pglite.ts';
 import { openPostgres, type PostgresOptions } from '../../src/engine/db/postgres/supervisor.ts';
 import { bootstrapDatabase } from '../../src/engine/db/shape/shape.ts';
 import type { Shaped } from './tell.ts';
@@ -51,6 +52,36 @@ export async function openStoryServer(
         },
       };
     },
+    async [Symbol.asyncDispose]() {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** PGlite has one database, so all stories are told on one. */
+export async function openPgliteForStories(): Promise<Shaped> {
+  const folder = await mkdtemp(join(tmpdir(), 'mr-stories-'));
+  await chmod(folder, 0o711);
+  const server = await openPglite({
+    project: folder,
+    data: join(folder, 'state'),
+    systemFolder: join(folder, 'system'),
+    port: 0,
+    password: 'postgres',
+    memory: true,
+    observe: () => {},
+  });
+  await withClient(server.login('supabase_admin'), (client) =>
+    bootstrapDatabase(client, {
+      external: false,
+      passwordOf: () => undefined,
+      autoExposeNewTables: true,
+      observe: () => {},
+    }),
+  );
+  return {
+    login: (role) => server.login(role),
     async [Symbol.asyncDispose]() {
       await server.stop();
       await rm(folder, { recursive: true, force: true });

@@ -13,15 +13,20 @@ export interface Telling {
   readonly open: () => Promise<Shaped>;
   /** On somebody else's server the URL's own user does it all, and its catalog is left alone. */
   readonly external?: boolean;
+  /** PGlite. */
+  readonly hasOneSession?: boolean;
 }
 
 /** A test for each story, one database for all of them: a story that takes something away comes last. */
-export function tell(stories: readonly Story[], { open, external = false }: Telling): void {
+export function tell(
+  stories: readonly Story[],
+  { open, external = false, hasOneSession = false }: Telling,
+): void {
   let db: Shaped;
   beforeAll(async () => {
     db = await open();
-  });
-  afterAll(() => db[Symbol.asyncDispose]());
+  }, openWithinMs);
+  afterAll(() => db?.[Symbol.asyncDispose]());
   const migrations: Record<string, string> = {};
   const logins = () => (external ? { logins: { postgres: db.login('supabase_admin') } } : {});
 
@@ -32,11 +37,13 @@ export function tell(stories: readonly Story[], { open, external = false }: Tell
       const file = `${100 + at}_story.sql`;
       if (story.migration !== undefined) {
         migrations[file] = story.migration;
-        await apply(db, { migrations }, { ...logins(), drift: 'warn' }).catch((error: unknown) => {
-          // What was refused would be in the way of the stories behind it.
-          delete migrations[file];
-          throw error;
-        });
+        await apply(db, { migrations }, { ...logins(), drift: 'warn', hasOneSession }).catch(
+          (error: unknown) => {
+            // What was refused would be in the way of the stories behind it.
+            delete migrations[file];
+            throw error;
+          },
+        );
       }
       for (const question of story.ask) {
         await ask(
@@ -72,3 +79,6 @@ async function ask(db: Shaped, question: Question): Promise<void> {
 function isApiRole(role: string): role is 'anon' | 'authenticated' | 'service_role' {
   return role === 'anon' || role === 'authenticated' || role === 'service_role';
 }
+
+/** PGlite's first start makes its data, which takes longer than a hook may by default. */
+const openWithinMs = 240_000;

@@ -11,7 +11,7 @@ export interface VaultKey {
   readonly notices: readonly string[];
 }
 
-/** Beside the data folder, where the vault's functions look for it: `../vault.key`. */
+/** Beside the data folder, where the vault's functions look for it. */
 export const vaultKeyFile = 'vault.key';
 const keyBytes = 32;
 

@@ -44,10 +44,12 @@ create function vault._key(purpose text) returns bytea
   set search_path = pg_catalog, pg_temp
   as $$
 declare
+  -- Beside the data folder, by name: in PGlite's file system nothing is above a mounted folder.
+  file text := pg_catalog.regexp_replace(pg_catalog.current_setting('data_directory'), '[\\/][^\\/]*[\\/]?$', '/vault.key');
   master bytea;
 begin
   begin
-    master := pg_catalog.decode(pg_catalog.rtrim(pg_catalog.pg_read_file('../vault.key'), E'\n'), 'hex');
+    master := pg_catalog.decode(pg_catalog.rtrim(pg_catalog.pg_read_file(file), E'\n'), 'hex');
   exception when undefined_file then
     raise exception using errcode = '55000', message = 'the vault has no key: the file "vault.key" is not in the state folder',
       hint = 'Put back the file that belongs to this database; without it its secrets cannot be read.';
