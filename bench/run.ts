@@ -1,7 +1,7 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
 // `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
 // `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it,
-// `-- migrations [PROJECT]` how long migrations take beside psql.
+// `-- migrations [PROJECT]` how long migrations take beside psql, `-- library` how long a test waits for a backend of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus } from 'node:os';
@@ -14,6 +14,7 @@ import { makeProject, type RunningBackend, startBackend } from '../test/harness/
 import { gatewayTable } from './gateway.ts';
 import { hashingTable } from './hashing.ts';
 import { hasWrk, type LoadResult, load } from './load.ts';
+import { libraryTable } from './library.ts';
 import { memoryMiB } from './memory.ts';
 import { migrationsTable } from './migrations.ts';
 import { openLoop } from './open-loop.ts';
@@ -37,6 +38,10 @@ if (only === 'migrations') {
   process.exit();
 }
 if (only === 'sign-in') {
+if (only === 'library') {
+  await libraryTable(rounds);
+  process.exit();
+}
   await signInTable({ rounds, seconds, connections });
   process.exit();
 }

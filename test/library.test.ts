@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { createClient } from '@supabase/supabase-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openSql } from '../src/engine/db/sql.ts';
 import { createBackend, type TestBackend } from '../src/server/library.ts';
 import { checkout, makeProject } from './harness/backend.ts';
@@ -20,6 +20,9 @@ const films = {
     grant all on public.films to service_role;`,
   'supabase/seed.sql': "insert into public.films values (1, 'Metropolis');",
 };
+
+// A bound against hangs, on a machine that is busy with others.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 let temporary: string;
 let cacheFolder: string;

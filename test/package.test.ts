@@ -9,6 +9,8 @@ import { build } from '../tools/build.ts';
 import { checkout, makeProject } from './harness/backend.ts';
 
 const run = promisify(execFile);
+/** A bound against hangs, on a machine that is busy with others. */
+const longMs = 300_000;
 
 let app: Awaited<ReturnType<typeof makeProject>>;
 let cacheFolder: string;
@@ -22,7 +24,7 @@ beforeAll(async () => {
   await cp(join(checkout, 'package.json'), join(installed, 'package.json'));
   await symlink(join(checkout, 'node_modules'), join(installed, 'node_modules'));
   await symlink(join(checkout, 'node_modules', '@supabase'), join(app.folder, 'node_modules', '@supabase'));
-});
+}, longMs);
 
 afterAll(async () => {
   await app[Symbol.asyncDispose]();
@@ -42,7 +44,7 @@ describe('the package `millrace`', () => {
     });
     expect(stdout).toContain('ok 1 - a member borrows a tool, and a visitor cannot');
     expect(stdout).toContain('# fail 0');
-  });
+  }, longMs);
 
   it('has types that say what is right and what is not', async () => {
     await writeFile(join(app.folder, 'typed.mts'), typed);
@@ -60,7 +62,7 @@ describe('the package `millrace`', () => {
     const types = ['--types', 'node', '--typeRoots', join(checkout, 'node_modules', '@types')];
     const { stdout } = await run(tsc, [...options, ...types, 'typed.mts'], { cwd: app.folder });
     expect(stdout).toBe('');
-  });
+  }, longMs);
 });
 
 const typed = `import { createBackend, type TestBackend } from 'millrace';

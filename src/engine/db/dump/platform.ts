@@ -30,7 +30,9 @@ export interface ProjectFacts {
 export function projectEntries(entries: readonly DumpEntry[], facts: ProjectFacts): readonly DumpEntry[] {
   const own = entries.flatMap((entry) => {
     if (!isProjects(entry, facts)) return [];
-    const statements = withoutForeignGrants(entry.statements).filter((text) => !givesToPlatform(text));
+    const statements = withoutForeignGrants(entry.statements)
+      .filter((text) => !givesToPlatform(text))
+      .map((text) => (entry.kind === 'EXTENSION' ? withoutOwnSchema(text) : text));
     return statements.length === 0 ? [] : [{ ...entry, statements }];
   });
   // A table is handed only to who may create in its schema. pg_dump, which is loaded by superusers, grants that at the end.
@@ -90,6 +92,13 @@ function isProjects(entry: DumpEntry, facts: ProjectFacts): boolean {
   }
 }
 
+/** An extension that makes its schema itself is created without one: the schema is not there before. */
+function withoutOwnSchema(statement: string): string {
+  return statement.replace(/ WITH SCHEMA "?(\w+)"?;$/, (whole, schema: string) =>
+    platformSchemas.has(schema) && !standing.has(schema) ? ';' : whole,
+  );
+}
+
 /** `set session authorization` stands around grants by somebody who is not the owner, and is a superuser's. */
 function withoutForeignGrants(statements: readonly string[]): readonly string[] {
   let isForeign = false;
@@ -112,6 +121,9 @@ function ownerIn(statement: string, pattern: RegExp): string | undefined {
   const found = pattern.exec(statement)?.[1];
   return found?.startsWith('"') ? found.slice(1, -1).replaceAll('""', '"') : found;
 }
+
+/** Platform schemas that are there whatever extensions there are. */
+const standing: ReadonlySet<string> = new Set(['extensions', 'graphql', 'graphql_public', 'vault']);
 
 /** Platform schemas in which a project may write policies. */
 const opened: ReadonlySet<string> = new Set(['auth', 'realtime', 'storage']);
