@@ -82,7 +82,7 @@ select message, (select decrypted_secret from vault.decrypted_secrets where name
 
 ## Rules to know
 
-- **Versions.** \`create extension … version '1.2'\` of a version that is not here takes the one that is, and says so: dumps of hosted projects pin what was
+- **Versions.** \`create extension … version '1.2'\` or \`alter extension … update to '1.2'\` of a version that is not here takes the one that is, and says so: dumps of hosted projects pin what was
   current on their day.
 - **The vault** is there from the start. Its key is the file \`vault.key\` in the state folder (\`.millrace/\`, mode 0600), made at the first start. Only the database's own process
   reads it, inside of functions that run as \`supabase_admin\`; no table, setting or dump holds it. **Back it up beside the database**: without it the secrets cannot be read, and a

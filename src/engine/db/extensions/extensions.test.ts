@@ -110,19 +110,20 @@ describe('a migration that creates an extension', () => {
     const { warnings } = await apply(db, {
       migrations: {
         '1_a.sql':
-          'create extension "pgmq" version \'1.4.4\'; create extension "pgjwt" with schema "extensions" version "0.1" cascade; create extension citext version \'1.6\';',
+          'create extension "pgmq" version \'1.4.4\'; create extension "pgjwt" with schema "extensions" version "0.1" cascade; create extension citext version \'1.6\'; alter extension pgmq update to \'1.5.1\'; alter extension citext update;',
       },
     });
     expect(warnings).toEqual([
       'The extension "pgmq" has no version "1.4.4" here; 1.11.1 was taken.',
       'The extension "pgjwt" has no version "0.1" here; 0.2.0 was taken.',
+      'The extension "pgmq" has no version "1.5.1" here; 1.11.1 was taken.',
     ]);
     expect(
       await db.run(
         "select extname as name, extversion as version from pg_extension where extname in ('pgmq', 'pgjwt', 'citext') order by 1",
       ),
     ).toEqual([
-      { name: 'citext', version: '1.6' },
+      { name: 'citext', version: '1.8' },
       { name: 'pgjwt', version: '0.2.0' },
       { name: 'pgmq', version: '1.11.1' },
     ]);

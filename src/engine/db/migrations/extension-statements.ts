@@ -1,6 +1,7 @@
 // In charge of: what a script's statement about an extension becomes on this server: itself, without a version that is not there, or SQL of ours.
 import { dropStatement, installStatement, unlessRecorded } from '../extensions/install.ts';
 import { absentVersion, findExtension, sayAbsent } from '../extensions/registry.ts';
+import { ident } from '../ident.ts';
 import type { Privileged } from './privileged.ts';
 import type { MigrationSession } from './session.ts';
 
@@ -49,10 +50,7 @@ async function adaptCreate(
     if (options?.version === undefined || versions.has(options.version))
       return { statement, elevates, warnings };
     // A dump of a hosted project pins what was current there on that day; those projects get what is current, too.
-    if (known?.kind !== 'absent')
-      warnings.push(
-        `The extension "${name}" has no version "${options.version}" here; ${[...versions].join(' or ')} was taken.`,
-      );
+    if (known?.kind !== 'absent') warnings.push(noSuchVersion(name, options.version, versions));
     return { statement: withoutVersion(statement, options.versionAt), elevates, warnings };
   }
   if (known === undefined || known.kind === 'elsewhere') return { statement, elevates: true, warnings };
@@ -65,10 +63,18 @@ async function adaptCreate(
 async function adaptOther(
   session: MigrationSession,
   statement: string,
-  { act, name, names, cascades }: Privileged,
+  { act, name, names, cascades, updatesTo }: Privileged,
 ): Promise<ExtensionStatement> {
   const about = names ?? (name === undefined ? [] : [name]);
   const available = await session.availableExtensions();
+  const versions = available.get(name ?? '')?.versions;
+  if (name !== undefined && updatesTo !== undefined && versions !== undefined && !versions.has(updatesTo)) {
+    return {
+      statement: `alter extension ${ident(name)} update`,
+      elevates: true,
+      warnings: [noSuchVersion(name, updatesTo, versions)],
+    };
+  }
   const isPlain = about.some((one) => {
     const kind = findExtension(one)?.kind;
     return (kind === 'provided' || kind === 'absent') && !available.has(one);
@@ -83,6 +89,10 @@ async function adaptOther(
     elevates: true,
     warnings: [],
   };
+}
+
+function noSuchVersion(name: string, version: string, versions: ReadonlySet<string>): string {
+  return `The extension "${name}" has no version "${version}" here; ${[...versions].join(' or ')} was taken.`;
 }
 
 /** `at` counts bytes, as the parser does. */

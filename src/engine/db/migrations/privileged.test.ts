@@ -85,6 +85,12 @@ describe('recognise', () => {
       name: 'http',
       options: { schema: 'extensions', version: '1.6', versionAt: 63, mayExist: true },
     });
+    expect(recognise("alter extension citext update to '1.6'")).toEqual({
+      kind: 'extension',
+      act: 'alter',
+      name: 'citext',
+      updatesTo: '1.6',
+    });
     expect(recognise('drop extension if exists citext, hstore cascade')).toEqual({
       kind: 'extension',
       act: 'drop',

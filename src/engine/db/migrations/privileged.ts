@@ -1,5 +1,5 @@
 // In charge of: which statements of a migration are run as `supabase_admin`. Hosted projects have them through supautils; anything else runs as `postgres`.
-import { type CreateExtensionStmt, loadModule, type Node, parseSync } from 'libpg-query';
+import { type CreateExtensionStmt, type DefElem, loadModule, type Node, parseSync } from 'libpg-query';
 import type { CreateOptions } from '../extensions/install.ts';
 import type { Piece } from './script.ts';
 
@@ -16,6 +16,8 @@ export interface Privileged {
   readonly names?: readonly string[] | undefined;
   /** `drop … cascade` */
   readonly cascades?: boolean | undefined;
+  /** The version of `alter extension … update to`. */
+  readonly updatesTo?: string | undefined;
   /** What a CREATE EXTENSION says beside the name, and where in the statement its VERSION stands, in bytes. */
   readonly options?: (CreateOptions & { readonly versionAt?: number | undefined }) | undefined;
 }
@@ -37,7 +39,11 @@ export function recognise(statement: string): Privileged | undefined {
     const found = extension('create', [node.CreateExtensionStmt.extname]);
     return found && { ...found, options: optionsOf(node.CreateExtensionStmt) };
   }
-  if ('AlterExtensionStmt' in node) return extension('alter', [node.AlterExtensionStmt.extname]);
+  if ('AlterExtensionStmt' in node) {
+    const { extname, options } = node.AlterExtensionStmt;
+    const found = extension('alter', [extname]);
+    return found && { ...found, updatesTo: nameOf(optionNamed(options, 'new_version')?.arg) };
+  }
   if ('AlterObjectSchemaStmt' in node) {
     const { objectType, object } = node.AlterObjectSchemaStmt;
     return objectType === 'OBJECT_EXTENSION' ? extension('alter', [nameOf(object)]) : undefined;
@@ -118,21 +124,24 @@ function extension(act: string, names: readonly (string | undefined)[]): Privile
   return { kind: 'extension', act, name: names.length === 1 ? names[0] : undefined };
 }
 
-function optionsOf({ if_not_exists, options }: CreateExtensionStmt): NonNullable<Privileged['options']> {
-  const found = new Map(
-    (options ?? []).flatMap((option) =>
-      'DefElem' in option && option.DefElem.defname !== undefined
-        ? [[option.DefElem.defname, option.DefElem]]
-        : [],
-    ),
-  );
-  const version = found.get('new_version');
+function optionsOf({
+  if_not_exists: mayExist,
+  options,
+}: CreateExtensionStmt): NonNullable<Privileged['options']> {
+  const version = optionNamed(options, 'new_version');
   return {
-    schema: nameOf(found.get('schema')?.arg),
+    schema: nameOf(optionNamed(options, 'schema')?.arg),
     version: nameOf(version?.arg),
     versionAt: version?.location,
-    mayExist: if_not_exists === true,
+    mayExist: mayExist === true,
   };
+}
+
+function optionNamed(options: readonly Node[] | undefined, name: string): DefElem | undefined {
+  for (const option of options ?? []) {
+    if ('DefElem' in option && option.DefElem.defname === name) return option.DefElem;
+  }
+  return undefined;
 }
 
 /** A publication of all tables or of whole schemas needs a superuser; one that names tables, and may hold filters, does not. */
