@@ -237,6 +237,7 @@ export function resetDatabase(
   return resetProject({
     ...applyOptions({ ...shaped, files: project }, options),
     admin,
+    extensionOwner: server.engine === 'pglite' ? server.login('supabase_admin') : undefined,
     bootstrap: async () => {
       await shape(server, prepared, files, options.observe);
     },

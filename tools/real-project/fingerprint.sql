@@ -1,4 +1,5 @@
 -- The schema of a database, one line a fact: everything that a migration can leave behind, without identifiers that differ by chance.
+-- Roles of Millrace itself are left out: some are named after the number of the database.
 with schemas as (
   select oid, nspname from pg_catalog.pg_namespace
   where nspname !~ '^(pg_|information_schema$|_millrace$)'
@@ -80,12 +81,13 @@ with schemas as (
   union all
   select format('role %s super %s inherit %s createrole %s createdb %s login %s replication %s bypassrls %s', rolname, rolsuper,
     rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls)
-  from pg_catalog.pg_roles where rolname !~ '^pg_'
+  from pg_catalog.pg_roles where rolname !~ '^(pg_|millrace_)'
   union all
   select format('member %s of %s admin %s', member::regrole, roleid::regrole, admin_option) from pg_catalog.pg_auth_members
+  where member::regrole::text !~ '^millrace_' and roleid::regrole::text !~ '^millrace_'
   union all
   select format('setting of %s in %s: %s', nullif(setrole, 0)::regrole, (select datname from pg_catalog.pg_database where oid = setdatabase), unnest(setconfig))
-  from pg_catalog.pg_db_role_setting
+  from pg_catalog.pg_db_role_setting where setrole::regrole::text !~ '^millrace_'
   union all
   select format('comment on %s %s: %s', named.type, named.identity, description)
   from pg_catalog.pg_description,

@@ -134,6 +134,19 @@ describe('resetProject', () => {
     expect(await run("select to_regproc('q') as q")).toEqual([{ q: null }]);
   });
 
+  it('drops a superuser’s extensions where the database itself stays, so that a plain CREATE EXTENSION goes through again', async () => {
+    const again = () =>
+      resetProject({
+        ...options(),
+        project: projectOf({ migrations: { '1_links.sql': 'create extension dblink with schema extensions' } }),
+        admin: undefined,
+        extensionOwner: server.login('supabase_admin'),
+        bootstrap,
+      });
+    await again();
+    expect(await again()).toMatchObject({ way: 'emptied', migrations: [{ version: '1' }] });
+  });
+
   it('says it when the database is not there', async () => {
     const admin = { ...server.login('supabase_admin'), database: 'missing' };
     await expect(resetProject({ ...options(), admin, bootstrap })).rejects.toThrow(/missing/);

@@ -10,6 +10,8 @@ import { loadSql } from './session.ts';
 export interface ResetOptions extends ApplyOptions {
   /** A superuser's login to the project's database. Undefined: there is none, and what the project made is dropped instead. */
   readonly admin: pg.ClientConfig | undefined;
+  /** A superuser's login where there is one and the database cannot be made anew all the same: it drops the extensions. */
+  readonly extensionOwner?: pg.ClientConfig | undefined;
   /** Brings the new database into Supabase's shape. */
   readonly bootstrap: () => Promise<void>;
 }
@@ -32,15 +34,17 @@ export async function resetProject(options: ResetOptions): Promise<ResetReport> 
   const { admin, observe } = options;
   const way = admin === undefined ? 'emptied' : 'recreated';
   observe({ kind: 'migrations.resetting', way });
-  if (admin === undefined) await empty(options.logins.postgres);
-  else await recreate(admin, observe);
+  if (admin === undefined) {
+    if (options.extensionOwner !== undefined) await runSql(options.extensionOwner, 'drop-extensions');
+    await runSql(options.logins.postgres, 'empty');
+  } else await recreate(admin, observe);
   await options.bootstrap();
   return { way, ...(await applyProject({ ...options, drift: 'refuse' })) };
 }
 
-async function empty(login: pg.ClientConfig): Promise<void> {
+async function runSql(login: pg.ClientConfig, name: string): Promise<void> {
   await using client = await connect(login);
-  await client.query(await loadSql('empty'));
+  await client.query(await loadSql(name));
 }
 
 async function recreate(admin: pg.ClientConfig, observe: Observe): Promise<void> {
