@@ -106,6 +106,8 @@ async function settleRenames(
       next = answers.map(({ answer }) => answer);
       for (const { renaming } of answers) unused.delete(renaming);
     } else if (open.length > 0) {
+      // What was said and fits nothing is told first: it may be a slip in one of the answers.
+      refuseUnused([...unused]);
       const asked = await askAbout(open);
       next = asked.renamed;
       dropped.push(...asked.dropped);

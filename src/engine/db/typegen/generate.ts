@@ -33,7 +33,7 @@ export async function generateTypes(login: ClientConfig, options: TypegenOptions
   return text.endsWith('\n') ? text : `${text}\n`;
 }
 
-/** What the catalog says, with two things that the published introspection leaves out and the Supabase CLI's own does not. */
+/** What the catalog says, with what the published introspection leaves out and the Supabase CLI's own does not. */
 async function readMetadata(client: Client, schemas: readonly string[]): Promise<GeneratorMetadata> {
   // It asks everything at once; a session answers one after the other.
   let last: Promise<unknown> = Promise.resolve();
@@ -43,10 +43,16 @@ async function readMetadata(client: Client, schemas: readonly string[]): Promise
     return answer;
   };
   const metadata = await introspect({ query }, { includedSchemas: [...schemas] });
+  // A view may show a table of another schema, and with it that table's foreign keys: they are read everywhere, and nothing else is.
+  const nothing = Promise.resolve({ rows: [] });
+  const everywhere = await introspect({
+    query: (sql) => (relationshipQuery.test(sql) ? query(sql) : nothing),
+  });
   const solid = await findSolidViewColumns(client, schemas);
   const views = new Set([...metadata.views, ...metadata.materializedViews].map(({ id }) => id));
   return {
     ...metadata,
+    relationships: everywhere.relationships.filter(({ schema }) => schemas.includes(schema)),
     columns: metadata.columns.map((column) =>
       views.has(column.table_id) && (solid.has(column.id) || markedSolid.test(column.comment ?? ''))
         ? { ...column, is_nullable: false }
@@ -54,6 +60,9 @@ async function readMetadata(client: Client, schemas: readonly string[]): Promise
     ),
   };
 }
+
+/** The two queries of the package that are about foreign keys. */
+const relationshipQuery = /\bAS foreign_key_name\b|\bas column_dependencies\b/;
 
 /** A comment on a view's column that says so. */
 const markedSolid = /^\s*@notNull\s*$/m;
