@@ -12,6 +12,7 @@ import { findRunningServer } from '../src/engine/db/postgres/running.ts';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { makeProject, type RunningBackend, startBackend } from '../test/harness/backend.ts';
 import { gatewayTable } from './gateway.ts';
+import { enginesTable } from './engines.ts';
 import { hashingTable } from './hashing.ts';
 import { hasWrk, type LoadResult, load } from './load.ts';
 import { libraryTable } from './library.ts';
@@ -55,6 +56,10 @@ const headersFor = async ({ report }: RunningBackend) => ({
   apikey: report.PUBLISHABLE_KEY,
   Authorization: `Bearer ${await signToken(report.JWT_SECRET)}`,
 });
+if (only === 'engines') {
+  await enginesTable(rounds, seconds, connections);
+  process.exit();
+}
 if (only === 'gateway') {
   await gatewayTable({ rounds, seconds, connections, headersFor });
   process.exit();

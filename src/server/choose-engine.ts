@@ -44,14 +44,13 @@ export async function chooseEngine(
   }
   const folder = await findStateFolder({ project: project.project, data: prepared.data });
   const there = dataIn(folder);
-  if (there !== undefined) return fitting(there, named, folder, files);
+  if (there !== undefined) return fitting(there, named, folder, files, production);
   if (named !== undefined) return { engine: named, notice: undefined };
   const needed = extensionsForPglite(await textsOf(files));
   if (needed.length === 0) return { engine: 'embedded', notice: undefined };
   if (production) {
-    throw new OperatorError(
-      `The migrations create ${list(needed)}, which the embedded PostgreSQL does not have; PGlite has, and is not taken in production by itself.`,
-      'Say --engine pglite if you mean it (docs/engines.md says what it lacks), or take an installed PostgreSQL (--pg-bin DIR) or an external one (DATABASE_URL) that has it.',
+    throw notInProduction(
+      `The migrations create ${list(needed)}, which the embedded PostgreSQL does not have; PGlite has, and`,
     );
   }
   return {
@@ -66,6 +65,7 @@ async function fitting(
   named: EngineName | undefined,
   folder: string,
   files: Pick<ProjectFiles, 'migrations'>,
+  production: boolean,
 ): Promise<EngineChoice> {
   if (named !== undefined && (named === 'pglite') !== (there === 'pglite')) {
     throw new OperatorError(
@@ -73,7 +73,11 @@ async function fitting(
       `Move it: millrace engine move ${named}. Or give this engine other data with --data DIR.`,
     );
   }
-  if (there === 'pglite') return { engine: 'pglite', notice: undefined };
+  if (there === 'pglite') {
+    if (production && named === undefined)
+      throw notInProduction(`The data in "${folder}" is of the engine pglite, which`);
+    return { engine: 'pglite', notice: undefined };
+  }
   if (named === 'system') return { engine: named, notice: undefined };
   const needed = extensionsForPglite(await textsOf(files));
   if (needed.length > 0) {
@@ -83,6 +87,13 @@ async function fitting(
     );
   }
   return { engine: 'embedded', notice: undefined };
+}
+
+function notInProduction(what: string): OperatorError {
+  return new OperatorError(
+    `${what} is not taken in production by itself.`,
+    'Say --engine pglite if you mean it (docs/engines.md says what it lacks), or take an installed PostgreSQL (--pg-bin DIR) or an external one (DATABASE_URL) that has what the project needs.',
+  );
 }
 
 /** Whose data a state folder holds. */
