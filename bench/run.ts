@@ -11,11 +11,11 @@ import { fileURLToPath } from 'node:url';
 import { findRunningServer } from '../src/engine/db/postgres/running.ts';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { makeProject, type RunningBackend, startBackend } from '../test/harness/backend.ts';
-import { gatewayTable } from './gateway.ts';
 import { enginesTable } from './engines.ts';
+import { gatewayTable } from './gateway.ts';
 import { hashingTable } from './hashing.ts';
-import { hasWrk, type LoadResult, load } from './load.ts';
 import { libraryTable } from './library.ts';
+import { hasWrk, type LoadResult, load } from './load.ts';
 import { memoryMiB } from './memory.ts';
 import { migrationsTable } from './migrations.ts';
 import { openLoop } from './open-loop.ts';
@@ -38,11 +38,11 @@ if (only === 'migrations') {
   await migrationsTable(rounds, process.argv[3]);
   process.exit();
 }
-if (only === 'sign-in') {
 if (only === 'library') {
   await libraryTable(rounds);
   process.exit();
 }
+if (only === 'sign-in') {
   await signInTable({ rounds, seconds, connections });
   process.exit();
 }

@@ -32,37 +32,45 @@ afterAll(async () => {
 });
 
 describe('the package `millrace`', () => {
-  it('runs the example of docs/library.md as it is pasted', async () => {
-    const page = await readFile(join(checkout, 'docs', 'library.md'), 'utf8');
-    const snippet = /```js\n([\s\S]*?)```/.exec(page)?.[1];
-    expect(snippet).toContain("from 'millrace'");
-    await writeFile(join(app.folder, 'borrow.test.mjs'), snippet!);
-    const { stdout } = await run(process.execPath, ['--test', '--test-reporter=tap', 'borrow.test.mjs'], {
-      cwd: app.folder,
-      // The template goes where this test can remove it.
-      env: { PATH: process.env.PATH, HOME: cacheFolder },
-    });
-    expect(stdout).toContain('ok 1 - a member borrows a tool, and a visitor cannot');
-    expect(stdout).toContain('# fail 0');
-  }, longMs);
+  it(
+    'runs the example of docs/library.md as it is pasted',
+    async () => {
+      const page = await readFile(join(checkout, 'docs', 'library.md'), 'utf8');
+      const snippet = /```js\n([\s\S]*?)```/.exec(page)?.[1];
+      expect(snippet).toContain("from 'millrace'");
+      await writeFile(join(app.folder, 'borrow.test.mjs'), snippet!);
+      const { stdout } = await run(process.execPath, ['--test', '--test-reporter=tap', 'borrow.test.mjs'], {
+        cwd: app.folder,
+        // The template goes where this test can remove it.
+        env: { PATH: process.env.PATH, HOME: cacheFolder },
+      });
+      expect(stdout).toContain('ok 1 - a member borrows a tool, and a visitor cannot');
+      expect(stdout).toContain('# fail 0');
+    },
+    longMs,
+  );
 
-  it('has types that say what is right and what is not', async () => {
-    await writeFile(join(app.folder, 'typed.mts'), typed);
-    const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2024',
-      '--lib',
-      'es2024,esnext.disposable',
-    ];
-    const types = ['--types', 'node', '--typeRoots', join(checkout, 'node_modules', '@types')];
-    const { stdout } = await run(tsc, [...options, ...types, 'typed.mts'], { cwd: app.folder });
-    expect(stdout).toBe('');
-  }, longMs);
+  it(
+    'has types that say what is right and what is not',
+    async () => {
+      await writeFile(join(app.folder, 'typed.mts'), typed);
+      const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
+      const options = [
+        '--noEmit',
+        '--strict',
+        '--module',
+        'nodenext',
+        '--target',
+        'es2024',
+        '--lib',
+        'es2024,esnext.disposable',
+      ];
+      const types = ['--types', 'node', '--typeRoots', join(checkout, 'node_modules', '@types')];
+      const { stdout } = await run(tsc, [...options, ...types, 'typed.mts'], { cwd: app.folder });
+      expect(stdout).toBe('');
+    },
+    longMs,
+  );
 });
 
 const typed = `import { createBackend, type TestBackend } from 'millrace';
