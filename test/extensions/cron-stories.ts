@@ -10,11 +10,16 @@ const created =
 const ended = (count = 1) =>
   `(select count(*) from cron.job_run_details where status in ('succeeded', 'failed')) >= ${count}`;
 
-/** A clock that is shortly before the next minute. */
-function beforeTheMinute(): () => number {
-  const started = Date.now();
-  const soon = (Math.floor(started / 60_000) + 1) * 60_000 - 300;
-  return () => soon + (Date.now() - started);
+/** A clock that stands at ten seconds after a minute, ahead of the real one, and can be turned on by a minute. */
+function openClock() {
+  const started = performance.now();
+  let minute = Math.floor(Date.now() / 60_000) + 1;
+  return {
+    now: () => minute * 60_000 + 10_000 + (performance.now() - started),
+    turn: () => {
+      minute += 1;
+    },
+  };
 }
 
 /** What came of the first run of each command, all of them jobs by seconds. */
@@ -82,8 +87,15 @@ export function cronStories(place: Place): void {
         select cron.schedule('leap', '0 0 30 2 *', 'insert into public.ticks default values');
         select cron.schedule('off', '* * * * *', 'insert into public.ticks default values');
         select cron.alter_job(3, active := false)`);
-      const now = beforeTheMinute();
-      const [one, two] = [await stage.cron({ now }), await stage.cron({ now })];
+      const clock = openClock();
+      const [one, two] = [await stage.cron(clock), await stage.cron(clock)];
+      await stage.until(
+        `exists (select from _millrace.leases where name = 'cron' and expires_at > clock_timestamp())`,
+        'millrace_admin',
+      );
+      clock.turn();
+      // Heard like a changed job: the worker looks at its clock again.
+      await stage.ask(`select pg_notify('millrace_cron', '')`);
       await stage.until(ended());
       const leaders = [one, two].map(
         ({ observed }) => observed.filter(({ kind }) => kind === 'cron.leads').length,
@@ -130,7 +142,8 @@ export function cronStories(place: Place): void {
           'permission denied to set session authorization "supabase_admin"',
         ],
         ['set role supabase_admin', 'permission denied to set role "supabase_admin"'],
-        [`copy (select 1) to program 'id'`, 'permission denied to COPY to or from an external program'],
+        // In the words of 15 and of 16.
+        [`copy (select 1) to program 'id'`, 'COPY to or from an external program'],
       ] as const;
       const came = await runAll(
         stage,
@@ -140,7 +153,7 @@ export function cronStories(place: Place): void {
         expected.map(([command, message]) => ({
           command,
           status: 'failed',
-          message: expect.stringContaining(`ERROR:  ${message}\n`),
+          message: expect.stringMatching(new RegExp(`^ERROR: .*${message}\n`)),
         })),
       );
     });

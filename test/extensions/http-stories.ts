@@ -144,18 +144,22 @@ export function httpStories(place: Place): void {
 
     it('runs no function of the project’s that stands beside its own', async () => {
       await using other = await openOther((_, response) => response.end('ok'));
-      for (const [name, parameter, result] of [
+      const beside = [
         ['text_to_bytea', 'varchar', 'bytea'],
         ['bytea_to_text', 'anyelement', 'text'],
         ['_refuse_curlopt', 'varchar', 'void'],
         ['_curlopt_ms', 'varchar, integer', 'integer'],
-        ['_curlopts', 'integer default 1', 'table (name text, is_taken boolean)'],
-      ])
-        await stage.ask(`create function extensions.${name}(${parameter}) returns ${result} language plpgsql as
+      ] as const;
+      for (const [name, parameters, result] of beside)
+        await stage.ask(`create function extensions.${name}(${parameters}) returns ${result} language plpgsql as
           $$ begin raise exception 'run as %', current_user; end $$`);
-      expect(await stage.ask(`select (http_post('${other.url}', 'body', 'text/plain')).content`)).toEqual([
-        { content: 'ok' },
-      ]);
+      try {
+        const rows = await stage.ask(`select (http_post('${other.url}', 'body', 'text/plain')).content`);
+        expect(rows).toEqual([{ content: 'ok' }]);
+      } finally {
+        for (const [name, parameters] of beside)
+          await stage.ask(`drop function extensions.${name}(${parameters})`);
+      }
     });
 
     it('takes as many calls at once as it has connections, and refuses one more', async () => {
