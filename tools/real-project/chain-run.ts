@@ -79,8 +79,10 @@ export async function runChains({
       const entry = findExpected(expected, known);
       if (entry !== undefined) used.add(entry);
       const reason =
-        answer.code === 'PGRST116' && /\b0 rows/.test(answer.details ?? '')
-          ? 'no row has the placeholder'
+        answer.code === 'PGRST116'
+          ? /\b0 rows/.test(answer.details ?? '')
+            ? 'no row has the placeholder'
+            : 'several rows fit'
           : answer.code === '42501'
             ? await reasonOfRefusal(client, answer)
             : undefined;

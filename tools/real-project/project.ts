@@ -78,16 +78,17 @@ export async function runProject(options: ProjectOptions): Promise<ProjectReport
       backend = await start();
       reset = { facts: before.length, difference: difference(before, await facts(backend)) };
     }
-    say(`${options.name}: the official CLI, types`);
     const { DB_URL } = backend.report;
-    const official = wants('official') ? await askOfficialCli(copy.folder, DB_URL) : undefined;
-    const types = wants('types') ? await checkTypes(copy.folder) : undefined;
-    say(`${options.name}: chains`);
-    const chains = wants('chains') ? await chainsOf(options, backend) : undefined;
-    // Last: some of them leave behind what they made.
+    say(`${options.name}: pgTAP`);
+    // At once: some want what the seeds did to be minutes old.
     const tests = wants('tests')
       ? await runTests(copy.folder, DB_URL, options.beforeTests, options.expected, timeoutMs)
       : undefined;
+    say(`${options.name}: the official CLI, types`);
+    const official = wants('official') ? await askOfficialCli(copy.folder, DB_URL) : undefined;
+    const types = wants('types') ? await checkTypes(copy.folder, timeoutMs) : undefined;
+    say(`${options.name}: chains`);
+    const chains = wants('chains') ? await chainsOf(options, backend) : undefined;
     const report = {
       name: options.name,
       commit: options.commit,

@@ -10,9 +10,12 @@ export interface TypesReport {
   readonly errors: readonly string[];
 }
 
-export async function checkTypes(project: string): Promise<TypesReport> {
-  const made = await runCli(['gen', 'types', 'typescript', '--project', project]);
-  if (made.code !== 0) return { lines: 0, errors: [made.stderr || made.stdout] };
+export async function checkTypes(project: string, timeoutMs: number): Promise<TypesReport> {
+  const made = await runCli(['gen', 'types', 'typescript', '--project', project], {
+    timeoutMs,
+  });
+  if (made.code !== 0)
+    return { lines: 0, errors: [made.stderr || made.stdout || `gen types ended with ${made.code}`] };
   const folder = await mkdtemp(join(tmpdir(), 'mr-types-'));
   try {
     const file = join(folder, 'database.types.ts');
