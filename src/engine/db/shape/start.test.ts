@@ -25,6 +25,11 @@ const files = [
   '0018-secrets.sql',
   '0019-inbox.sql',
   '0020-recovery-codes.sql',
+  '0021-extensions.sql',
+  '0022-mail-moments.sql',
+  '0023-imports.sql',
+  '0024-search-paths.sql',
+  '0025-exposure.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -99,7 +104,13 @@ describe('a server of our own', () => {
       ['f', null],
       ['r', 'MAINTAIN REFERENCES TRIGGER TRUNCATE'],
     ]);
+    // What the project grants itself stays, also when the program starts again.
+    await rows(
+      cluster.login('postgres'),
+      'alter default privileges in schema public grant select on tables to service_role, anon',
+    );
     expect((await shape(admin, { autoExposeNewTables: false })).queries).toBe(1);
+    expect(await readNew()).toBe('ok');
     await shape(admin, { autoExposeNewTables: true });
     expect(await readNew()).toBe('ok');
   });
@@ -131,6 +142,11 @@ describe('a server of our own', () => {
       '0018-secrets.sql',
       '0019-inbox.sql',
       '0020-recovery-codes.sql',
+      '0021-extensions.sql',
+      '0022-mail-moments.sql',
+      '0023-imports.sql',
+      '0024-search-paths.sql',
+      '0025-exposure.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);
