@@ -83,17 +83,14 @@ describe('millrace', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
 
-  it.for(['1', '0'])(
-    'FORCE_COLOR=%s: colours where they are wanted, and none with NO_COLOR',
-    async (force) => {
-      const [plain, loud] = await Promise.all([
-        runCli(['mirgate'], { env: { NO_COLOR: '1' } }),
-        runCli(['mirgate'], { env: { FORCE_COLOR: force } }),
-      ]);
-      expect(plain.stderr).not.toContain('\u001b');
-      expect(loud.stderr.includes('\u001b')).toBe(force === '1');
-    },
-  );
+  it('paints where colours are wanted, and nothing with NO_COLOR', async () => {
+    const [plain, loud] = await Promise.all([
+      runCli(['mirgate'], { env: { NO_COLOR: '1' } }),
+      runCli(['mirgate'], { env: { FORCE_COLOR: '1' } }),
+    ]);
+    expect(plain.stderr).not.toContain('\u001b');
+    expect(loud.stderr).toContain('\u001b');
+  });
 
   it.for(['status', 'stop'])('%s says whose the state is when it may not look', async (command, { skip }) => {
     if (process.getuid?.() !== 0) skip('only root can act as another user');
