@@ -37,7 +37,10 @@ export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueu
 
   async function there(): Promise<boolean> {
     if (isThere) return true;
-    const { rows } = await ask<{ there: boolean }>(thereStatement);
+    // Not as the owner: where there is no pg_net, the program has no session in that role.
+    const { rows } = await db.asOwner('millrace_admin', (client) =>
+      client.query<{ there: boolean }>(thereStatement),
+    );
     isThere = rows[0]!.there;
     return isThere;
   }
