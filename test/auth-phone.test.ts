@@ -50,7 +50,8 @@ const password = 'correct horse';
 let count = 0;
 const freshNumber = () => `4915550${String(1000 + count++)}`;
 
-const textsTo = (phone: string) => messagesTo(database, `+${phone}`);
+const textsTo = async (phone: string) =>
+  (await messagesTo(database, `+${phone}`)).map(({ kind, body }) => ({ kind, body }));
 
 async function lastCode(phone: string): Promise<string> {
   const { body } = await lastMessageTo(database, `+${phone}`);
