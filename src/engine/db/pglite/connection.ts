@@ -41,7 +41,8 @@ export class Connection {
     const { socket } = facts;
     socket.on('data', (chunk: Buffer) => this.receive(chunk));
     socket.on('error', () => socket.destroy());
-    socket.on('close', () => void this.#close());
+    // What the engine has to say to that is said where it is looked after.
+    socket.on('close', () => void this.#close().catch(() => {}));
   }
 
   get session(): number {

@@ -33,6 +33,8 @@ type Door = 'socket' | 'tcp';
 /** A client that does not get as far as being logged in within this time is sent away. */
 const loginWithinMs = 30_000;
 const maxLoginMessageBytes = 10_000;
+/** 3.0 */
+const protocolVersion = 0x30000;
 /** The salt of users that do not exist is made with it. */
 const mockKeyBytes = 32;
 
@@ -123,7 +125,10 @@ export class Front {
     const reader = new SocketReader(socket);
     const startup = await this.#startup(socket, reader);
     if (startup === undefined) return;
-    const { user, database } = startup;
+    const { user, database, negotiates } = startup;
+    if (negotiates !== undefined) {
+      socket.write(message('v', int32(protocolVersion), int32(negotiates.length), ...negotiates));
+    }
     if (this.#isClosing) throw new Refused('57P03', 'the database system is shutting down');
     if (this.#connections.size >= this.#options.maxConnections) {
       throw new Refused('53300', 'sorry, too many clients already');

@@ -127,12 +127,15 @@ export class Sessions {
     const rewritten = session.statements.rewrite(bytes, (internal) =>
       internal === '' ? this.#unnamedOf === id : this.#inEngine.has(internal),
     );
-    if (rewritten.before !== undefined) this.#runQuietly(rewritten.before);
+    const parsed = (internal: string) => {
+      if (internal === '') this.#unnamedOf = id;
+      else this.#inEngine.add(internal);
+    };
+    const { before } = rewritten;
+    if (before !== undefined && this.#runQuietly(before.bytes).error === undefined)
+      before.internals.forEach(parsed);
     const output = new Output(session, rewritten.parsed, ends, {
-      parsed: (internal) => {
-        if (internal === '') this.#unnamedOf = id;
-        else this.#inEngine.add(internal);
-      },
+      parsed,
       listeners: (channel) => this.#listeners(channel),
     });
     this.#engine.memory.clearCancel();

@@ -6,6 +6,8 @@ export interface Startup {
   readonly user: string;
   readonly database: string;
   readonly isReplication: boolean;
+  /** It speaks a newer minor version, or asks for extensions of the protocol (their names), and has to be told what there is. */
+  readonly negotiates: readonly string[] | undefined;
   readonly parameters: ReadonlyMap<string, string>;
 }
 
@@ -40,12 +42,14 @@ export function readStartup(packet: Buffer): FirstPacket {
   }
   const user = parameters.get('user') ?? '';
   if (user === '') return { kind: 'invalid', problem: 'no PostgreSQL user name specified in startup packet' };
+  const extensions = [...parameters.keys()].filter((name) => name.startsWith('_pq_.'));
   const replication = parameters.get('replication') ?? 'false';
   return {
     kind: 'startup',
     user,
     database: parameters.get('database') || user,
     isReplication: !['false', 'off', 'no', '0'].includes(replication.toLowerCase()),
+    negotiates: (code & 0xffff) > 0 || extensions.length > 0 ? extensions : undefined,
     parameters,
   };
 }

@@ -14,7 +14,7 @@ interface Named {
 export interface Rewritten {
   readonly bytes: Buffer;
   /** Sent before it, and its answer thrown away: statements that the engine has lost. */
-  readonly before: Buffer | undefined;
+  readonly before: { readonly bytes: Buffer; readonly internals: readonly string[] } | undefined;
   /** Statements that it parses, in order: so many ParseComplete say that they are there. */
   readonly parsed: readonly string[];
   /** SQL that it may run, for what only the text tells: the channels of LISTEN. */
@@ -77,7 +77,10 @@ export class SessionStatements {
           out.push(one.bytes);
       }
     }
-    const before = missing.size === 0 ? undefined : Buffer.concat([...missing.values(), sync()]);
+    const before =
+      missing.size === 0
+        ? undefined
+        : { bytes: Buffer.concat([...missing.values(), sync()]), internals: [...missing.keys()] };
     return { bytes: out.length === 1 ? out[0]! : Buffer.concat(out), before, parsed, texts };
   }
 
