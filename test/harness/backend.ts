@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { giveData } from './made-data.ts';
 
 export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const cli = join(checkout, 'bin', 'millrace.mjs');
@@ -73,7 +74,17 @@ export async function startBackend(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<RunningBackend> {
-  return untilReady(run(['start', '--json', '--project', project, ...freePorts, ...onEngine(args), ...args], options), options);
+  if (isUsual(args, options)) await giveData(project);
+  return untilReady(
+    run(['start', '--json', '--project', project, ...freePorts, ...onEngine(args), ...args], options),
+    options,
+  );
+}
+
+function isUsual(args: readonly string[], { env, uid }: RunOptions): boolean {
+  const elsewhere = ['--data', '--pg-bin', '--engine', '--production'];
+  const isElsewhere = [...args, ...onEngine(args)].some((arg) => elsewhere.includes(arg));
+  return uid === undefined && env?.DATABASE_URL === undefined && !isElsewhere;
 }
 
 /** The same for the Data API alone, in the place of a PostgREST process. */

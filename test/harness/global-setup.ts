@@ -7,6 +7,8 @@ import { withClient } from '../../src/engine/db/client.ts';
 import { loginRoles } from '../../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../../src/engine/db/postgres/supervisor.ts';
 import { bootstrapDatabase } from '../../src/engine/db/shape/shape.ts';
+import { dataFromTemplate } from '../../src/engine/db/template/template.ts';
+import { templateVariable } from './made-data.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -19,12 +21,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = await mkdtemp(join(tmpdir(), 'mr-test-'));
   // Root's Postgres runs as another user, who has to get through.
   await chmod(folder, 0o711);
+  const templates = join(folder, 'templates');
+  process.env[templateVariable] = templates;
   const server = await openPostgres({
     project: folder,
     data: join(folder, 'state'),
     systemFolder: join(folder, 'system'),
     port: 0,
     password: 'postgres',
+    makeData: dataFromTemplate({ cacheFolder: templates, password: 'postgres', observe: () => {} }),
     // A crash of the machine loses nothing that a test needs.
     parameters: { synchronous_commit: false, max_connections: 200 },
     observe: () => {},
