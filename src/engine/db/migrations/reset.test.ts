@@ -138,7 +138,9 @@ describe('resetProject', () => {
     const again = () =>
       resetProject({
         ...options(),
-        project: projectOf({ migrations: { '1_links.sql': 'create extension dblink with schema extensions' } }),
+        project: projectOf({
+          migrations: { '1_links.sql': 'create extension dblink with schema extensions' },
+        }),
         admin: undefined,
         extensionOwner: server.login('supabase_admin'),
         bootstrap,
