@@ -1,27 +1,8 @@
-// In charge of: the commands that there are.
+// In charge of: the commands that there are: what each takes, and where it is. A command's own file is read when it runs: `millrace status`
+// does not wait for what `millrace start` needs.
+import { reports } from '../../engine/db/inspect/report-names.ts';
 import type { Command } from './command.ts';
-import { changes } from './commands/changes.ts';
 import { completionOf } from './commands/completion.ts';
-import { diffCommand } from './commands/diff.ts';
-import { dumpCommand } from './commands/dump.ts';
-import { engineCommand } from './commands/engine.ts';
-import { exportCommand } from './commands/export.ts';
-import { genCommand } from './commands/gen.ts';
-import { importCommand } from './commands/import.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { keys } from './commands/keys.ts';
-import { lintCommand } from './commands/lint.ts';
-import { masterKey } from './commands/master-key.ts';
-import { migrateCommand } from './commands/migrate.ts';
-import { operators } from './commands/operators.ts';
-import { pullCommand } from './commands/pull.ts';
-import { reset } from './commands/reset.ts';
-import { settings } from './commands/settings.ts';
-import { signingKeys } from './commands/signing-keys.ts';
-import { start } from './commands/start.ts';
-import { status } from './commands/status.ts';
-import { stop } from './commands/stop.ts';
-import { testCommand } from './commands/test.ts';
 
 export const commands: Readonly<Record<string, Command>> = {
   start: {
@@ -34,17 +15,17 @@ export const commands: Readonly<Record<string, Command>> = {
     ],
     flags: ['only'],
     words: 1,
-    run: start,
+    run: async (invocation) => (await import('./commands/start.ts')).start(invocation),
   },
   stop: {
     sentence: 'Stop the backend of a project and wait until it is down.',
     examples: ['millrace stop'],
-    run: stop,
+    run: async (invocation) => (await import('./commands/stop.ts')).stop(invocation),
   },
   status: {
     sentence: 'Show URLs and keys of the running backend.',
     examples: ['millrace status', 'millrace status --json'],
-    run: status,
+    run: async (invocation) => (await import('./commands/status.ts')).status(invocation),
   },
   keys: {
     sentence:
@@ -62,7 +43,7 @@ export const commands: Readonly<Record<string, Command>> = {
     words: 2,
     actions: ['new', 'create', 'list', 'rotate', 'revoke'],
     flags: ['name', 'role', 'service', 'table', 'address', 'expires', 'overlap', 'url'],
-    run: keys,
+    run: async (invocation) => (await import('./commands/keys.ts')).keys(invocation),
   },
   'signing-keys': {
     sentence: 'Show, announce, rotate and revoke the keys that sign tokens.',
@@ -79,7 +60,7 @@ export const commands: Readonly<Record<string, Command>> = {
     words: 2,
     actions: ['list', 'standby', 'rotate', 'revoke'],
     flags: ['algorithm', 'import', 'now', 'end-legacy-keys', 'url'],
-    run: signingKeys,
+    run: async (invocation) => (await import('./commands/signing-keys.ts')).signingKeys(invocation),
   },
   'master-key': {
     sentence: 'Show where the master key is that wraps secrets in the database; put a new one in its place.',
@@ -87,7 +68,7 @@ export const commands: Readonly<Record<string, Command>> = {
     examples: ['millrace master-key', 'millrace master-key rotate'],
     words: 1,
     actions: ['rotate'],
-    run: masterKey,
+    run: async (invocation) => (await import('./commands/master-key.ts')).masterKey(invocation),
   },
   settings: {
     sentence: 'List, read, set and reset the settings of the running backend.',
@@ -102,7 +83,7 @@ export const commands: Readonly<Record<string, Command>> = {
     words: 3,
     actions: ['get', 'set', 'reset'],
     flags: ['url'],
-    run: settings,
+    run: async (invocation) => (await import('./commands/settings.ts')).settings(invocation),
   },
   operators: {
     sentence: 'Make, list and revoke tokens that operate the backend from afar.',
@@ -116,30 +97,164 @@ export const commands: Readonly<Record<string, Command>> = {
     words: 2,
     actions: ['list', 'create', 'revoke'],
     flags: ['scopes', 'expires', 'url'],
-    run: operators,
+    run: async (invocation) => (await import('./commands/operators.ts')).operators(invocation),
   },
   changes: {
     sentence: 'Show what operators changed, who and when.',
     examples: ['millrace changes', 'millrace changes --limit 200 --json'],
     flags: ['limit', 'url'],
-    run: changes,
+    run: async (invocation) => (await import('./commands/changes.ts')).changes(invocation),
   },
-  migrate: migrateCommand,
+  migrate: {
+    sentence:
+      'Apply the migrations that the database does not have yet; list, make, repair, fetch migrations.',
+    usage: '[list | new NAME | repair [VERSION …] --status applied|reverted | fetch]',
+    examples: [
+      'millrace migrate',
+      'millrace migrate --include-all --include-seed',
+      'DATABASE_URL=postgres://… millrace migrate',
+      'millrace migrate list',
+      'millrace migrate new add_films',
+      'pbpaste | millrace migrate new add_films',
+      'millrace migrate repair --status applied 20260701120000',
+      'millrace migrate repair --status reverted 20260701120000',
+      'millrace migrate fetch                (writes the files that only the history has)',
+    ],
+    // As many versions as a history may have.
+    words: 10_000,
+    actions: ['list', 'new', 'repair', 'fetch'],
+    flags: ['include-all', 'include-roles', 'include-seed', 'status', 'db-url'],
+    run: async (invocation) => (await import('./commands/migrate.ts')).migrate(invocation),
+  },
   reset: {
     sentence: 'Empty the database of a project, then migrate and seed it. Asks first.',
     examples: ['millrace reset', 'millrace reset --yes --no-seed'],
     flags: ['no-seed'],
-    run: reset,
+    run: async (invocation) => (await import('./commands/reset.ts')).reset(invocation),
   },
-  engine: engineCommand,
-  diff: diffCommand,
-  pull: pullCommand,
-  dump: dumpCommand,
-  export: exportCommand,
-  import: importCommand,
-  gen: genCommand,
-  inspect: inspectCommand,
-  lint: lintCommand,
-  test: testCommand,
+  engine: {
+    sentence: 'Show which engine the data of a project is of; move it to another.',
+    usage: '[move embedded | move pglite | move system]',
+    examples: ['millrace engine', 'millrace engine --json', 'millrace engine move pglite'],
+    words: 2,
+    actions: ['move'],
+    run: async (invocation) => (await import('./commands/engine.ts')).engine(invocation),
+  },
+  diff: {
+    sentence: 'Show what the database, or the declarative schema, has that the migrations do not.',
+    examples: [
+      'millrace diff',
+      'millrace diff -f add_films                   (as a new migration)',
+      'millrace diff --schema public,private',
+      'millrace diff --rename public.film:films     (a table that was renamed)',
+      'millrace diff --rename public.films.name:title',
+      'millrace diff --live                         (the database, although schema_paths is set)',
+    ],
+    flags: ['file', 'schema', 'rename', 'live', 'db-url'],
+    run: async (invocation) => (await import('./commands/diff.ts')).diff(invocation),
+  },
+  pull: {
+    sentence:
+      'Write what the database has beyond the migrations as a new migration, and record it there as applied.',
+    usage: '[NAME]',
+    examples: [
+      'millrace pull',
+      'millrace pull add_films',
+      'millrace pull --rename public.film:films',
+      'millrace pull --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+    ],
+    words: 1,
+    flags: ['schema', 'rename', 'db-url'],
+    run: async (invocation) => (await import('./commands/pull.ts')).pull(invocation),
+  },
+  dump: {
+    sentence: 'Write the schema of the database as SQL; its rows, or its roles.',
+    examples: [
+      'millrace dump > schema.sql',
+      'millrace dump -f supabase/seed.sql --data-only -x public.logs',
+      'millrace dump --role-only -f supabase/roles.sql',
+      'millrace dump --schema public,private',
+      'millrace dump --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+    ],
+    flags: ['data-only', 'role-only', 'use-copy', 'schema', 'exclude', 'keep-comments', 'file', 'db-url'],
+    run: async (invocation) => (await import('./commands/dump.ts')).dump(invocation),
+  },
+  export: {
+    sentence: 'Write the whole project as one SQL script that a Supabase project or PostgreSQL takes.',
+    examples: [
+      'millrace export -o project.sql',
+      'millrace export --for 15 -o project.sql',
+      'millrace export --schema-only',
+      'millrace export | psql -v ON_ERROR_STOP=1 postgresql://postgres:…@db.example.com:5432/postgres',
+    ],
+    flags: ['output', 'for', 'schema-only', 'data-only', 'db-url'],
+    run: async (invocation) => (await import('./commands/export.ts')).exportTo(invocation),
+  },
+  import: {
+    sentence:
+      'Take a hosted or self-hosted Supabase project in: structure, rows, users, history of migrations.',
+    examples: [
+      'millrace import --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+      'millrace import --db-url postgresql://… --jwt-secret "$OLD_JWT_SECRET"',
+      'millrace import --db-url postgresql://… --resume',
+      'millrace import --db-url postgresql://… --schema-only',
+      'millrace import --db-url postgresql://… --data-only   (into what the migrations of this project make)',
+    ],
+    flags: ['db-url', 'jwt-secret', 'schema-only', 'data-only', 'resume'],
+    run: async (invocation) => (await import('./commands/import.ts')).importFrom(invocation),
+  },
+  gen: {
+    sentence: 'Generate types of the database for an application: TypeScript, Go, Swift, Python.',
+    usage: 'types [typescript|go|swift|python]',
+    examples: [
+      'millrace gen types > src/database.types.ts',
+      'millrace gen types typescript --schema public,private',
+      'millrace gen types --lang go',
+      'millrace gen types --lang swift --swift-access-control public',
+      'millrace gen types --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+    ],
+    words: 2,
+    actions: ['types'],
+    flags: ['lang', 'schema', 'db-url', 'postgrest-v9-compat', 'swift-access-control'],
+    run: async (invocation) => (await import('./commands/gen.ts')).gen(invocation),
+  },
+  inspect: {
+    sentence: 'Look at how the database fares: sizes, indexes, slow statements, locks.',
+    usage: '[REPORT]',
+    examples: [
+      'millrace inspect                     (lists the reports)',
+      'millrace inspect table-stats',
+      'millrace inspect outliers --json',
+      'millrace inspect locks --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+    ],
+    words: 2,
+    actions: Object.keys(reports),
+    flags: ['db-url'],
+    run: async (invocation) => (await import('./commands/inspect.ts')).inspect(invocation),
+  },
+  lint: {
+    sentence: 'Find functions that cannot work, tables that stand open, missing indexes.',
+    examples: [
+      'millrace lint',
+      'millrace lint --level error --fail-on error     (for CI)',
+      'millrace lint --schema public,private --json',
+      'millrace lint --db-url postgresql://postgres:…@db.example.com:5432/postgres',
+    ],
+    flags: ['schema', 'level', 'fail-on', 'db-url'],
+    run: async (invocation) => (await import('./commands/lint.ts')).lint(invocation),
+  },
+  test: {
+    sentence: "Run the project's pgTAP tests, supabase/tests/**/*.sql.",
+    usage: '[FILE or FOLDER …]',
+    examples: [
+      'millrace test',
+      'millrace test supabase/tests/database/films.test.sql',
+      'millrace test --json',
+      'millrace test --db-url postgresql://postgres:…@127.0.0.1:5432/postgres',
+    ],
+    words: 1_000,
+    flags: ['db-url'],
+    run: async (invocation) => (await import('./commands/test.ts')).test(invocation),
+  },
   completion: completionOf(() => commands),
 };

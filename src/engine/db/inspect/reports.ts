@@ -4,38 +4,7 @@ import type { ClientConfig } from 'pg';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
 import { withClient } from '../client.ts';
 import { platformSchemas } from '../dump/schema-lines.ts';
-
-export interface Report {
-  readonly sentence: string;
-  /** The file in `sql/`; undefined: the report's own name. */
-  readonly file?: string;
-}
-
-/** Source: supabase/cli 3.1.0, `supabase inspect db --help`; those below the line are its old names for the same. */
-export const reports = {
-  'db-stats': { sentence: 'the database: sizes, and how much is found in memory' },
-  'table-stats': { sentence: 'tables: sizes, rows, reads from end to end' },
-  'index-stats': { sentence: 'indexes: sizes, and whether they are used' },
-  'unused-indexes': { sentence: 'indexes that hardly anybody uses' },
-  'role-stats': { sentence: 'roles, their connections and settings' },
-  'traffic-profile': { sentence: 'tables that are read more than written, and the other way round' },
-  'vacuum-stats': { sentence: 'when tables were vacuumed, and whether it is time again' },
-  bloat: { sentence: 'space that dead rows hold, estimated' },
-  calls: { sentence: 'statements by how often they run' },
-  outliers: { sentence: 'statements by the time that they take' },
-  'long-running-queries': { sentence: 'statements that run for more than five minutes' },
-  locks: { sentence: 'exclusive locks' },
-  blocking: { sentence: 'who waits for whom' },
-  'replication-slots': { sentence: 'replication slots, and how far behind they are' },
-  'cache-hit': { sentence: 'as db-stats', file: 'db-stats' },
-  'index-sizes': { sentence: 'as index-stats', file: 'index-stats' },
-  'index-usage': { sentence: 'as index-stats', file: 'index-stats' },
-  'table-sizes': { sentence: 'as table-stats', file: 'table-stats' },
-  'table-record-counts': { sentence: 'as table-stats', file: 'table-stats' },
-  'seq-scans': { sentence: 'as table-stats', file: 'table-stats' },
-  'role-configs': { sentence: 'as role-stats', file: 'role-stats' },
-  'role-connections': { sentence: 'as role-stats', file: 'role-stats' },
-} as const satisfies Readonly<Record<string, Report>>;
+import { type Report, reports } from './report-names.ts';
 
 export type ReportName = keyof typeof reports;
 

@@ -1,25 +1,11 @@
 // In charge of: `millrace diff`: what the database has that the migrations do not, as SQL.
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { findDifference } from '../difference.ts';
 import { writeMigrations } from '../new-migration.ts';
 import { paint } from '../paint.ts';
 import { withTarget } from '../target.ts';
 
-export const diffCommand: Command = {
-  sentence: 'Show what the database, or the declarative schema, has that the migrations do not.',
-  examples: [
-    'millrace diff',
-    'millrace diff -f add_films                   (as a new migration)',
-    'millrace diff --schema public,private',
-    'millrace diff --rename public.film:films     (a table that was renamed)',
-    'millrace diff --rename public.films.name:title',
-    'millrace diff --live                         (the database, although schema_paths is set)',
-  ],
-  flags: ['file', 'schema', 'rename', 'live', 'db-url'],
-  run: diff,
-};
-
-async function diff(invocation: Invocation): Promise<number> {
+export async function diff(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   return withTarget(invocation, async (target) => {
     const { opening } = target;

@@ -8,23 +8,10 @@ import { OperatorError } from '../../../base/errors.ts';
 import { dumpRoles } from '../../../engine/db/dump/roles.ts';
 import { dumpRows } from '../../../engine/db/dump/rows.ts';
 import { schemaDumpArgs, toProjectSchema } from '../../../engine/db/dump/schema-lines.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { type Target, withTarget } from '../target.ts';
 
-export const dumpCommand: Command = {
-  sentence: 'Write the schema of the database as SQL; its rows, or its roles.',
-  examples: [
-    'millrace dump > schema.sql',
-    'millrace dump -f supabase/seed.sql --data-only -x public.logs',
-    'millrace dump --role-only -f supabase/roles.sql',
-    'millrace dump --schema public,private',
-    'millrace dump --db-url postgresql://postgres:…@db.example.com:5432/postgres',
-  ],
-  flags: ['data-only', 'role-only', 'use-copy', 'schema', 'exclude', 'keep-comments', 'file', 'db-url'],
-  run: dump,
-};
-
-async function dump(invocation: Invocation): Promise<number> {
+export async function dump(invocation: Invocation): Promise<number> {
   const { options, currentFolder } = invocation;
   if (options.has('data-only') && options.has('role-only'))
     throw new OperatorError('--data-only and --role-only exclude each other.', 'Say one of them.');

@@ -2,21 +2,12 @@
 import { OperatorError } from '../../../base/errors.ts';
 import { openLog } from '../../log.ts';
 import { prepare } from '../../prepare.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { waitForSignal } from '../wait-for-signal.ts';
-
-export const engineCommand: Command = {
-  sentence: 'Show which engine the data of a project is of; move it to another.',
-  usage: '[move embedded | move pglite | move system]',
-  examples: ['millrace engine', 'millrace engine --json', 'millrace engine move pglite'],
-  words: 2,
-  actions: ['move'],
-  run: engine,
-};
 
 const targets = ['embedded', 'pglite', 'system'] as const;
 
-async function engine(invocation: Invocation): Promise<number> {
+export async function engine(invocation: Invocation): Promise<number> {
   const { rest, json } = invocation.options;
   const [action, word] = rest;
   if (action === undefined) return show(invocation);

@@ -4,22 +4,10 @@ import { rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { OperatorError } from '../../../base/errors.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { withTarget } from '../target.ts';
 
-export const exportCommand: Command = {
-  sentence: 'Write the whole project as one SQL script that a Supabase project or PostgreSQL takes.',
-  examples: [
-    'millrace export -o project.sql',
-    'millrace export --for 15 -o project.sql',
-    'millrace export --schema-only',
-    'millrace export | psql -v ON_ERROR_STOP=1 postgresql://postgres:…@db.example.com:5432/postgres',
-  ],
-  flags: ['output', 'for', 'schema-only', 'data-only', 'db-url'],
-  run: exportTo,
-};
-
-async function exportTo(invocation: Invocation): Promise<number> {
+export async function exportTo(invocation: Invocation): Promise<number> {
   const { options, currentFolder } = invocation;
   if (options.has('schema-only') && options.has('data-only'))
     throw new OperatorError('--schema-only and --data-only exclude each other.', 'Say one of them.');

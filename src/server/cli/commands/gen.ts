@@ -2,30 +2,14 @@
 import { OperatorError } from '../../../base/errors.ts';
 import type { Language } from '../../../engine/db/typegen/generate.ts';
 import { rest } from '../../../services/rest/service.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import type { Options } from '../options.ts';
 import { withTarget } from '../target.ts';
 
 const languages = ['typescript', 'go', 'swift', 'python'] as const satisfies readonly Language[];
 const accesses = ['internal', 'public'] as const;
 
-export const genCommand: Command = {
-  sentence: 'Generate types of the database for an application: TypeScript, Go, Swift, Python.',
-  usage: `types [${languages.join('|')}]`,
-  examples: [
-    'millrace gen types > src/database.types.ts',
-    'millrace gen types typescript --schema public,private',
-    'millrace gen types --lang go',
-    'millrace gen types --lang swift --swift-access-control public',
-    'millrace gen types --db-url postgresql://postgres:…@db.example.com:5432/postgres',
-  ],
-  words: 2,
-  actions: ['types'],
-  flags: ['lang', 'schema', 'db-url', 'postgrest-v9-compat', 'swift-access-control'],
-  run: gen,
-};
-
-async function gen(invocation: Invocation): Promise<number> {
+export async function gen(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   const [what, word] = options.rest;
   if (what !== 'types') {

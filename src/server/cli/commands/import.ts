@@ -6,25 +6,11 @@ import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import { prepare } from '../../prepare.ts';
 import { migrateDatabase, shapeDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { renderTable } from '../table.ts';
 import { withDatabase } from '../with-database.ts';
 
-export const importCommand: Command = {
-  sentence:
-    'Take a hosted or self-hosted Supabase project in: structure, rows, users, history of migrations.',
-  examples: [
-    'millrace import --db-url postgresql://postgres:…@db.example.com:5432/postgres',
-    'millrace import --db-url postgresql://… --jwt-secret "$OLD_JWT_SECRET"',
-    'millrace import --db-url postgresql://… --resume',
-    'millrace import --db-url postgresql://… --schema-only',
-    'millrace import --db-url postgresql://… --data-only   (into what the migrations of this project make)',
-  ],
-  flags: ['db-url', 'jwt-secret', 'schema-only', 'data-only', 'resume'],
-  run: importFrom,
-};
-
-async function importFrom(invocation: Invocation): Promise<number> {
+export async function importFrom(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   const url = options.text('db-url');
   if (url === undefined)

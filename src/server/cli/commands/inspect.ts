@@ -1,7 +1,8 @@
 // In charge of: `millrace inspect`: how the database fares, in reports.
 import { OperatorError } from '../../../base/errors.ts';
-import { type ReportName, type ReportRows, readReport, reports } from '../../../engine/db/inspect/reports.ts';
-import type { Command, Invocation } from '../command.ts';
+import { reports } from '../../../engine/db/inspect/report-names.ts';
+import { type ReportName, type ReportRows, readReport } from '../../../engine/db/inspect/reports.ts';
+import type { Invocation } from '../command.ts';
 import { nearestWord } from '../nearest-word.ts';
 import { paint } from '../paint.ts';
 import { renderTable } from '../table.ts';
@@ -9,22 +10,7 @@ import { withTarget } from '../target.ts';
 
 const names = Object.keys(reports);
 
-export const inspectCommand: Command = {
-  sentence: 'Look at how the database fares: sizes, indexes, slow statements, locks.',
-  usage: '[REPORT]',
-  examples: [
-    'millrace inspect                     (lists the reports)',
-    'millrace inspect table-stats',
-    'millrace inspect outliers --json',
-    'millrace inspect locks --db-url postgresql://postgres:…@db.example.com:5432/postgres',
-  ],
-  words: 2,
-  actions: names,
-  flags: ['db-url'],
-  run: inspect,
-};
-
-async function inspect(invocation: Invocation): Promise<number> {
+export async function inspect(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   // `inspect db locks`, as the Supabase CLI says it.
   const [name, ...more] = options.rest[0] === 'db' ? options.rest.slice(1) : options.rest;

@@ -2,26 +2,14 @@
 import { OperatorError } from '../../../base/errors.ts';
 import type { Finding, Level } from '../../../engine/db/lint/lint.ts';
 import { rest } from '../../../services/rest/service.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { paint } from '../paint.ts';
 import { refuseWords } from '../refuse-words.ts';
 import { withTarget } from '../target.ts';
 
-export const lintCommand: Command = {
-  sentence: 'Find functions that cannot work, tables that stand open, missing indexes.',
-  examples: [
-    'millrace lint',
-    'millrace lint --level error --fail-on error     (for CI)',
-    'millrace lint --schema public,private --json',
-    'millrace lint --db-url postgresql://postgres:…@db.example.com:5432/postgres',
-  ],
-  flags: ['schema', 'level', 'fail-on', 'db-url'],
-  run: lint,
-};
-
 const levels = ['warning', 'error'] as const satisfies readonly Level[];
 
-async function lint(invocation: Invocation): Promise<number> {
+export async function lint(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   refuseWords('lint', options.rest);
   const least = levelOf(options.text('level') ?? 'warning', '--level', levels);

@@ -3,7 +3,7 @@ import { OperatorError } from '../../../base/errors.ts';
 import type { ApplyReport } from '../../../engine/db/migrations/apply.ts';
 import { prepare } from '../../prepare.ts';
 import { applyFiles } from '../../project-database.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { withDatabase } from '../with-database.ts';
 import { fetchMigrations } from './migrate-fetch.ts';
 import { listMigrations } from './migrate-list.ts';
@@ -19,30 +19,7 @@ const actions: Readonly<
   fetch: fetchMigrations,
 };
 
-/** As many versions as a history may have. */
-const mostWords = 10_000;
-
-export const migrateCommand: Command = {
-  sentence: 'Apply the migrations that the database does not have yet; list, make, repair, fetch migrations.',
-  usage: '[list | new NAME | repair [VERSION …] --status applied|reverted | fetch]',
-  examples: [
-    'millrace migrate',
-    'millrace migrate --include-all --include-seed',
-    'DATABASE_URL=postgres://… millrace migrate',
-    'millrace migrate list',
-    'millrace migrate new add_films',
-    'pbpaste | millrace migrate new add_films',
-    'millrace migrate repair --status applied 20260701120000',
-    'millrace migrate repair --status reverted 20260701120000',
-    'millrace migrate fetch                (writes the files that only the history has)',
-  ],
-  words: mostWords,
-  actions: Object.keys(actions),
-  flags: ['include-all', 'include-roles', 'include-seed', 'status', 'db-url'],
-  run: migrate,
-};
-
-async function migrate(invocation: Invocation): Promise<number> {
+export async function migrate(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   const [action, ...words] = options.rest;
   if (action !== undefined) {

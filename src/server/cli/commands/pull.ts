@@ -6,27 +6,12 @@ import { withClient } from '../../../engine/db/client.ts';
 import { compare, ensureHistory, loadHistory } from '../../../engine/db/migrations/history.ts';
 import { markApplied } from '../../../engine/db/migrations/repair.ts';
 import { loadProjectFiles } from '../../../engine/project/files.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { findDifference } from '../difference.ts';
 import { writeMigrations } from '../new-migration.ts';
 import { type Target, withTarget } from '../target.ts';
 
-export const pullCommand: Command = {
-  sentence:
-    'Write what the database has beyond the migrations as a new migration, and record it there as applied.',
-  usage: '[NAME]',
-  examples: [
-    'millrace pull',
-    'millrace pull add_films',
-    'millrace pull --rename public.film:films',
-    'millrace pull --db-url postgresql://postgres:…@db.example.com:5432/postgres',
-  ],
-  words: 1,
-  flags: ['schema', 'rename', 'db-url'],
-  run: pull,
-};
-
-async function pull(invocation: Invocation): Promise<number> {
+export async function pull(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   const [name = 'remote_schema'] = options.rest;
   return withTarget(invocation, async (target) => {

@@ -4,30 +4,16 @@ import { isAbsolute, join, relative, resolve } from 'node:path';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
 import { runTest, type TestRun } from '../../../engine/db/pgtap/run-test.ts';
 import { parseTap, type TapResult } from '../../../engine/db/pgtap/tap.ts';
-import type { Command, Invocation } from '../command.ts';
+import type { Invocation } from '../command.ts';
 import { paint } from '../paint.ts';
 import { findProjectFolder } from '../project-folder.ts';
 import { type Target, withTarget } from '../target.ts';
-
-export const testCommand: Command = {
-  sentence: "Run the project's pgTAP tests, supabase/tests/**/*.sql.",
-  usage: '[FILE or FOLDER …]',
-  examples: [
-    'millrace test',
-    'millrace test supabase/tests/database/films.test.sql',
-    'millrace test --json',
-    'millrace test --db-url postgresql://postgres:…@127.0.0.1:5432/postgres',
-  ],
-  words: 1_000,
-  flags: ['db-url'],
-  run: test,
-};
 
 interface FileResult extends TapResult, TestRun {
   readonly path: string;
 }
 
-async function test(invocation: Invocation): Promise<number> {
+export async function test(invocation: Invocation): Promise<number> {
   const { options, currentFolder } = invocation;
   const project = await findProjectFolder(options, currentFolder);
   const files = await findTests(project, options.rest, currentFolder);
