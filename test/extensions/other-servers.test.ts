@@ -17,9 +17,11 @@ function installedBefore18(): string | undefined {
 }
 
 const installed = installedBefore18();
+/** Every day the three engines that differ most; `ENGINES=all npm test -- test/extensions` tells the stories on every server. */
+const onAll = process.env.ENGINES === 'all';
 
 for (const [title, options, runs] of [
-  ['the embedded PostgreSQL 17', { majorVersion: 17 }, true],
+  ['the embedded PostgreSQL 17', { majorVersion: 17 }, onAll],
   ['an installed PostgreSQL before 18', { pgBin: installed }, installed !== undefined],
 ] as const) {
   describe.runIf(runs)(`extensions on ${title}`, () => {
@@ -30,8 +32,8 @@ for (const [title, options, runs] of [
     afterAll(() => server?.[Symbol.asyncDispose]());
     const open = (): Promise<Shaped> => server.open();
 
-    describe('extensions', () => tell(stories, { open }));
-    describe('the vault', () => tell(vaultStories, { open }));
+    describe.runIf(onAll)('extensions', () => tell(stories, { open }));
+    describe.runIf(onAll)('the vault', () => tell(vaultStories, { open }));
     // The same server as if it were somebody else's: one login that is superuser, no files, the catalog left alone.
     describe.runIf(options.pgBin !== undefined)('as an external server', () =>
       tell(stories, { open, external: true }),

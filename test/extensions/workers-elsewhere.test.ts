@@ -27,21 +27,25 @@ function installedBefore18(): { readonly pgBin: string; readonly major: number }
 }
 
 const installed = installedBefore18();
+/** Every day the three engines that differ most; `ENGINES=all npm test -- test/extensions` tells the stories on every server. */
+const onAll = process.env.ENGINES === 'all';
 
 for (const [title, options, engine, major] of [
   ['the embedded PostgreSQL 17', { majorVersion: 17 }, 'embedded', 17],
   ['an installed PostgreSQL before 18', { pgBin: installed?.pgBin }, 'system', installed?.major ?? 0],
 ] as const) {
-  describe.runIf(major > 0)(`on ${title}`, () => {
+  describe.runIf(major > 0 && (onAll || engine === 'system'))(`on ${title}`, () => {
     let server: StoryServer;
     beforeAll(async () => {
       server = await openStoryServer(options);
     });
     afterAll(() => server?.[Symbol.asyncDispose]());
     const place: Place = { open: () => server.open(), server: { engine, major } };
-    netStories(place);
-    cronStories(place);
-    httpStories(place);
+    describe.runIf(onAll)('as a server of ours', () => {
+      netStories(place);
+      cronStories(place);
+      httpStories(place);
+    });
     // The same server as if it were somebody else's: one login, no files, the catalog left alone.
     describe.runIf(engine === 'system')('as an external server', () => {
       const external: Place = {
