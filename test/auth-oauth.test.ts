@@ -49,6 +49,16 @@ enabled = true
 client_id = "${client.id}"
 secret = "${client.secret}"
 url = "${provider.url}"
+[auth.external.github]
+enabled = true
+client_id = "octo"
+secret = "cat"
+redirect_uri = "http://localhost:54321/auth/v1/callback"
+[auth.external.discord]
+enabled = true
+client_id = "dis"
+secret = "cord"
+redirect_uri = "https://app.example.com/signed-in"
 `,
     'supabase/migrations/20260101000000_hook.sql': `
       create function public.check_new_user(event jsonb) returns jsonb language sql as $$
@@ -723,6 +733,27 @@ describe('a sign-in without PKCE', () => {
       expect.stringMatching(/^sb-sign-in=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/),
     ]);
     expect(begun.headers.get('location')).not.toContain('sb_host');
+  });
+
+  it('begins at the host of a redirect_uri of its own', async () => {
+    const asked = new URL(`${backend.report.API_URL}/auth/v1/authorize?provider=github`);
+    const sent = await fetch(asked, { redirect: 'manual' });
+    const home = 'http://localhost:54321/auth/v1/authorize?provider=github&sb_host=1';
+    expect([sent.headers.get('location'), sent.headers.getSetCookie()]).toEqual([home, []]);
+    asked.searchParams.set('sb_host', '1');
+    const begun = await fetch(asked, { redirect: 'manual' });
+    const at = new URL(begun.headers.get('location') ?? '');
+    expect(at.origin + at.pathname).toBe('https://github.com/login/oauth/authorize');
+    expect(at.searchParams.get('redirect_uri')).toBe('http://localhost:54321/auth/v1/callback');
+    expect(begun.headers.getSetCookie()).toEqual([expect.stringMatching(/^sb-sign-in=/)]);
+  });
+
+  it('is not looked at where the answer comes to somebody else first, who may have no cookie of ours', async () => {
+    const begun = await fetch(`${backend.report.API_URL}/auth/v1/authorize?provider=discord`, {
+      redirect: 'manual',
+    });
+    expect(new URL(begun.headers.get('location') ?? '').hostname).toBe('discord.com');
+    expect(begun.headers.getSetCookie()).toEqual([]);
   });
 
   it('is not looked at for a client with a verifier', async () => {

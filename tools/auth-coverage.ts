@@ -230,8 +230,11 @@ const deviations = [
   'The address of a linked identity that its provider has not verified becomes the user’s once a mail to it was answered (`new_email` until then); upstream puts it into the user’s row at once. Unlinking that would leave nothing but such addresses is 422 `email_conflict_identity_not_deletable`. Where everybody is confirmed at once, both are as upstream.',
   'A provider confirms the address of an unconfirmed account that has its identity only when it has verified that very address; upstream takes any that it has verified.',
   'An `invite_token` is the code of an invitation, for as long as a link in a mail is good; upstream takes the code of any mail that confirms an address, however old.',
-  'A sign-in at a provider without PKCE ends in the browser in which it began, known again by a cookie of ten minutes (`sb-sign-in`); `/authorize` at another name of the host leads to the one that the provider comes back to first. Upstream signs in whoever is led to the end of what somebody else began. `auth.one_browser` switches it off for programs that fetch `/authorize` themselves.',
+  'A sign-in at a provider without PKCE ends in the browser in which it began, known again by a cookie of ten minutes (`sb-sign-in`); `/authorize` at another host than that of the provider’s `redirect_uri` leads there first. A `redirect_uri` that is not this API’s callback is not looked at. Upstream signs in whoever is led to the end of what somebody else began. `auth.one_browser` switches it off for programs that fetch `/authorize` themselves.',
   'The `state` of linking by hand and the `RelayState` of SAML belong to no browser, as upstream: client libraries ask for the address by `fetch`, which keeps no cookie. With PKCE nobody is signed in but who began.',
   'Codes for a new password and present passwords are counted per account as other codes are.',
+  'Names in a JSON body are taken as they are written; Go takes `Email` for `email`, too.',
+  'Keys, the JWT secret, `auth.enabled` and `[auth.third_party.*]` are read at the start; every other setting of `[auth]` can be changed while the program runs.',
+  'SMS providers (Twilio, Twilio Verify, Vonage, MessageBird, Textlocal) were not run against the real services: what is sent and read is held to their documents by tests.',
   'Codes are hashed under a key (`token_hash` is an HMAC of address and code). Upstream hashes without one, so that links can be computed from the address and every possible code. Codes in flight when a dump is restored elsewhere have to be sent again.',
 ];

@@ -1,14 +1,14 @@
 // In charge of: the address at the provider where a sign-in goes on, and what is kept of it until the browser is back.
 // Source: supabase/auth internal/api/external.go `GetExternalProviderRedirectURL`; golang.org/x/oauth2 `AuthCodeURL`.
 import { createHash } from 'node:crypto';
-import type { Visit } from '../context.ts';
+import type { Headers, Visit } from '../context.ts';
 import { badRequest, type ErrorCode, failed, notFound } from '../errors.ts';
 import { checkChallenge } from '../flow-state.ts';
 import { redirectOf } from '../redirect.ts';
 import { queryOf } from '../request.ts';
 import { inTransaction, withTables } from '../transaction.ts';
 import type { User } from '../user.ts';
-import { homeMark } from './browser.ts';
+import { homeMark, markBrowser } from './browser.ts';
 import { findInvited } from './link.ts';
 import { type Provider, UnsupportedProvider } from './provider.ts';
 import { findProvider } from './providers/find.ts';
@@ -30,14 +30,20 @@ const reserved: ReadonlySet<string> = new Set([
   homeMark,
 ]);
 
-/** `mark`: of the browser, which has to be the same at the end. @throws Fault 400 validation_failed, 404 user_not_found for an invitation that is none */
-export async function beginSignIn(
-  visit: Visit,
-  { linkingTarget, mark }: { readonly linkingTarget?: User; readonly mark?: string | undefined },
-): Promise<string> {
+/** Where a browser goes on, and what it is given on the way. */
+export interface Begun {
+  readonly url: string;
+  readonly headers: Headers;
+}
+
+/** @throws Fault 400 validation_failed, 404 user_not_found for an invitation that is none */
+export async function beginSignIn(visit: Visit, linkingTarget?: User): Promise<Begun> {
   const { auth, query } = visit;
   const name = queryOf(visit, 'provider');
   const provider = await supported(visit, name, queryOf(visit, 'scopes'), 'validation_failed');
+  // Linking by hand begins with a `fetch` of the client library, which keeps no cookie.
+  const browser = linkingTarget === undefined ? markBrowser(visit, provider.redirectUri) : undefined;
+  if (browser?.kind === 'elsewhere') return { url: browser.home, headers: [] };
   const inviteToken = queryOf(visit, 'invite_token');
   // The answer tells whether there is such a code, as /verify does.
   if (inviteToken !== '') await auth.limits.takeRequest(visit, 'verify');
@@ -58,12 +64,13 @@ export async function beginSignIn(
     linkingTargetId: linkingTarget?.id,
     emailOptional: provider.emailOptional,
     verifier,
-    mark,
+    mark: browser?.mark,
   };
   const state = await inTransaction(auth.db, (tx) => insertFlow(tx, flow, auth.now()));
-  if (provider.oauth1 === undefined) return authorizeUrl(provider, state, verifier, query);
+  const headers = browser?.headers ?? [];
+  if (provider.oauth1 === undefined) return { url: authorizeUrl(provider, state, verifier, query), headers };
   try {
-    return await provider.oauth1.begin(state);
+    return { url: await provider.oauth1.begin(state), headers };
   } catch (error) {
     // Upstream sends the browser nowhere (an empty address).
     throw failed('Unable to retrieve request token', error);

@@ -12,28 +12,37 @@ const valueBytes = 32;
 /** Says in an address that the browser was sent to the right host already: a proxy may not tell us which one it asked for. */
 export const homeMark = 'sb_host';
 
-/**
- * Where the browser has to begin instead: the provider sends it back to the API's own address, and a cookie of `localhost` is not there for
- * `127.0.0.1`. Undefined: it is there.
- */
-export function homeOf({ auth, query, request }: Visit): string | undefined {
-  const url = new URL(`${auth.url()}/authorize`);
-  const { host } = request.headers;
-  if (host === undefined || host.toLowerCase() === url.host || query.has(homeMark)) return undefined;
-  for (const [name, value] of query) url.searchParams.append(name, value);
-  url.searchParams.set(homeMark, '1');
-  return url.href;
-}
+/** What is known of a browser: where it has to begin instead; or what is kept of it until it is back, and the header that it is known by then. */
+export type Browser =
+  | { readonly kind: 'elsewhere'; readonly home: string }
+  | { readonly kind: 'here'; readonly mark: string; readonly headers: Headers };
 
-/** What is kept of the browser until it is back, and the header that it is known by then. Undefined: the client has a verifier. */
-export function markBrowser(visit: Visit): { readonly mark: string; readonly headers: Headers } | undefined {
+/**
+ * `callback` is where the provider sends the browser back to. A cookie of `localhost` is not there for `127.0.0.1`, so that it has to begin
+ * at that host. Undefined: the client has a verifier, or what is at `callback` is not this API's own, and what it does with cookies is its affair.
+ */
+export function markBrowser(visit: Visit, callback: string): Browser | undefined {
   if (!visit.config.oneBrowser || queryOf(visit, 'code_challenge') !== '') return undefined;
+  const end = new URL(callback);
+  const own = new URL(`${visit.auth.url()}/callback`);
+  if (end.pathname !== own.pathname || end.protocol !== own.protocol) return undefined;
+  const home = homeOf(visit, end);
+  if (home !== undefined) return { kind: 'elsewhere', home };
   // Two windows that sign in at once have one cookie.
   const value = cookieOf(visit) ?? randomBytes(valueBytes).toString('base64url');
   // Some providers post their answer, and `Lax` is not sent with a post from elsewhere; `None` is only kept over TLS.
   const kind = isSecure(visit) ? 'Secure; SameSite=None' : 'SameSite=Lax';
   const cookie = `${nameOf(visit)}=${value}; Path=/; Max-Age=${cookieSeconds}; HttpOnly; ${kind}`;
-  return { mark: markOf(value), headers: [['set-cookie', cookie]] };
+  return { kind: 'here', mark: markOf(value), headers: [['set-cookie', cookie]] };
+}
+
+function homeOf({ query, request }: Visit, callback: URL): string | undefined {
+  const { host } = request.headers;
+  if (host === undefined || host.toLowerCase() === callback.host || query.has(homeMark)) return undefined;
+  const url = new URL('authorize', callback);
+  for (const [name, value] of query) url.searchParams.append(name, value);
+  url.searchParams.set(homeMark, '1');
+  return url.href;
 }
 
 /** @throws Fault 400 bad_oauth_state for a browser that is another than the one that began */

@@ -23,7 +23,7 @@ async function requireLinker(visit: Visit): Promise<SignedIn> {
 
 export async function authorizeLinking(visit: Visit): Promise<Answer> {
   const { user } = await requireLinker(visit);
-  const url = await beginSignIn(visit, { linkingTarget: user });
+  const { url } = await beginSignIn(visit, user);
   // The client asks with its token in a header, which a browser does not send along when it goes somewhere.
   return queryOf(visit, 'skip_http_redirect') === 'true' ? json(200, { url }) : found(url);
 }
