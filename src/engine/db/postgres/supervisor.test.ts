@@ -135,7 +135,20 @@ describe('a first start', () => {
         database: 'postgres',
       }),
     ).toBe('28000');
-    expect(await refused({ ...server.login('postgres'), user: 'stranger' })).toBe('28000');
+    // The user that runs the program is the superuser's anyway, and runs scheduled jobs as their own roles. Nobody else gets in by the socket:
+    // os-users.test.ts.
+    expect(await askValue({ ...server.login('postgres'), user: 'stranger' }, 'select current_user')).toBe(
+      'stranger',
+    );
+    expect(
+      await refused({
+        host: '127.0.0.1',
+        port: port!,
+        user: 'stranger',
+        password: 'y',
+        database: 'postgres',
+      }),
+    ).toBe('28P01');
   });
 
   it('lets a person replicate over the port', async () => {
