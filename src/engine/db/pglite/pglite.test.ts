@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { errorCode } from '../../../base/errors.ts';
 import { cancelQuery } from '../cancel.ts';
 import { openPglite } from './pglite.ts';
 import type { PgliteServer } from './pglite-server.ts';
+import { keepUp } from './upkeep.ts';
 
 let folder: string;
 let server: PgliteServer;
@@ -89,6 +90,51 @@ describe('who a session is', () => {
         $$ begin execute 'set session authorization supabase_admin'; end $$`;
       await client.query(way);
       expect(await codeOf(client, 'select public.escape()')).toBe('42501');
+    });
+  });
+
+  it('does not become the superuser by operators that the program would find first', async () => {
+    await as('supabase_admin', (client) =>
+      client.query('create schema evil authorization visitor; alter role authenticator set my.place = here'),
+    );
+    await as('visitor', async (client) => {
+      await client.query('create table evil.calls (who text, what text)');
+      const operators = [
+        ['=', 'oid', 'integer'],
+        ['=', 'oid', 'oid'],
+        ['=', 'text', 'text'],
+        ['=', 'name', 'name'],
+        ['<>', 'oid', 'integer'],
+        ['*', 'numeric', 'bigint'],
+        ['>', 'bigint', 'numeric'],
+        ['+', 'integer', 'numeric'],
+      ];
+      for (const [at, [name, left, right]] of operators.entries()) {
+        const result = name === '*' || name === '+' ? 'numeric' : 'boolean';
+        await client.query(`create function evil.f${at}(${left}, ${right}) returns ${result} language plpgsql as $$ begin
+            insert into evil.calls values (current_user, 'f${at}'); return ${result === 'numeric' ? '0' : 'true'}; end $$;
+          create operator evil.${name} (leftarg = ${left}, rightarg = ${right}, function = evil.f${at})`);
+      }
+      await client.query('set search_path = evil, pg_catalog');
+      // The bait works: whoever reads statements by this path calls them.
+      await client.query('select 1::oid = 1::oid, 1.0 * 1::bigint');
+      expect((await client.query('select who, what from evil.calls')).rows).toEqual([
+        { who: 'visitor', what: 'f1' },
+        { who: 'visitor', what: 'f5' },
+      ]);
+      await client.query('delete from evil.calls');
+      await as('authenticator', async (other) => {
+        expect(
+          await rowOf(other, "select current_setting('my.place'), current_setting('search_path')"),
+        ).toEqual(['here', '"$user", public']);
+      });
+    });
+    const [overdue] = await whatUpkeepAsks();
+    await as('supabase_admin', async (client) => {
+      await client.query('set search_path = evil, pg_catalog');
+      await client.query(overdue!);
+      expect((await client.query('table evil.calls')).rows).toEqual([]);
+      await client.query('drop schema evil cascade; alter role authenticator reset my.place');
     });
   });
 
@@ -177,6 +223,22 @@ describe('what sessions keep apart', () => {
     expect(await rowOf(first, 'execute it (2)')).toEqual([3]);
     await first.end();
     expect(await rowOf(second, 'select count(*)::int from pg_prepared_statements')).toEqual([0]);
+    await second.end();
+  });
+
+  it('statements that SQL prepares beside others, which do not run again', async () => {
+    const first = await connect('visitor');
+    const second = await connect('visitor');
+    await first.query(`insert into public.notes values (50, 'once'); prepare "It ; is" as select ';' as a;
+      prepare other (int) as select $1 + 1; update public.notes set note = note || '!' where id = 50`);
+    for (let turn = 0; turn < 2; turn++) {
+      await second.query('prepare other as select 2');
+      expect(await rowOf(first, 'execute "It ; is"')).toEqual([';']);
+      expect(await rowOf(first, 'execute other (1)')).toEqual([2]);
+      await second.query('deallocate other');
+    }
+    expect(await rowOf(first, 'delete from public.notes where id = 50 returning note')).toEqual(['once!']);
+    await first.end();
     await second.end();
   });
 
@@ -314,6 +376,24 @@ async function killWhileItWrites(place: string): Promise<number> {
     if (last === rowsBeforeTheKill) child.kill('SIGKILL');
   }
   return last;
+}
+
+/** The statements of one look that have an operator to find. */
+async function whatUpkeepAsks(): Promise<readonly string[]> {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  try {
+    const asked: string[] = [];
+    const ask = async (sql: string) => {
+      asked.push(sql);
+      return [];
+    };
+    const upkeep = keepUp({ ask, isBusy: () => false, observe: () => {} });
+    await vi.advanceTimersToNextTimerAsync();
+    upkeep.stop();
+    return asked.filter((sql) => sql.includes('pg_stat_all_tables'));
+  } finally {
+    vi.useRealTimers();
+  }
 }
 
 function byTcp(): pg.ClientConfig {

@@ -26,16 +26,21 @@ export function loadRole(name: string, ask: Ask): RoleFacts {
   return { name, oid: Number(oid), settings };
 }
 
-/** Source: PostgreSQL src/backend/utils/init/postinit.c, `process_settings`. */
+/**
+ * Every operator is named with its schema: who logs in must not be a matter of somebody's search path.
+ * Source: PostgreSQL src/backend/utils/init/postinit.c, `process_settings`.
+ */
 function settingsOf(role: number): string {
   return `select entry.setting
     from pg_catalog.pg_db_role_setting as kept
     cross join lateral pg_catalog.unnest(kept.setconfig) as entry (setting)
-    left join pg_catalog.pg_settings as known on known.name = pg_catalog.split_part(entry.setting, '=', 1)
-    where kept.setrole in (0, ${role})
-      and kept.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))
-      and (known.name is null or known.context in ('user', 'superuser'))
-    order by kept.setrole <> 0, kept.setdatabase <> 0`;
+    left join pg_catalog.pg_settings as known
+      on known.name operator(pg_catalog.=) pg_catalog.split_part(entry.setting, '=', 1)
+    where kept.setrole operator(pg_catalog.=) any (array[0, ${role}]::pg_catalog.oid[])
+      and (kept.setdatabase operator(pg_catalog.=) 0::pg_catalog.oid or kept.setdatabase operator(pg_catalog.=)
+        (select oid from pg_catalog.pg_database where datname operator(pg_catalog.=) pg_catalog.current_database()))
+      and (known.name is null or known.context operator(pg_catalog.=) any (array['user', 'superuser']))
+    order by kept.setrole operator(pg_catalog.<>) 0::pg_catalog.oid, kept.setdatabase operator(pg_catalog.<>) 0::pg_catalog.oid`;
 }
 
 const refusal = (message: string) => ({ severity: 'FATAL', code: '28000', message }) as const;

@@ -3,6 +3,7 @@
 import { ident, literal } from '../ident.ts';
 import { type Engine, EngineEnded } from './engine.ts';
 import { faultOf, follow, maxMessageBytes, Output, type RunEnds, rowOf } from './output.ts';
+import { prepareStatementIn } from './prepare-statement.ts';
 import { loadRole, type RoleFacts } from './role-facts.ts';
 import { SessionRefused } from './session-refused.ts';
 import { SessionStatements } from './statements.ts';
@@ -21,8 +22,11 @@ interface Session {
   /** It has reset settings in a transaction that is not over. */
   wasReset: boolean;
   readonly statements: SessionStatements;
-  /** What it prepared by PREPARE, each whole: it is taken away while others have the engine, who may use the same names. */
-  prepared: readonly { readonly name: string; readonly text: string }[];
+  /**
+   * What it prepared by PREPARE: it is taken away while others have the engine, who may use the same names. Without a text it stays away: the
+   * statement was not found in what was sent.
+   */
+  prepared: readonly { readonly name: string; readonly text: string | undefined }[];
   /** It has prepared since that was read. */
   hasPrepared: boolean;
   readonly channels: Set<string>;
@@ -215,17 +219,23 @@ export class Sessions {
       const { rows } = this.#quietly(
         'select name, statement from pg_catalog.pg_prepared_statements where from_sql',
       );
-      left.prepared = rows.map(([name, text]) => ({ name: name ?? '', text: text ?? '' }));
+      left.prepared = rows.map(([name, text]) => ({
+        name: name ?? '',
+        text: prepareStatementIn(text ?? '', name ?? ''),
+      }));
       left.hasPrepared = false;
     }
     for (const { name } of left.prepared) this.#quietly(`deallocate ${ident(name)}`);
   }
 
-  /** The engine is the superuser's. */
+  /** The engine is the superuser's, and so is how its statements are read: not by the last session's search path. */
   #leave(): void {
     this.#remember();
     this.#current = undefined;
     this.#engine.memory.becomeSuperuser();
+    this.#quietly('reset all');
+    // What RESET goes back to is the database's own setting, if it has one.
+    this.#quietly('set search_path = pg_catalog, pg_temp');
   }
 
   /** Makes the engine a session's from the ground up. @throws SessionRefused when its role is gone */
@@ -250,7 +260,7 @@ export class Sessions {
     if (session.setRole !== undefined) {
       this.#quietly(`select pg_catalog.set_config('role', ${literal(session.setRole)}, false)`);
     }
-    for (const { text } of session.prepared) this.#quietly(text);
+    for (const { text } of session.prepared) if (text !== undefined) this.#quietly(text);
     this.#current = session;
   }
 
