@@ -543,3 +543,118 @@ describe('an address that somebody else has got since a change was asked for', (
     expect([second.status, second.body.error_code]).toEqual([422, 'email_exists']);
   });
 });
+
+describe('an address that is known', () => {
+  it('tells by signing up again nothing of who has it: neither factors, nor a ban, nor what they asked for', async () => {
+    const { id, email } = await person();
+    await database.query(
+      `update auth.users set banned_until = now() + interval '1 day', invited_at = now(), recovery_sent_at = now(), phone_change = '4155550123',
+         phone_change_sent_at = now(), reauthentication_sent_at = now(), email_change = 'next@example.com' where id = $1`,
+      [id],
+    );
+    await database.query(
+      `insert into auth.mfa_factors (id, user_id, friendly_name, factor_type, status, phone, created_at, updated_at)
+       values (gen_random_uuid(), $1, 'My phone', 'phone', 'verified', '4155550124', now(), now())`,
+      [id],
+    );
+    const known = await ask('POST', '/signup', { body: { email, password, data: { name: 'Eve' } } });
+    const ofNobody = `${randomUUID()}@example.com`;
+    const fresh = await ask('POST', '/signup', { body: { email: ofNobody, password } });
+    expect([known.status, fresh.status]).toEqual([200, 200]);
+    // Without identities, as clients know it.
+    expect(known.body).toEqual({
+      ...fresh.body,
+      id: expect.not.stringContaining(id),
+      email,
+      role: '',
+      user_metadata: { name: 'Eve' },
+      identities: [],
+      confirmation_sent_at: expect.any(String),
+      created_at: expect.any(String),
+      updated_at: expect.any(String),
+    });
+    expect(Object.keys(known.body)).toEqual(Object.keys(fresh.body));
+  });
+});
+
+describe('somebody who signs in while their access ends', () => {
+  /** Until a request of the backend's waits for what this transaction has locked. */
+  const untilSomebodyWaits = () =>
+    expect
+      .poll(async () => {
+        const { rowCount } = await database.query(
+          'select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))',
+        );
+        return rowCount;
+      })
+      .toBeGreaterThan(0);
+
+  it.each([
+    ['a password that is another by then', "encrypted_password = 'another'", 'invalid_credentials'],
+    ['a password that is none by then', 'encrypted_password = null', 'invalid_credentials'],
+    ['a ban', "banned_until = now() + interval '1 day'", 'user_banned'],
+  ])('does not get in: %s', async (_, change, code) => {
+    const { id, email } = await person();
+    await database.query('begin');
+    await database.query(`update auth.users set ${change} where id = $1`, [id]);
+    const signingIn = ask('POST', '/token?grant_type=password', { body: { email, password } });
+    await untilSomebodyWaits();
+    await database.query('delete from auth.sessions where user_id = $1', [id]);
+    await database.query('commit');
+    const { status, body } = await signingIn;
+    expect([status, body.error_code]).toEqual([400, code]);
+    const { rowCount } = await database.query('select from auth.sessions where user_id = $1', [id]);
+    expect(rowCount).toBe(0);
+  });
+
+  it('is signed out with the others, when the owner of the address comes', async () => {
+    const squatter = await person();
+    const email = `${randomUUID()}@example.org`;
+    await database.query(
+      `update auth.users set email = $2, email_confirmed_at = null, phone = '4155550198', phone_confirmed_at = now() where id = $1`,
+      [squatter.id, email],
+    );
+    await database.query(
+      `update auth.identities set identity_data = jsonb_set(identity_data, '{email}', to_jsonb($2::text)) where user_id = $1`,
+      [squatter.id, email],
+    );
+    const owner = randomUUID();
+    provider.people.set(owner, { email, email_verified: true, name: 'Owner' });
+    await database.query('begin');
+    const { rows } = await database.query<{ readonly id: string }>(
+      'insert into auth.sessions (id, user_id, created_at, updated_at) values (gen_random_uuid(), $1, now(), now()) returning id',
+      [squatter.id],
+    );
+    await database.query('update auth.users set last_sign_in_at = now() where id = $1', [squatter.id]);
+    const begin = `${backend.report.API_URL}/auth/v1/authorize?provider=keycloak&scopes=openid&login_hint=${owner}`;
+    const coming = openBrowser().goTo(begin, 'https://app.example.com');
+    await untilSomebodyWaits();
+    await database.query('commit');
+    await coming;
+    const { rowCount } = await database.query('select from auth.sessions where id = $1', [rows[0]?.id]);
+    expect(rowCount).toBe(0);
+  });
+
+  it('is not let in by linking a provider, once they are banned', async () => {
+    const { id, email, token } = await person();
+    provider.people.set(email, { email, email_verified: true, name: 'Banned' });
+    const asked = new URLSearchParams({
+      provider: 'keycloak',
+      scopes: 'openid',
+      login_hint: email,
+      skip_http_redirect: 'true',
+      code_challenge: createHash('sha256').update('v'.repeat(50)).digest('base64url'),
+      code_challenge_method: 's256',
+    });
+    const { body } = await ask('GET', `/user/identities/authorize?${asked}`, { token });
+    const browser = openBrowser();
+    const callback = await browser.goTo(body.url ?? '', `${backend.report.API_URL}/auth/v1/callback`);
+    await database.query(`update auth.users set banned_until = now() + interval '1 day' where id = $1`, [id]);
+    const answer = await browser.ask(callback);
+    expect(Object.fromEntries(new URL(answer.headers.get('location') ?? '').searchParams)).toEqual({
+      error: 'access_denied',
+      error_code: 'user_banned',
+      error_description: 'User is banned',
+    });
+  });
+});

@@ -19,6 +19,8 @@ export async function forgetPassword(tx: Tx, { id }: Pick<User, 'id'>): Promise<
 
 /** Sessions, passkeys, factors, the number, grants of applications, what was begun and not finished. Password and identities are the caller's. */
 export async function endAccess(tx: Tx, { id }: User): Promise<void> {
+  // Whoever signs in meanwhile waits for this row, or this for them: no session begins that is not ended.
+  await tx.query('select from auth.users where id = $1 for update', [id]);
   await endSessions(tx, id);
   for (const table of tables) await tx.query(`delete from auth.${table} where user_id = $1`, [id]);
   await forgetIdleCodes(tx, id);

@@ -74,7 +74,7 @@ export const isPhoneConfirmed = (user: User) => user.phone_confirmed_at !== null
 export const hasPassword = (user: User) => user.encrypted_password !== '';
 export const hasVerifiedFactor = (user: User) => user.factors.some(({ status }) => status === 'verified');
 
-export function isBanned(user: User, nowMs: number): boolean {
+export function isBanned(user: Pick<User, 'banned_until'>, nowMs: number): boolean {
   return user.banned_until !== null && nowMs < timeMs(user.banned_until);
 }
 

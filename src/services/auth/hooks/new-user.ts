@@ -33,7 +33,8 @@ export async function afterUserCreated(visit: Visit, user: User): Promise<void> 
 /** What Go writes for a time that nobody has set. */
 const noTime = '0001-01-01T00:00:00Z';
 
-function unmade(user: NewUser): User {
+/** A user as they are before there is a row of them: nothing is known, and nothing has happened. */
+export function unmade(user: NewUser): User {
   return {
     id: user.id,
     aud: user.aud,

@@ -25,14 +25,19 @@ import {
 } from './account.ts';
 import type { UserData } from './provider.ts';
 
-/** @throws Fault 422 identity_already_exists, 400 email_exists */
+/** @throws Fault 422 identity_already_exists, user_not_found, 400 email_exists, 403 user_banned */
 export async function linkIdentity(
   tx: Tx,
   visit: Visit,
-  target: User,
+  { id }: User,
   data: UserData,
   provider: string,
 ): Promise<Account> {
+  // Whoever asked for it went to the provider first: what they may do is what they may do now. Upstream does not look again.
+  await tx.query('select from auth.users where id = $1 for update', [id]);
+  const target = await findUserById(tx, id);
+  if (target === undefined) throw unprocessable('user_not_found', 'Linking target user not found');
+  if (isBanned(target, visit.auth.now())) throw forbidden('user_banned', 'User is banned');
   const known = await findIdentity(tx, data.metadata.sub, provider);
   if (known)
     throw unprocessable(

@@ -14,8 +14,8 @@ import { refresh } from '../refresh.ts';
 import { isPlainLength, isPlainToken } from '../refresh-tokens.ts';
 import { queryOf, readParams } from '../request.ts';
 import { parseSignedToken } from '../signed-refresh-tokens.ts';
-import { inTransaction, withTables } from '../transaction.ts';
-import { hasPassword, isBanned, isConfirmed, isPhoneConfirmed } from '../user.ts';
+import { inTransaction, type Tx, withTables } from '../transaction.ts';
+import { hasPassword, isBanned, isConfirmed, isPhoneConfirmed, type User } from '../user.ts';
 import { findUserByEmail, findUserByPhone } from '../users.ts';
 import { plainPhone } from '../validate.ts';
 import { byWeb3 } from '../web3/grant.ts';
@@ -77,10 +77,26 @@ async function byPassword(visit: Visit): Promise<Answer> {
     throw badRequest('phone_not_confirmed', 'Phone not confirmed');
   const weak = await weaknessOf(visit, params.password);
   const issued = await inTransaction(auth.patientDb, async (tx) => {
+    await refuseWhenChanged(tx, visit, user);
     await record(tx, visit, user, 'login', { provider });
     return signIn(tx, visit, user, 'password');
   });
   return json(200, issuedJson(issued, auth.now(), weak), visit.headersOut);
+}
+
+/**
+ * To verify a password takes a while, and a hook longer: who changed it meanwhile has ended the sessions that there were, and would not end
+ * this one. The row stays locked, so that a change waits for the session and ends it. Upstream looks once, before.
+ * @throws Fault 400 invalid_credentials, user_banned
+ */
+async function refuseWhenChanged(tx: Tx, { auth }: Visit, verified: User): Promise<void> {
+  const { rows } = await tx.query<Pick<User, 'encrypted_password' | 'banned_until'>>(
+    'select encrypted_password, banned_until from auth.users where id = $1 for no key update',
+    [verified.id],
+  );
+  const user = rows[0];
+  if (user?.encrypted_password !== verified.encrypted_password) throw invalidCredentials();
+  if (isBanned(user, auth.now())) throw badRequest('user_banned', 'User is banned');
 }
 
 function providerOf({ config }: Visit, { email, phone }: { readonly email: string; readonly phone: string }) {
