@@ -1,5 +1,7 @@
 // In charge of: how often somebody may try, and how much is sent: counted for all processes together, by the engine's counters.
-// Upstream counts in each process by itself, and fills a bucket of 30 bit by bit; here a window of the same length holds as many.
+// Where the engine has one session, and so one process, they are counted in it: a mail is counted in the transaction that writes it, and
+// the counter would wait for that to end. Upstream counts in each process by itself, and fills a bucket of 30 bit by bit; here a window
+// of the same length holds as many.
 // Source: supabase/auth internal/api/apilimiter/apilimiter.go, internal/api/middleware.go `performRateLimiting`.
 import { createHash } from 'node:crypto';
 import { Fault } from '../../../base/errors.ts';
@@ -25,7 +27,7 @@ type Values = ValuesOf<typeof authLimitSettings>;
 
 export interface AuthLimitParts {
   readonly config: Live<Values>;
-  readonly db: Pick<Db, 'asOwner'>;
+  readonly db: Pick<Db, 'asOwner' | 'hasOneSession'>;
   readonly observe: Observe;
   readonly now: Clock;
 }
@@ -35,7 +37,8 @@ export interface OpenAuthLimits extends AuthLimits {
 }
 
 export async function openAuthLimits({ config, db, observe, now }: AuthLimitParts): Promise<OpenAuthLimits> {
-  const limits = await openLimits({ settings: rulesOf(config), db, alone: false, observe, now });
+  const alone = db.hasOneSession === true;
+  const limits = await openLimits({ settings: rulesOf(config), db, alone, observe, now });
 
   async function take(rule: RuleName, who: Partial<LimitedRequest>, refusal: Refusal): Promise<void> {
     const amount = rateOf(config.now()[rules[rule].setting]).amount;
