@@ -1,5 +1,6 @@
 // In charge of: one run of a job, on a session of its own that logs in as the job's role: what that role may not do, the job may not either, and
 // there is nobody behind it that `reset role` could lead to.
+import type { Socket } from 'node:net';
 import type { ClientConfig, PoolClient } from 'pg';
 import { cancelQuery } from '../db/cancel.ts';
 import { withClient } from '../db/client.ts';
@@ -13,6 +14,8 @@ export type LoginOf = (role: string, database: string) => ClientConfig | undefin
 /** Source: citusdata/pg_cron src/pg_cron.c CronTaskStartTimeout. */
 const connectTimeoutMs = 10_000;
 const maxMessageLength = 10_000;
+/** A run that is broken off and does not end by its cancel within this time loses its session: it may catch `query_canceled`. */
+const cancelGraceMs = 10_000;
 
 /** Why a run is broken off, in upstream's words. Source: citusdata/pg_cron src/pg_cron.c jobCanceled; job_metadata.c MarkPendingRunsAsFailed. */
 export class RunEnded extends Error {
@@ -25,6 +28,7 @@ export async function runJob(
   loginOf: LoginOf,
   change: (change: RunChange) => Promise<void>,
   signal: AbortSignal,
+  graceMs = cancelGraceMs,
 ): Promise<'succeeded' | 'failed'> {
   const login = loginOf(job.username, job.database);
   const fail = async (message: string) => {
@@ -46,7 +50,7 @@ export async function runJob(
           pid: (client as unknown as { readonly processID: number }).processID,
         });
         await change({ status: 'running', startedAt: new Date() });
-        return runScript(client as unknown as PoolClient, job.command, signal);
+        return runScript(client as unknown as PoolClient, job.command, signal, graceMs);
       },
     );
     await change({ status: 'succeeded', message: messageOf(results), endedAt: new Date() });
@@ -62,11 +66,21 @@ function runScript(
   client: PoolClient,
   command: string,
   signal: AbortSignal,
+  graceMs: number,
 ): Promise<readonly StatementResult[]> {
+  // Told before anybody listened: nothing is sent.
+  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const onAbort = () => void cancelQuery(client);
+    let patience: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      void cancelQuery(client);
+      patience = setTimeout(() => endSession(client), graceMs);
+    };
     signal.addEventListener('abort', onAbort, { once: true });
-    const ended = () => signal.removeEventListener('abort', onAbort);
+    const ended = () => {
+      clearTimeout(patience);
+      signal.removeEventListener('abort', onAbort);
+    };
     // A session that breaks tells the query that runs on it.
     client.query(
       new ScriptRun(
@@ -82,6 +96,11 @@ function runScript(
       ),
     );
   });
+}
+
+/** Sound: `pg` 8.23 has it; @types/pg leaves it out. */
+function endSession(client: PoolClient): void {
+  (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream.destroy();
 }
 
 /** Of the last statement. Source: citusdata/pg_cron src/pg_cron.c GetTaskFeedback. */
