@@ -43,7 +43,19 @@ export async function loadScript(extension: PlacedExtension): Promise<string> {
       ? ''
       : await loadFromPackage(extension.package, `${extension.name}--${extension.version}.sql`);
   // `\echo` speaks to psql; PostgreSQL itself leaves such a line out of a script, too.
-  return `${upstream.replaceAll(/^\\echo.*$/gm, '')}\n${await loadOwnSql(extension.name)}`.trim();
+  const text = `${upstream.replaceAll(/^\\echo.*$/gm, '')}\n${await loadOwnSql(extension.name)}`.trim();
+  return runsAsSuperuser(extension) ? `${pinnedPath}\n\n${text}` : text;
+}
+
+/**
+ * A script runs with its schema in front of the search path, and that one is the project's to fill: a `format(text, name)` of its own fits
+ * better than the system's, and would run as the superuser. PostgreSQL takes this back at the script's end.
+ */
+const pinnedPath = 'set local search_path = pg_catalog, pg_temp;';
+
+/** A trusted script runs as the superuser although whoever creates it is none. */
+function runsAsSuperuser(extension: PlacedExtension): boolean {
+  return extension.kind === 'provided' && extension.runsAs === 'superuser';
 }
 
 /** What is in `sql/<name>/`, in the order of its numbers; empty when there is none. */
@@ -73,7 +85,8 @@ export async function digestOfFiles(): Promise<string> {
         extension.package === undefined
           ? ''
           : await readFile(join(folderOf(extension.package), '..', 'package.json'), 'utf8');
-      return renderControl(extension) + manifest + (await loadOwnSql(extension.name));
+      const pin = runsAsSuperuser(extension) ? pinnedPath : '';
+      return renderControl(extension) + manifest + pin + (await loadOwnSql(extension.name));
     }),
   );
   return createHash('sha256').update(texts.join('\0')).digest('hex');
@@ -100,8 +113,7 @@ function renderControl(extension: PlacedExtension): string {
   const provided = extension.kind === 'provided' ? extension : undefined;
   const comment =
     provided?.comment ?? `Not in this PostgreSQL. ${'sentence' in extension ? extension.sentence : ''}`;
-  // A trusted script runs as the superuser although whoever creates it is none.
-  const superuser = provided?.runsAs === 'superuser';
+  const superuser = runsAsSuperuser(extension);
   return [
     '# Written by Millrace at each start.',
     `comment = ${quote(comment)}`,

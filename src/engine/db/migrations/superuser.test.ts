@@ -106,6 +106,28 @@ const attacks: readonly Attack[] = [
       create extension moddatetime; create publication p for all tables; create event trigger t on sql_drop execute function public.keep();`,
   },
   {
+    it: 'puts functions that fit better into the schema of an extension whose script runs as the superuser',
+    sql: `create schema evil;
+      ${[
+        'text, name',
+        'text, text',
+        'text, oid',
+        'text, regtype',
+        'text, regprocedure',
+        'text, text, regclass',
+        'text, name, text',
+      ]
+        .map((types) => attacker('evil.format', types, 'text', "return 'select';"))
+        .join('\n')}
+      ${attacker('evil.concat', 'text, uuid', 'text', "return '';")}
+      create operator evil.|| (leftarg = text, rightarg = uuid, function = evil.concat);
+      ${attacker('evil.equal', 'oid, regnamespace', 'boolean', 'return true;')}
+      create operator evil.= (leftarg = oid, rightarg = regnamespace, function = evil.equal);
+      ${attacker('evil.alike', 'name, name', 'boolean', 'return true;')}
+      create operator evil.= (leftarg = name, rightarg = name, function = evil.alike);
+      create extension http with schema evil; create extension pg_net with schema evil;`,
+  },
+  {
     it: 'puts tables of its own before those of the system',
     sql: `create temp table privileged_statements (nonce uuid, backend_pid int, statement text);
       create temp table pg_roles as select 'postgres'::name as rolname, true as rolsuper, 0::oid as oid;
