@@ -5,6 +5,7 @@ import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
+import { cleanupTask } from './cleanup.ts';
 import { keepCodeKey, openCodeKey } from './code-key.ts';
 import type { Auth, Visit } from './context.ts';
 import { tryAgainLater } from './errors.ts';
@@ -109,6 +110,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   };
   return {
     answer: (request) => answer(opened, request),
+    tasks: [cleanupTask(ctx.db, config)],
     async close() {
       texts.close();
       await limits.close();

@@ -4,6 +4,7 @@
 import { flag, list, parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { parseDurationSeconds } from '../../base/time.ts';
 import { captchaSettings } from './captcha/settings.ts';
+import { cleanupSettings } from './cleanup.ts';
 import { encryptedTextSettings } from './encrypted-text.ts';
 import { hookSettings } from './hooks/settings.ts';
 import { authLimitSettings } from './limits/settings.ts';
@@ -113,6 +114,7 @@ export const settings = {
   }),
   ...refreshTokenSettings,
   ...encryptedTextSettings,
+  ...cleanupSettings,
   enableSignup: flag({
     key: 'auth.enable_signup',
     env: ['SUPABASE_AUTH_ENABLE_SIGNUP'],
