@@ -1,6 +1,6 @@
 // In charge of: the commands that look at a project's schema and change it: gen types, dump, diff, pull, migrate, test, lint, inspect. One backend for all.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -212,16 +212,41 @@ describe('millrace dump', () => {
 
   it('writes roles without passwords', async () => {
     await query(
-      "create role critic login password 'secret' in role authenticated; alter role critic set statement_timeout = '5s'",
+      `create role critic login password 'secret' in role authenticated; alter role critic set statement_timeout = '5s';
+       alter role critic set search_path = "My films", public`,
     );
     const { stdout } = await millrace('dump', '--role-only');
     expect(stdout).toContain(
       'CREATE ROLE "critic";\nALTER ROLE "critic" WITH INHERIT NOCREATEROLE NOCREATEDB LOGIN NOBYPASSRLS;',
     );
     expect(stdout).toContain(`ALTER ROLE "critic" SET "statement_timeout" TO '5s';`);
+    expect(stdout).toContain(`ALTER ROLE "critic" SET "search_path" TO "My films", public;`);
     expect(stdout).toContain('GRANT "authenticated" TO "critic"');
     expect(stdout).not.toMatch(/secret|CREATE ROLE "(anon|supabase_)/);
     await query('drop role critic');
+  });
+
+  it('writes a file that nobody else may read, and leaves none behind that is not whole', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mr-dump-'));
+    const file = join(folder, 'rows.sql');
+    await writeFile(file, 'what was there before', { mode: 0o644 });
+    const nowhere = new URL(backend.report.DB_URL);
+    nowhere.pathname = '/nowhere';
+    expect((await millrace('dump', '--role-only', '-f', file, '--db-url', nowhere.href)).code).toBe(1);
+    expect(await readFile(file, 'utf8')).toBe('what was there before');
+    await millrace('dump', '--role-only', '-f', file);
+    expect(await readFile(file, 'utf8')).toContain('SET default_transaction_read_only = off;');
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['rows.sql']);
+    await rm(folder, { recursive: true });
+    expect(await millrace('dump', '-f', file)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`The file "${file}" cannot be written: ENOENT`),
+    });
+    expect(await millrace('export', '-o', file)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`The file "${file}" cannot be written: ENOENT`),
+    });
   });
 });
 

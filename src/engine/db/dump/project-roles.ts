@@ -2,6 +2,7 @@
 import type { Client } from 'pg';
 import { ident, literal } from '../ident.ts';
 import { isPlatformRole } from './platform.ts';
+import { settingOf } from './setting.ts';
 
 export interface ProjectRoles {
   /** The project's own roles, which the statements make. Without passwords: nobody but a superuser reads them. */
@@ -30,14 +31,14 @@ export async function projectRoles(client: Pick<Client, 'query'>): Promise<Proje
     ...rows.flatMap(({ name, settings }) =>
       settings
         .filter((setting) => !isPlatformRole(name) || (configurable.has(name) && isAllowed(setting)))
-        .map((setting) => `alter role ${ident(name)} ${settingOf(setting)};`),
+        .map((setting) => `alter role ${ident(name)} ${setStatement(setting)};`),
     ),
   ];
   const database = await client.query<{ settings: readonly string[] }>(databaseSettingsQuery);
   for (const setting of database.rows[0]?.settings ?? []) {
     if (!isAllowed(setting)) continue;
     statements.push(
-      `do $do$ begin execute format('alter database %I ', current_database()) || ${literal(settingOf(setting))}; end $do$;`,
+      `do $do$ begin execute format('alter database %I ', current_database()) || ${literal(setStatement(setting))}; end $do$;`,
     );
   }
   return { roles: own.map(({ name }) => name), statements };
@@ -110,13 +111,9 @@ function grantOf({ name }: RoleRow, { role, admin }: Membership): readonly strin
   return [`grant ${ident(role)} to ${ident(name)}${admin ? ' with admin option' : ''};`];
 }
 
-/** A setting stands in the catalog as `name=value`; a list's value is a list already. */
-function settingOf(setting: string): string {
-  const at = setting.indexOf('=');
-  const name = setting.slice(0, at);
-  const value = setting.slice(at + 1);
-  const written = lists.has(name) && value !== '' ? value : literal(value);
-  return `set ${name.split('.').map(ident).join('.')} to ${written}`;
+function setStatement(setting: string): string {
+  const { name, value } = settingOf(setting);
+  return `set ${name} to ${value}`;
 }
 
 function isAllowed(setting: string): boolean {
@@ -136,7 +133,6 @@ const given: ReadonlySet<string> = new Set([
   'pg_signal_backend',
   'service_role',
 ]);
-const lists: ReadonlySet<string> = new Set(['search_path', 'temp_tablespaces']);
 
 const rolesQuery = `
   select role.rolname as name, pg_catalog.shobj_description(role.oid, 'pg_authid') as comment,

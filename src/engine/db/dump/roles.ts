@@ -1,7 +1,8 @@
 // In charge of: the roles of a cluster as SQL: those that are the project's, and what the project set for the platform's.
 import type { ClientConfig } from 'pg';
 import { withClient } from '../client.ts';
-import { ident, literal } from '../ident.ts';
+import { ident } from '../ident.ts';
+import { settingOf } from './setting.ts';
 
 /** Source: supabase/cli apps/cli-go/pkg/migration/dump.go, `reservedRoles`, and ours. */
 const reserved =
@@ -39,12 +40,9 @@ export async function dumpRoles(login: ClientConfig): Promise<string> {
     }
     for (const { name, settings, reserved: isReserved } of roles.rows) {
       for (const setting of settings ?? []) {
-        const at = setting.indexOf('=');
-        const key = setting.slice(0, at);
-        if (isReserved && !allowed.test(key)) continue;
-        lines.push(
-          `ALTER ROLE ${ident(name)} SET ${key.split('.').map(ident).join('.')} TO ${literal(setting.slice(at + 1))};`,
-        );
+        if (isReserved && !allowed.test(setting.slice(0, setting.indexOf('=')))) continue;
+        const set = settingOf(setting);
+        lines.push(`ALTER ROLE ${ident(name)} SET ${set.name} TO ${set.value};`);
       }
     }
     const grants = members.rows.map(

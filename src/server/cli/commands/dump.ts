@@ -1,14 +1,11 @@
 // In charge of: `millrace dump`: the schema, the rows or the roles as SQL.
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { OperatorError } from '../../../base/errors.ts';
 import { dumpRoles } from '../../../engine/db/dump/roles.ts';
 import { dumpRows } from '../../../engine/db/dump/rows.ts';
 import { schemaDumpArgs, toProjectSchema } from '../../../engine/db/dump/schema-lines.ts';
 import type { Invocation } from '../command.ts';
+import { withOutput, writerOf } from '../output-file.ts';
 import { type Target, withTarget } from '../target.ts';
 
 export async function dump(invocation: Invocation): Promise<number> {
@@ -17,16 +14,10 @@ export async function dump(invocation: Invocation): Promise<number> {
     throw new OperatorError('--data-only and --role-only exclude each other.', 'Say one of them.');
   if (!options.has('data-only') && (options.has('use-copy') || options.list('exclude').length > 0))
     throw new OperatorError('--use-copy and --exclude are about rows.', 'Say --data-only with them.');
-  await withTarget(invocation, async (target) => {
-    const file = options.text('file');
-    const out = file === undefined ? process.stdout : createWriteStream(resolve(currentFolder, file));
-    const write = writerOf(out);
-    await writeDump(invocation, target, write);
-    if (out !== process.stdout) {
-      out.end();
-      await finished(out);
-    }
-  });
+  const file = options.text('file');
+  await withOutput(file === undefined ? undefined : resolve(currentFolder, file), (out) =>
+    withTarget(invocation, (target) => writeDump(invocation, target, writerOf(out))),
+  );
   return 0;
 }
 
@@ -53,11 +44,4 @@ async function writeDump(
   const role = isOwn && login.user === 'postgres' ? 'postgres' : undefined;
   const text = await runPgDump({ login, args: schemaDumpArgs(schemas, role), signal: opening.signal });
   await write(toProjectSchema(text, options.has('keep-comments')));
-}
-
-/** Waits while the reader is behind. */
-function writerOf(out: Writable): (text: string) => Promise<void> {
-  return async (text) => {
-    if (!out.write(text)) await once(out, 'drain');
-  };
 }

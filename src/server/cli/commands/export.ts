@@ -1,10 +1,8 @@
 // In charge of: `millrace export`: the whole project as one SQL script, to be loaded elsewhere.
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { OperatorError } from '../../../base/errors.ts';
 import type { Invocation } from '../command.ts';
+import { withOutput } from '../output-file.ts';
 import { withTarget } from '../target.ts';
 
 export async function exportTo(invocation: Invocation): Promise<number> {
@@ -17,11 +15,8 @@ export async function exportTo(invocation: Invocation): Promise<number> {
   const { exportProject } = await import('../../../engine/db/dump/export.ts');
   const file = options.text('output');
   const path = file === undefined ? undefined : resolve(currentFolder, file);
-  // Whole or not at all: what is renamed at the end is a script that was written to its end.
-  const draft = path === undefined ? undefined : `${path}.${process.pid}.new`;
-  const out = draft === undefined ? process.stdout : createWriteStream(draft, { mode: 0o600, flags: 'wx' });
-  try {
-    const report = await withTarget(invocation, ({ login, opening }) =>
+  const report = await withOutput(path, (out) =>
+    withTarget(invocation, ({ login, opening }) =>
       exportProject({
         login,
         out,
@@ -31,20 +26,12 @@ export async function exportTo(invocation: Invocation): Promise<number> {
         progress: opening.progress,
         signal: opening.signal,
       }),
-    );
-    if (draft !== undefined && path !== undefined) {
-      out.end();
-      await finished(out);
-      await rename(draft, path);
-    }
-    for (const notice of report.notices) console.error(`- ${notice}`);
-    if (options.json && path !== undefined) console.log(JSON.stringify({ file: path, ...report }));
-    else if (path !== undefined)
-      console.error(`Wrote ${report.tables.length} tables with rows to "${path}".`);
-    return 0;
-  } finally {
-    if (draft !== undefined) await rm(draft, { force: true });
-  }
+    ),
+  );
+  for (const notice of report.notices) console.error(`- ${notice}`);
+  if (options.json && path !== undefined) console.log(JSON.stringify({ file: path, ...report }));
+  else if (path !== undefined) console.error(`Wrote ${report.tables.length} tables with rows to "${path}".`);
+  return 0;
 }
 
 /** @throws OperatorError for a version that nothing was proved with. */
