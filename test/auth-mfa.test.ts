@@ -113,7 +113,10 @@ const codeOf = (secret: string, steps = 0) =>
 async function withFactor() {
   const who = await somebody();
   const { factorId, secret } = await enrolled(who.client);
-  const { error } = await who.client.auth.mfa.challengeAndVerify({ factorId, code: codeOf(secret, -1) });
+  const prove = () => who.client.auth.mfa.challengeAndVerify({ factorId, code: codeOf(secret, -1) });
+  const first = await prove();
+  // Where a time step ends between the code and the answer, it is of two steps ago.
+  const { error } = first.error ? await prove() : first;
   if (error) throw error;
   return { ...who, factorId, secret };
 }
