@@ -540,7 +540,8 @@ describe('with secrets of its own', () => {
   });
 
   it('production does not start with sign-in by mail and nobody to send the mails', async () => {
-    const start = await runCli(['start', '--project', project.folder, '--production', ...data()], {
+    const free = ['--port', '0', '--db-port', '0'];
+    const start = await runCli(['start', '--project', project.folder, '--production', ...free, ...data()], {
       env: { ...env, MILLRACE_EXTERNAL_URL: 'https://api.example' },
     });
     expect(start).toMatchObject({
