@@ -311,6 +311,8 @@ let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
 
 const environment = {
+  // What is restored below is of years ago.
+  GOTRUE_DB_CLEANUP_ENABLED: 'false',
   GOTRUE_SECURITY_DB_ENCRYPTION_DECRYPTION_KEYS: `winter:${randomBytes(32).toString('base64url')},spring:${wrappingKey.toString('base64url')}`,
 };
 

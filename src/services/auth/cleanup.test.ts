@@ -47,10 +47,10 @@ const token = (word: string, session: string | undefined, revoked: boolean, at: 
   run(`insert into auth.refresh_tokens (token, session_id, revoked, updated_at)
     values ('${word}', ${session ? `'${session}'` : 'null'}, ${revoked}, ${at})`);
 
-it('refresh tokens go a day after their use, and never before it', async () => {
+it('refresh tokens go thirty days after their use, and never before it', async () => {
   const id = await session('alive');
-  await token('used long ago', id, true, ago('25 hours'));
-  await token('just used', id, true, ago('23 hours'));
+  await token('used long ago', id, true, ago('31 days'));
+  await token('just used', id, true, ago('29 days'));
   await token('unused', id, false, ago('9 years'));
   await cleanUp(database.db, rules);
   expect(await left('select token as word from auth.refresh_tokens order by id')).toEqual([
@@ -137,7 +137,7 @@ it('users go only when they are anonymous, old, and the project says so', async 
 
 it('takes more than a handful in one run, leaves what somebody is at, and nothing goes where it is off', async () => {
   await run(`insert into auth.refresh_tokens (token, revoked, updated_at)
-    select 'old ' || n, true, ${ago('25 hours')} from generate_series(1, 250) n`);
+    select 'old ' || n, true, ${ago('31 days')} from generate_series(1, 250) n`);
   const count = async () => (await run('select count(*)::int as word from auth.refresh_tokens'))[0]?.word;
   await cleanUp(database.db, { ...rules, cleanupEnabled: false });
   expect(await count()).toBe(250);

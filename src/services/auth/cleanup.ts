@@ -13,7 +13,7 @@ export const cleanupSettings = {
     default: true,
     live: true,
     sentence:
-      'Whether used refresh tokens, ended sessions, challenges, unfinished sign-ins and factors go out of the database a day after they are over.',
+      'Whether ended sessions, challenges, unfinished sign-ins and factors go out of the database days after they are over, used refresh tokens after thirty.',
   }),
   cleanupAnonymousDays: wholeNumber({
     key: 'auth.cleanup.anonymous_users_after',
@@ -33,6 +33,11 @@ export interface CleanupRules extends ValuesOf<typeof cleanupSettings> {
 }
 
 const everySeconds = 300;
+/**
+ * A used token that comes again ends its session, which somebody may have stolen: its owner may be away for longer than the day
+ * after which upstream forgets it.
+ */
+const usedTokenDays = 30;
 /** Of one statement, so that its locks are short. */
 const rowsAtOnce = 100;
 /** Of sessions: their tokens and methods go with them. */
@@ -75,9 +80,8 @@ function statementsFor({
   cleanupAnonymousDays,
 }: CleanupRules): Statement[] {
   return [
-    deletion('refresh_tokens', "revoked is true and updated_at < now() - interval '24 hours'"),
+    deletion('refresh_tokens', `revoked is true and updated_at < now() - interval '${usedTokenDays} days'`),
     {
-      // A session with many tokens is deleted once these are gone.
       text: `update auth.refresh_tokens set revoked = true, updated_at = now() where id in (
         select t.id from auth.refresh_tokens t join auth.sessions s on t.session_id = s.id
         where s.not_after < now() - interval '24 hours' and t.revoked is false limit ${rowsAtOnce} for update skip locked)`,
