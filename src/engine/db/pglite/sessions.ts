@@ -278,6 +278,8 @@ export class Sessions {
     const cutter = new MessageCutter(maxMessageBytes);
     const rows: (string | null)[][] = [];
     let error: ErrorFields | undefined;
+    // A request to stop is never about a statement of ours.
+    this.#engine.memory.clearCancel();
     this.#engine.run(bytes, (part) => {
       cutter.push(part);
       for (let one = cutter.next(); one !== undefined; one = cutter.next()) {

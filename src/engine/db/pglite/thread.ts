@@ -135,6 +135,8 @@ export class EngineThread {
   async run(session: number, bytes: Uint8Array, listener: RunListener): Promise<RunResult> {
     Atomics.store(this.#board, boardPlace.gone, 0);
     Atomics.store(this.#board, boardPlace.unread, 0);
+    // Here and not by the worker, which would forget what it is told before it begins.
+    Atomics.store(this.#board, boardPlace.stopped, stopReason.none);
     const answer = await this.#ask({ kind: 'run', session, bytes }, listener);
     const gaveUp = Atomics.load(this.#board, boardPlace.gone) !== 0;
     return { status: answer.kind === 'done' ? answer.status : undefined, gaveUp };
@@ -164,11 +166,15 @@ export class EngineThread {
     if (Atomics.compareExchange(this.#board, boardPlace.stopped, stopReason.none, reason) !== stopReason.none)
       return;
     this.#stoppedAtMs = performance.now();
+    this.#raise();
+    this.#wake();
+  }
+
+  #raise(): void {
     const words = new Int32Array(this.#memory.buffer);
     Atomics.store(words, this.#switches.queryCancelPending >> 2, 1);
     Atomics.store(words, this.#switches.interruptPending >> 2, 1);
     Atomics.store(words, this.#switches.latch >> 2, 1);
-    this.#wake();
   }
 
   /** Whoever waits for what runs has gone: its answers are dropped and its statement stops. */
@@ -227,7 +233,11 @@ export class EngineThread {
       return;
     }
     if (this.#stoppedAtMs !== undefined) {
-      if (performance.now() - this.#stoppedAtMs < stopWithinMs) return;
+      // Said again: between two statements, or before the first has begun, the engine takes it for one that came too late.
+      if (performance.now() - this.#stoppedAtMs < stopWithinMs) {
+        this.#raise();
+        return;
+      }
       this.#isStuck = true;
       void this.kill('a statement did not stop when it was told to');
       return;

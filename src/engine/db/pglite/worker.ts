@@ -96,7 +96,6 @@ function run(told: ToEngine & { kind: 'run' }, engine: Engine, sessions: Session
     say({ kind: 'output', bytes }, [bytes.buffer]);
     waitForReader();
   };
-  Atomics.store(board, boardPlace.stopped, stopReason.none);
   try {
     const status = sessions.run(told.session, told.bytes, {
       sink(bytes) {
