@@ -600,6 +600,20 @@ describe('another issuer, through the whole program', () => {
     expect((await claims(old)).status).toBe(401);
   });
 
+  it('is another one, or none, as the settings say while the program runs', async () => {
+    const set = (key: string, value: string) =>
+      runCli(['settings', 'set', key, value, '--project', project.folder]);
+    const token = await second.sign('ada');
+    // A name that is none leaves the one before.
+    expect((await set('auth.third_party.workos.issuer_url', 'nobody')).code).toBe(0);
+    expect((await claims(token)).status).toBe(200);
+    expect((await set('auth.third_party.workos.issuer_url', issuer.url)).code).toBe(0);
+    expect((await set('auth.third_party.workos.enabled', 'false')).code).toBe(0);
+    await expect.poll(async () => (await claims(token)).status).toBe(401);
+    expect((await set('auth.third_party.workos.enabled', 'true')).code).toBe(0);
+    await expect.poll(async () => (await claims(token)).status).toBe(200);
+  });
+
   it('that is away leaves what it said last', async () => {
     await issuer.away();
     expect((await claims(await second.sign('ada'))).json).toMatchObject({ sub: 'ada' });

@@ -234,7 +234,7 @@ const deviations = [
   'The `state` of linking by hand and the `RelayState` of SAML belong to no browser, as upstream: client libraries ask for the address by `fetch`, which keeps no cookie. With PKCE nobody is signed in but who began.',
   'Codes for a new password and present passwords are counted per account as other codes are.',
   'Names in a JSON body are taken as they are written; Go takes `Email` for `email`, too.',
-  'Keys, the JWT secret, `auth.enabled` and `[auth.third_party.*]` are read at the start; every other setting of `[auth]` can be changed while the program runs.',
+  'Keys, the JWT secret and `auth.enabled` are read at the start; every other setting of `[auth]` can be changed while the program runs.',
   'SMS providers (Twilio, Twilio Verify, Vonage, MessageBird, Textlocal) were not run against the real services: what is sent and read is held to their documents by tests.',
   'Codes are hashed under a key (`token_hash` is an HMAC of address and code). Upstream hashes without one, so that links can be computed from the address and every possible code. Codes in flight when a dump is restored elsewhere have to be sent again.',
 ];

@@ -1,13 +1,16 @@
 // In charge of: who asks, in a project: its keys, the keys that were made here, its tokens and those of other issuers.
+import { errorMessage } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
+import type { ValuesOf } from '../base/settings.ts';
 import type { Clock } from '../base/time.ts';
 import type { Database } from '../engine/db/database.ts';
 import type { Egress } from '../engine/egress/egress.ts';
 import { type Identity, openIdentity } from '../engine/identity/identity.ts';
 import { type IssuedKeys, openIssuedKeys } from '../engine/identity/issued-keys.ts';
-import { type Issuers, openIssuers } from '../engine/identity/issuers.ts';
+import { type Issuers, type IssuersOptions, openIssuers } from '../engine/identity/issuers.ts';
 import type { SigningKeys } from '../engine/identity/signing-keys.ts';
 import { configuredIssuers, thirdPartySettings } from '../engine/identity/third-party.ts';
+import type { Live } from '../engine/settings/live.ts';
 import { isIdToken } from '../services/auth/oauth-server/profile.ts';
 import { rest } from '../services/rest/service.ts';
 import type { Prepared } from './prepare.ts';
@@ -15,8 +18,7 @@ import type { Prepared } from './prepare.ts';
 export interface ProjectIdentity {
   readonly identity: Identity;
   readonly issued: IssuedKeys;
-  /** Undefined: tokens are the project's own alone. */
-  readonly issuers: Issuers | undefined;
+  readonly issuers: Issuers;
 }
 
 export interface IdentityParts {
@@ -36,11 +38,10 @@ export async function openProjectIdentity(
   const { secrets, settings, serverSettings, production } = prepared;
   const restConfig = settings.of(rest.settings);
   const thirdParty = settings.of(thirdPartySettings);
-  const configured = configuredIssuers(thirdParty.now());
-  const issuers =
-    configured.length === 0
-      ? undefined
-      : openIssuers({ configured, lifetimes: () => thirdParty.now(), egress, observe, now, signal });
+  const lifetimes = () => thirdParty.now();
+  const issuers = openConfigured(thirdParty, { lifetimes, egress, observe, now, signal }, () =>
+    identity.forget(),
+  );
   const issued = await openIssuedKeys({ db: database.db, fanout: database.fanout, now, observe });
   const identity = openIdentity({
     keys: secrets.keys,
@@ -62,4 +63,31 @@ export async function openProjectIdentity(
   // A token without a role was remembered as the anonymous one of that time.
   restConfig.onChange(() => identity.forget());
   return { identity, issued, issuers };
+}
+
+/**
+ * The issuers that the settings name, now and later. A change that does not name them rightly (a tenant that is not set yet) is said and leaves
+ * those before in place; at the start it is an error.
+ */
+function openConfigured(
+  settings: Live<ValuesOf<typeof thirdPartySettings>>,
+  options: Omit<IssuersOptions, 'configured'>,
+  onChange: () => void,
+): Issuers {
+  let named = configuredIssuers(settings.now());
+  let issuers = openIssuers({ ...options, configured: named });
+  settings.onChange((values) => {
+    try {
+      const configured = configuredIssuers(values);
+      // Other settings of the table change what is kept of the keys, and nothing about whose they are.
+      if (JSON.stringify(configured) === JSON.stringify(named)) return;
+      named = configured;
+      issuers = openIssuers({ ...options, configured });
+      issuers.warm();
+      onChange();
+    } catch (error) {
+      options.observe({ kind: 'issuer.not_changed', level: 'warn', message: errorMessage(error) });
+    }
+  });
+  return { find: (iss) => issuers.find(iss), warm: () => issuers.warm() };
 }

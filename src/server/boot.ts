@@ -214,7 +214,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     observe,
   });
   closers.add(async () => door.socket?.close());
-  who.issuers?.warm();
+  who.issuers.warm();
 
   return {
     apiUrl,

@@ -10,6 +10,7 @@ const enabled = (key: string, env: string, name: string) =>
     key: `auth.third_party.${key}.enabled`,
     env: [`SUPABASE_AUTH_THIRD_PARTY_${env}_ENABLED`],
     default: false,
+    live: true,
     sentence: `Take the tokens of ${name}, verified by its published keys.`,
   });
 
@@ -18,6 +19,7 @@ const fact = (key: string, member: string, sentence: string) =>
     key: `auth.third_party.${key}.${member}`,
     env: [`SUPABASE_AUTH_THIRD_PARTY_${key.toUpperCase()}_${member.toUpperCase()}`],
     default: '',
+    live: true,
     sentence,
   });
 
