@@ -67,17 +67,21 @@ export function openListener(config: ClientConfig, observe: Observe): Listener {
   }
 
   let holding: Promise<void> | undefined;
+  /** One after the other: a session that is asked while it works is something `pg` warns of. */
+  let asked: Promise<unknown> = Promise.resolve();
   return {
     ready,
     listen(channel, onNotify, onGap) {
       const isNew = !handlers.has(channel);
       handlers.set(channel, [...(handlers.get(channel) ?? []), { onNotify, onGap }]);
       holding ??= hold();
-      if (isNew && client) {
-        client.query(`listen ${ident(channel)}`).catch((error: unknown) => {
+      if (!isNew || !client) return;
+      const session = client;
+      asked = asked
+        .then(() => session.query(`listen ${ident(channel)}`))
+        .catch((error: unknown) => {
           observe({ kind: 'db.listen_failed', level: 'warn', message: errorMessage(error) });
         });
-      }
     },
     async close() {
       closing.abort();
