@@ -6,6 +6,8 @@ export default defineConfig({
     exclude: ['test/soak/**', '**/node_modules/**'],
     // Tests start real Postgres servers and browsers: the bound is against hangs, not for speed.
     globalSetup: ['test/harness/global-setup.ts'],
+    // One second, the default, is a bound on speed.
+    expect: { poll: { timeout: 20_000 } },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Two workers on the two cores that the project plans for; each file that wants a server starts its own.
