@@ -24,7 +24,7 @@ beforeAll(async () => {
     'supabase/migrations/20240101000000_vectors.sql': migration,
     'supabase/seed.sql': seed,
   });
-  backend = await startBackend(project.folder, [], { timeoutMs: startMs });
+  backend = await startBackend(project.folder, [], { timeoutMs: startMs, ownData: true });
 }, startMs);
 afterAll(async () => {
   await backend?.stop();

@@ -53,6 +53,8 @@ export interface RunOptions {
   readonly gid?: number;
   /** Where the log goes: kept for `log()`, or thrown away where reading it would disturb a measurement. */
   readonly log?: 'keep' | 'discard';
+  /** The start makes its data itself, where which engine it chooses is what is tested. */
+  readonly ownData?: boolean;
   /** How long a start, or a command, may take before it is ended. */
   readonly timeoutMs?: number;
 }
@@ -81,10 +83,10 @@ export async function startBackend(
   );
 }
 
-function isUsual(args: readonly string[], { env, uid }: RunOptions): boolean {
+function isUsual(args: readonly string[], { env, uid, ownData }: RunOptions): boolean {
   const elsewhere = ['--data', '--pg-bin', '--engine', '--production'];
   const isElsewhere = [...args, ...onEngine(args)].some((arg) => elsewhere.includes(arg));
-  return uid === undefined && env?.DATABASE_URL === undefined && !isElsewhere;
+  return ownData !== true && uid === undefined && env?.DATABASE_URL === undefined && !isElsewhere;
 }
 
 /** The same for the Data API alone, in the place of a PostgREST process. */
@@ -146,7 +148,10 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
   return { code: code ?? signal, stdout, stderr };
 }
 
-function run(args: readonly string[], { env, log, timeoutMs: _, ...options }: RunOptions): ChildProcess {
+function run(
+  args: readonly string[],
+  { env, log, timeoutMs: _, ownData: __, ...options }: RunOptions,
+): ChildProcess {
   // Only what a shell has: the variables of the machine that runs the tests are not the test's.
   const { PATH, HOME, LANG } = process.env;
   const child = spawn(process.execPath, [cli, ...args], {
