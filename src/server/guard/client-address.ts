@@ -56,13 +56,14 @@ export function openClients(settings: () => ProxySettings, facts: ClientFacts = 
   return {
     countedAs(address, headers) {
       if (!isLoopback(address)) return address;
-      if (state().trusted.has(address)) return '';
       const isProxied = forwardingHeaders.some((name) => headerOf(headers, name) !== undefined);
+      // The ranges are looked through last: each request of a laptop comes by here.
+      if ((!isProxied && facts.production !== true) || state().trusted.has(address)) return '';
       if (isProxied && !isSaid) {
         isSaid = true;
         facts.onUnnamedProxy?.();
       }
-      return isProxied || facts.production === true ? everybody : '';
+      return everybody;
     },
     of(peer, isSecure, headers) {
       const { trusted, isUnixTrusted, forwardedHeader, direct, secure } = state();
