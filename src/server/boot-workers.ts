@@ -1,7 +1,7 @@
 // In charge of: the workers behind extensions that this program provides: requests that SQL sends, and jobs by the clock.
 import type { Observe } from '../base/observe.ts';
 import type { Clock } from '../base/time.ts';
-import { type Cron, cronLease, openCron } from '../engine/cron/cron.ts';
+import { type Cron, openCron } from '../engine/cron/cron.ts';
 import { withClient } from '../engine/db/client.ts';
 import type { Database } from '../engine/db/database.ts';
 import type { LoginRole } from '../engine/db/db.ts';
@@ -39,7 +39,6 @@ export async function openWorkers(prepared: Prepared, parts: WorkerParts, closer
   const { server, database, leases, gateway, apiUrl, port, observe, now } = parts;
   const { db, listener } = database;
   await provideForWebhooks(server, database);
-  if (server.engine !== 'external') await releaseLeftLead(database);
   const config = prepared.settings.of(egressSettings);
   // One of its own: what SQL sends, however much that is, takes no place of a mail or of a sign-in.
   const maxConnectionsPerOrigin = parallelRequests;
@@ -86,13 +85,6 @@ async function provideForWebhooks(server: PostgresServer, { db }: Database): Pro
   const login = server.directLogin('supabase_admin') ?? server.login('supabase_admin');
   await withClient(login, (client) =>
     provideExtension(client, 'pg_net', { schema: 'extensions', external: server.engine === 'external' }),
-  );
-}
-
-/** On a server of our own there is one process, by the lock on its folder: whoever leads by what the table says was killed. */
-async function releaseLeftLead({ db }: Database): Promise<void> {
-  await db.asOwner('millrace_admin', (client) =>
-    client.query('update _millrace.leases set expires_at = clock_timestamp() where name = $1', [cronLease]),
   );
 }
 

@@ -4,6 +4,7 @@ import type { ValuesOf } from '../base/settings.ts';
 import type { Clock } from '../base/time.ts';
 import { openCatalog } from '../engine/catalog/source.ts';
 import { type Database, openDatabase } from '../engine/db/database.ts';
+import { endLeftLeases } from '../engine/db/leases.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openEgress } from '../engine/egress/egress.ts';
@@ -128,6 +129,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   closers.add(() => who.issued.close());
   const { db, fanout } = database;
   const { identity } = who;
+  // By the lock on its folder there is one process on a server of our own.
+  if (server.engine !== 'external') await endLeftLeases(db);
   const leases = watchLeases(database.leases, now);
   let apiUrl = externalUrl.url;
   const mail = openProjectMail(prepared, {

@@ -24,7 +24,7 @@ export interface Cron {
   close(): Promise<void>;
 }
 
-export const cronLease = 'cron';
+const leaseName = 'cron';
 const leaseSeconds = 15;
 const renewEveryMs = 4_000;
 /** How often a process that does not lead tries to. */
@@ -68,7 +68,7 @@ export function openCron(options: CronOptions): Cron {
   async function round(): Promise<number> {
     if (lease === undefined) {
       if (!(await table.isThere())) return listener ? absentWithListenMs : followMs;
-      lease = await leases.acquire(cronLease, leaseSeconds);
+      lease = await leases.acquire(leaseName, leaseSeconds);
       if (lease === undefined) return followMs;
       renewAtMs = now() + renewEveryMs;
       const clock = await table.takeOver(lease);

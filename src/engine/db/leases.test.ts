@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../test/harness/database.ts';
 import type { Database } from './database.ts';
-import { assertFence, LeaseLost } from './leases.ts';
+import { assertFence, endLeftLeases, LeaseLost } from './leases.ts';
 
 let test: TestDatabase;
 let one: Database;
@@ -30,6 +30,13 @@ const inTransaction = (fence: bigint) =>
   });
 
 describe('leases', () => {
+  it('of a process that was killed are nobody’s for the next on a server of its own', async () => {
+    const left = await two.leases.acquire('left', 600);
+    await endLeftLeases(one.db);
+    expect((await one.leases.acquire('left', 600))?.fence).toBe(2n);
+    expect(await left?.renew()).toBe(false);
+  });
+
   it('has one holder at a time, and a higher fencing number for the next', async () => {
     const first = await one.leases.acquire('reader', 30);
     expect(first?.fence).toBe(1n);

@@ -80,6 +80,18 @@ export function openLeases(db: Db): Leases {
   };
 }
 
+/**
+ * Ends all leases, for a server that one process alone works on: whoever holds one by what the table says was killed, and nobody should wait until
+ * their time is over. Before this process takes its first.
+ */
+export async function endLeftLeases(db: Pick<Db, 'asOwner'>): Promise<void> {
+  await db.asOwner('millrace_admin', (client) =>
+    client.query(
+      'update _millrace.leases set expires_at = clock_timestamp() where expires_at > clock_timestamp()',
+    ),
+  );
+}
+
 /** The same within this process alone, where there is no other that could hold one. */
 export function openLocalLeases(): Leases {
   const held = new Map<string, bigint>();
