@@ -6,6 +6,7 @@ import { OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import { type CopyReport, copyDatabase } from '../engine/db/dump/copy-database.ts';
 import { pgliteFolderName } from '../engine/db/pglite/folder.ts';
+import { takeLock } from '../engine/db/postgres/lock.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import {
   findStateFolder,
@@ -42,6 +43,9 @@ interface MoveOptions {
   readonly signal: AbortSignal;
 }
 
+/** An engine that has its data in the state folder. */
+type Movable = Exclude<EngineName, 'external'>;
+
 const nativeFolderName = 'db';
 /** The state folder of the engine that is being filled. What a broken-off move left of one is thrown away by the next. */
 const movingFolderName = 'moving';
@@ -63,11 +67,7 @@ export async function loadEngineFacts(prepared: Pick<Prepared, 'project' | 'data
  * Moves the project's data to another engine. The old data stays until a person removes it; until the last rename it is also what counts.
  * @throws OperatorError when there is nothing to move, when it is there already, or when the other engine refuses something
  */
-export async function moveEngine(
-  prepared: Prepared,
-  to: Exclude<EngineName, 'external'>,
-  { observe, progress, signal }: MoveOptions,
-): Promise<MoveReport> {
+export async function moveEngine(prepared: Prepared, to: Movable, options: MoveOptions): Promise<MoveReport> {
   const facts = await loadEngineFacts(prepared);
   const { stateFolder } = facts;
   if (facts.engine === undefined) {
@@ -83,34 +83,51 @@ export async function moveEngine(
       from === to ? undefined : 'Start with --pg-bin DIR, or without it.',
     );
   }
+  const { report, version, major } = await fillBeside(prepared, stateFolder, from, to, options);
+  // The source gave the lock back with its end. Whoever took it meanwhile may have written since the copy: nothing is switched then.
+  const lock = await takeLock(stateFolder, options.signal);
+  try {
+    const kept = await switchData(stateFolder, to === 'pglite');
+    const known = await readStateFile(stateFolder);
+    await writeStateFile(stateFolder, { ...known, format: stateFormat, engine: to, version, major });
+    await rm(join(stateFolder, movingFolderName), { recursive: true, force: true });
+    return { ...report, from, to, version, kept };
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Makes the other engine's data beside the old. Both engines are stopped behind it, and of a copy that failed nothing is left. */
+async function fillBeside(
+  prepared: Prepared,
+  stateFolder: string,
+  from: Movable,
+  to: Movable,
+  { observe, progress, signal }: MoveOptions,
+): Promise<{ readonly report: CopyReport } & Pick<PostgresServer, 'version' | 'major'>> {
   const moving = join(stateFolder, movingFolderName);
   const source = await openServer(prepared, from, { observe, signal }, 0);
-  let target: PostgresServer | undefined;
-  let report: CopyReport;
   try {
     // Nobody else is in this state folder: the source holds its lock.
     await rm(moving, { recursive: true, force: true });
-    target = await openServer({ ...prepared, data: moving }, to, { observe, signal }, 0);
-    report = await copyDatabase({
-      source: source.login('supabase_admin'),
-      target: target.login('supabase_admin'),
-      progress,
-      signal,
-    });
+    const target = await openServer({ ...prepared, data: moving }, to, { observe, signal }, 0);
+    try {
+      const report = await copyDatabase({
+        source: source.login('supabase_admin'),
+        target: target.login('supabase_admin'),
+        progress,
+        signal,
+      });
+      return { report, version: target.version, major: target.major };
+    } finally {
+      await target.stop();
+    }
   } catch (error) {
-    await target?.stop();
-    await source.stop();
     await rm(moving, { recursive: true, force: true });
     throw error;
+  } finally {
+    await source.stop();
   }
-  const { version, major } = target;
-  await target.stop();
-  await source.stop();
-  const kept = await switchData(stateFolder, to === 'pglite');
-  const known = await readStateFile(stateFolder);
-  await writeStateFile(stateFolder, { ...known, format: stateFormat, engine: to, version, major });
-  await rm(moving, { recursive: true, force: true });
-  return { ...report, from, to, version, kept };
 }
 
 /**
