@@ -3,9 +3,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { TOTP } from 'otpauth';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
-import { lastMessageTo } from './harness/inbox.ts';
+import { lastMessageTo, messagesTo } from './harness/inbox.ts';
+import { changeSettings } from './harness/live-settings.ts';
 import { type OpenIdProvider, openBrowser, startOpenIdProvider } from './harness/openid-provider.ts';
 
 const client = { id: 'millrace', secret: 'a secret of forty characters, or almost.' };
@@ -45,6 +47,7 @@ let provider: OpenIdProvider;
 let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
 let database: pg.Client;
+let operator: OperatorClient;
 
 beforeAll(async () => {
   provider = await startOpenIdProvider();
@@ -53,6 +56,7 @@ beforeAll(async () => {
   provider.open({ ...client, redirectUri: `${backend.report.API_URL}/auth/v1/callback` });
   database = new pg.Client({ connectionString: backend.report.DB_URL });
   await database.connect();
+  operator = await openOperatorClient(project.folder);
 });
 afterAll(async () => {
   await database?.end();
@@ -60,6 +64,9 @@ afterAll(async () => {
   await provider?.[Symbol.asyncDispose]();
   await project?.[Symbol.asyncDispose]();
 });
+
+const { set, restore } = changeSettings(() => operator);
+afterEach(restore);
 
 interface Answered {
   readonly status: number;
@@ -350,6 +357,22 @@ describe('an account that waits for the owner of its address, once they have com
     await signUp(email, password);
     await comeBy(email);
     expect(await signInWith(email, password)).toBe('session');
+  });
+
+  it('is theirs alone, when somebody else had the mail sent a moment before they sign up', async () => {
+    const email = `${randomUUID()}@example.com`;
+    provider.people.set(email, { email, email_verified: false, name: 'Somebody' });
+    const begin = `${backend.report.API_URL}/auth/v1/authorize?provider=keycloak&scopes=openid&login_hint=${email}`;
+    const comeByProvider = async () => new URL(await openBrowser().goTo(begin, 'https://app.example.com'));
+    const refused = 'provider_email_needs_verification';
+    await set('auth.email.max_frequency', '60s');
+    expect((await comeByProvider()).searchParams.get('error_code')).toBe(refused);
+    expect((await signUp(email, 'the owner of it')).status).toBe(200);
+    await restore();
+    expect(await messagesTo(database, email)).toHaveLength(1);
+    const { body } = await ask('GET', '/user', { token: await comeBy(email) });
+    expect(body.app_metadata).toEqual({ provider: 'email', providers: ['email'] });
+    expect((await comeByProvider()).searchParams.get('error_code')).toBe(refused);
   });
 
   it.each([

@@ -37,7 +37,7 @@ export async function withMailMoments<T>(
 
 /**
  * What `work` would refuse by the row of a user is done as far as anybody is told: a mail went out already, for another reason than these
- * paths, and nobody without an account could hear of that.
+ * paths, and nobody without an account could hear of that. Nothing is written yet where that is found, so that a transaction can go on.
  */
 export async function orQuiet<T>(work: () => Promise<T>, quiet: () => T): Promise<T> {
   try {

@@ -99,7 +99,7 @@ async function registerOnce(visit: Visit, params: SignUp, handle: Handle): Promi
     isAnonymous: false,
   };
   if (known === undefined) await beforeUserCreated(visit, newUser);
-  const write = async (tx: Tx): Promise<Registered> => {
+  const written = await inTransaction(auth.mailDb, async (tx): Promise<Registered> => {
     if (known && waiting === undefined) {
       if (!isAutomatic && handle.provider === 'email') auth.limits.refuseWithoutMail(visit);
       await record(tx, visit, known, 'user_repeated_signup', { provider: handle.provider });
@@ -114,16 +114,17 @@ async function registerOnce(visit: Visit, params: SignUp, handle: Handle): Promi
     if (!isAutomatic && handle.provider === 'phone') return { kind: 'unconfirmed', user: complete, handle };
     if (!isAutomatic) {
       await record(tx, visit, complete, 'user_confirmation_requested', { provider: handle.provider });
-      return { kind: 'unconfirmed', user: await askToConfirm(tx, visit, complete, handle, params), handle };
+      // What was taken away stays so, also where the mail that went out last is the one that will be answered.
+      const asked = await orQuiet(
+        () => askToConfirm(tx, visit, complete, handle, params),
+        () => complete,
+      );
+      return { kind: 'unconfirmed', user: asked, handle };
     }
     const traits = handle.provider === 'phone' ? { channel: channelOf(visit, params.channel) } : {};
     await record(tx, visit, complete, 'user_signedup', { provider: handle.provider, ...traits });
     return { kind: 'confirmed', user: await confirm(tx, visit, complete, handle), handle };
-  };
-  const store = () => inTransaction(auth.mailDb, write);
-  const written = await (waiting
-    ? orQuiet(store, (): Registered => ({ kind: 'unconfirmed', user: waiting, handle }))
-    : store());
+  });
   const registered =
     written.kind === 'unconfirmed' && handle.provider === 'phone'
       ? { ...written, user: await askByPhone(visit, written.user, params, known === undefined) }
@@ -173,11 +174,12 @@ async function askToConfirm(
   { provider }: Handle,
   params: SignUp,
 ): Promise<User> {
+  const asked = await sendCode(tx, visit, user, 'confirmation', isPkce(params));
   if (isPkce(params)) {
     const facts = { userId: user.id, provider, method: 'email/signup' as const, challenge: params };
     await insertFlowState(tx, facts, visit.auth.now());
   }
-  return sendCode(tx, visit, user, 'confirmation', isPkce(params));
+  return asked;
 }
 
 export function refuseWhenClosed({ config }: Visit): void {
