@@ -10,12 +10,12 @@ import { rowsOfPlatform, sessionTables } from '../dump/platform-rows.ts';
 import { projectRoles } from '../dump/project-roles.ts';
 import { plainSession } from '../dump/table-rows.ts';
 import { refreshStatements, sequenceStatements } from '../dump/write-rows.ts';
+import { dropReplaced, exchangeDatabases, hasDatabase, makeDatabase } from '../exchange-databases.ts';
 import { keepRoleBaseline } from '../migrations/baseline.ts';
 import { loadProgress } from '../migrations/progress.ts';
 import { runScript } from '../migrations/run-script.ts';
 import { MigrationSession } from '../migrations/session.ts';
 import { ensureState, recordStep } from '../migrations/state.ts';
-import { exchangeDatabases, hasDatabase, makeDatabase } from './beside.ts';
 import { type CopiedTable, copyLargeObjects, copyTable, pairTables } from './copy-rows.ts';
 import { refuseFilled } from './empty.ts';
 import { copyExtensionState } from './extensions.ts';
@@ -68,6 +68,7 @@ export async function importProject(options: ImportOptions): Promise<ImportRepor
     const report = await fill(options, beside, source, entries, digest);
     progress('putting it in place');
     await exchangeDatabases((name) => options.login('supabase_admin', name), beside, database);
+    await withClient(options.login('supabase_admin', database), (client) => dropReplaced(client, database));
     return report;
   });
 }

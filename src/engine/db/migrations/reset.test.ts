@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectOf, type Written } from '../../../../test/harness/migrations.ts';
+import type { Observe } from '../../../base/observe.ts';
 import { withClient } from '../client.ts';
 import type { LoginRole } from '../db.ts';
 import type { PostgresServer } from '../postgres/server.ts';
@@ -108,6 +109,34 @@ describe('resetProject', () => {
     const facts =
       'select pg_get_userbyid(datdba) as owner, datlocprovider as provider from pg_database where datname = current_database()';
     expect(await run(facts)).toEqual([{ owner: 'postgres', provider: 'i' }]);
+  });
+
+  it.each([
+    ['migrations.reset_made', true],
+    ['migrations.reset_exchanged', false],
+  ])('is ended by the next start when it broke off at %s', async (step, isAsItWas) => {
+    await run('create table left_over (id int); create role mr_by_hand');
+    await run('alter table left_over owner to mr_by_hand', 'supabase_admin');
+    const [before] = (await run(state)) as Record<string, unknown>[];
+    const observe: Observe = ({ kind }) => {
+      if (kind === step) throw new Error('killed');
+    };
+    const broken = resetProject({ ...options(), observe, admin: server.login('supabase_admin'), bootstrap });
+    await expect(broken).rejects.toThrow('killed');
+    await bootstrap();
+    const report = await applyProject(options());
+    const [after] = (await run(state)) as Record<string, unknown>[];
+    if (isAsItWas) expect([report.migrations, after]).toEqual([[], before]);
+    else {
+      expect(report).toMatchObject({ rolesApplied: true, migrations: [{ version: '1' }] });
+      expect(after).toEqual({ ...before, left_over: null, by_hand: null });
+    }
+    const databases = "select datname from pg_database where datname like 'postgres%' order by 1";
+    await resetProject({ ...options(), admin: server.login('supabase_admin'), bootstrap });
+    expect([await run(databases), await run(state)]).toEqual([
+      [{ datname: 'postgres' }],
+      [{ ...before, left_over: null, by_hand: null }],
+    ]);
   });
 
   it('drops what the project made where nobody is superuser', async () => {

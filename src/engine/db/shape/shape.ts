@@ -5,6 +5,7 @@ import type { Client } from 'pg';
 import { errorCode, errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { absentNames, absentNotices, installDefaults } from '../extensions/defaults.ts';
+import { finishReset } from '../migrations/reset-roles.ts';
 import { scramVerifier } from './password.ts';
 import { checkRights } from './rights.ts';
 
@@ -60,6 +61,8 @@ interface State {
 export async function bootstrapDatabase(client: Client, options: ShapeOptions): Promise<Shape> {
   const files = await loadShapeFiles();
   let state = await findState(client);
+  // Only in a database without a shape can a reset have broken off.
+  if (state === undefined && !options.external) await finishReset(client, options.observe);
   const known = state?.files ?? {};
   const missing = files.filter((file) => known[file.name] === undefined);
   for (const file of files) {
