@@ -1,5 +1,5 @@
 // In charge of: writing a migration into the project, with a version that is new and the highest.
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, OperatorError } from '../../base/errors.ts';
 
@@ -10,30 +10,62 @@ export function timestamp(now: Date): string {
   return now.toISOString().replaceAll(/[-:T]|\..*$/g, '');
 }
 
-/** Writes texts as migrations a second apart, and gives their paths from the project's folder. @throws OperatorError */
-export async function writeMigrations(
+/** A migration that is to be written. */
+export interface NewMigration {
+  readonly version: string;
+  readonly name: string;
+  /** From the project's folder. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Texts as migrations a second apart. @throws OperatorError */
+export async function planMigrations(
   project: string,
   name: string,
   texts: readonly string[],
   now: Date,
-): Promise<readonly string[]> {
+): Promise<readonly NewMigration[]> {
+  if (texts.length === 0) return [];
   const word = name.trim().replaceAll(/[\s/\\]+/g, '_');
   if (word === '') throw noName();
   await mkdir(join(project, folder), { recursive: true });
   const first = after(await readdir(join(project, folder)), now);
-  const paths: string[] = [];
-  for (const [at, text] of texts.entries()) {
-    const suffix = texts.length === 1 ? '' : `_${at + 1}`;
-    const path = `${folder}/${timestamp(new Date(first.getTime() + at * 1000))}_${word}${suffix}.sql`;
-    try {
-      await writeFile(join(project, path), text, { flag: 'wx' });
-    } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error;
-      throw new OperatorError(`"${path}" is there already.`, 'Wait a second, or give another name.', error);
+  return texts.map((text, at) => {
+    const version = timestamp(new Date(first.getTime() + at * 1000));
+    const whole = texts.length === 1 ? word : `${word}_${at + 1}`;
+    return { version, name: whole, path: `${folder}/${version}_${whole}.sql`, text };
+  });
+}
+
+/** Writes all of them or none; each is whole from the moment that it has its name. @throws OperatorError when a name is taken. */
+export async function writeMigrations(project: string, migrations: readonly NewMigration[]): Promise<void> {
+  const draftOf = ({ path }: NewMigration) => join(project, `${path}.${process.pid}.new`);
+  const named: NewMigration[] = [];
+  try {
+    for (const migration of migrations) await writeFile(draftOf(migration), migration.text);
+    for (const migration of migrations) {
+      // Other than `rename` it takes no name that is taken.
+      await link(draftOf(migration), join(project, migration.path)).catch((error: unknown) => {
+        if (errorCode(error) !== 'EEXIST') throw error;
+        throw new OperatorError(
+          `"${migration.path}" is there already.`,
+          'Wait a second, or give another name.',
+          error,
+        );
+      });
+      named.push(migration);
     }
-    paths.push(path);
+  } catch (error) {
+    await removeMigrations(project, named);
+    throw error;
+  } finally {
+    for (const migration of migrations) await rm(draftOf(migration), { force: true });
   }
-  return paths;
+}
+
+export async function removeMigrations(project: string, migrations: readonly NewMigration[]): Promise<void> {
+  for (const { path } of migrations) await rm(join(project, path), { force: true });
 }
 
 /** The moment, or a second behind the newest file when that is from the future: a migration goes in behind those that there are. */

@@ -1,7 +1,7 @@
 // In charge of: `millrace diff`: what the database has that the migrations do not, as SQL.
 import type { Invocation } from '../command.ts';
 import { findDifference } from '../difference.ts';
-import { writeMigrations } from '../new-migration.ts';
+import { planMigrations, writeMigrations } from '../new-migration.ts';
 import { paint } from '../paint.ts';
 import { withTarget } from '../target.ts';
 
@@ -13,10 +13,10 @@ export async function diff(invocation: Invocation): Promise<number> {
     const { texts, destructive, notices } = await findDifference(invocation, target, opening, useDeclared);
     for (const notice of notices) opening.progress(`- ${notice}`);
     const name = options.text('file');
-    const files =
-      name === undefined || texts.length === 0
-        ? []
-        : await writeMigrations(target.prepared.project.project, name, texts, new Date());
+    const project = target.prepared.project.project;
+    const migrations = name === undefined ? [] : await planMigrations(project, name, texts, new Date());
+    await writeMigrations(project, migrations);
+    const files = migrations.map(({ path }) => path);
     if (options.json) console.log(JSON.stringify({ statements: texts, files, destructive }));
     else if (texts.length === 0) opening.progress('No difference: the migrations make this schema.');
     else if (files.length > 0) console.log(files.map((file) => `wrote ${file}`).join('\n'));

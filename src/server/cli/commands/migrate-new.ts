@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { Invocation } from '../command.ts';
-import { noName, writeMigrations } from '../new-migration.ts';
+import { noName, planMigrations, writeMigrations } from '../new-migration.ts';
 import { findProjectFolder } from '../project-folder.ts';
 import { refuseWords } from '../refuse-words.ts';
 
@@ -12,7 +12,9 @@ export async function newMigration(invocation: Invocation, words: readonly strin
   refuseWords('migrate new', more);
   if (name.trim() === '') throw noName();
   const project = await findProjectFolder(options, currentFolder);
-  const [path] = await writeMigrations(project, name, [await textOfPipe()], new Date());
+  const migrations = await planMigrations(project, name, [await textOfPipe()], new Date());
+  await writeMigrations(project, migrations);
+  const path = migrations[0]!.path;
   console.log(options.json ? JSON.stringify({ path }) : `wrote ${path}`);
   return 0;
 }

@@ -1,6 +1,4 @@
 // In charge of: `millrace pull`: what the database has beyond the migrations becomes a migration, recorded as applied.
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { OperatorError } from '../../../base/errors.ts';
 import { withClient } from '../../../engine/db/client.ts';
 import { compare, ensureHistory, loadHistory } from '../../../engine/db/migrations/history.ts';
@@ -8,7 +6,7 @@ import { markApplied } from '../../../engine/db/migrations/repair.ts';
 import { loadProjectFiles } from '../../../engine/project/files.ts';
 import type { Invocation } from '../command.ts';
 import { findDifference } from '../difference.ts';
-import { writeMigrations } from '../new-migration.ts';
+import { type NewMigration, planMigrations, removeMigrations, writeMigrations } from '../new-migration.ts';
 import { type Target, withTarget } from '../target.ts';
 
 export async function pull(invocation: Invocation): Promise<number> {
@@ -19,8 +17,9 @@ export async function pull(invocation: Invocation): Promise<number> {
     const { texts, notices } = await findDifference(invocation, target, target.opening, false);
     for (const notice of notices) target.opening.progress(`- ${notice}`);
     const project = target.prepared.project.project;
-    const files = texts.length === 0 ? [] : await writeMigrations(project, name, texts, new Date());
-    await record(target, project, files);
+    const migrations = await planMigrations(project, name, texts, new Date());
+    if (migrations.length > 0) await writeApplied(target, project, migrations);
+    const files = migrations.map(({ path }) => path);
     if (options.json) console.log(JSON.stringify({ files }));
     else if (files.length === 0) console.log('Nothing to pull: the migrations make this schema.');
     else console.log(files.map((file) => `wrote ${file} and recorded it as applied`).join('\n'));
@@ -47,14 +46,23 @@ async function refuseDrift({ prepared, login }: Target): Promise<void> {
   );
 }
 
-async function record({ login }: Target, project: string, files: readonly string[]): Promise<void> {
-  if (files.length === 0) return;
+/** Files and history have all of them or none: a file that is not recorded would be applied to the database that it was made of. */
+async function writeApplied(
+  { login }: Target,
+  project: string,
+  migrations: readonly NewMigration[],
+): Promise<void> {
   await withClient(login, async (client) => {
     await ensureHistory(client);
-    for (const path of files) {
-      const [version, ...words] = basename(path, '.sql').split('_');
-      const text = await readFile(join(project, path), 'utf8');
-      await markApplied(client, { version: version!, name: words.join('_') }, text);
+    // What ends before the commit is rolled back by the server, as the session ends.
+    await client.query('begin');
+    for (const migration of migrations) await markApplied(client, migration, migration.text);
+    await writeMigrations(project, migrations);
+    try {
+      await client.query('commit');
+    } catch (error) {
+      await removeMigrations(project, migrations);
+      throw error;
     }
   });
 }
