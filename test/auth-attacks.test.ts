@@ -325,7 +325,10 @@ describe('an account that waits for the owner of its address, once they have com
 
   /** Follows the last mail's link as its owner does: the session's token. */
   async function comeBy(email: string): Promise<string> {
-    const { link } = await lastMessageTo(database, email);
+    return follow((await lastMessageTo(database, email)).link);
+  }
+
+  async function follow(link: string): Promise<string> {
     const answer = await fetch(link, { redirect: 'manual' });
     const { hash } = new URL(answer.headers.get('location') ?? '');
     return new URLSearchParams(hash.slice(1)).get('access_token') ?? '';
@@ -359,21 +362,41 @@ describe('an account that waits for the owner of its address, once they have com
     expect(await signInWith(email, password)).toBe('session');
   });
 
-  it('is theirs alone, when somebody else had the mail sent a moment before they sign up', async () => {
-    const email = `${randomUUID()}@example.com`;
+  /** Somebody who signs in by a provider with an address that it has not verified; refused, for it is to be confirmed. */
+  async function comeByProvider(email: string): Promise<void> {
     provider.people.set(email, { email, email_verified: false, name: 'Somebody' });
     const begin = `${backend.report.API_URL}/auth/v1/authorize?provider=keycloak&scopes=openid&login_hint=${email}`;
-    const comeByProvider = async () => new URL(await openBrowser().goTo(begin, 'https://app.example.com'));
-    const refused = 'provider_email_needs_verification';
+    const back = new URL(await openBrowser().goTo(begin, 'https://app.example.com'));
+    expect(back.searchParams.get('error_code')).toBe('provider_email_needs_verification');
+  }
+
+  it('is theirs alone, when somebody else had the mail sent a moment before they sign up', async () => {
+    const email = `${randomUUID()}@example.com`;
     await set('auth.email.max_frequency', '60s');
-    expect((await comeByProvider()).searchParams.get('error_code')).toBe(refused);
+    await comeByProvider(email);
     expect((await signUp(email, 'the owner of it')).status).toBe(200);
     await restore();
     expect(await messagesTo(database, email)).toHaveLength(1);
     const { body } = await ask('GET', '/user', { token: await comeBy(email) });
     expect(body.app_metadata).toEqual({ provider: 'email', providers: ['email'] });
-    expect((await comeByProvider()).searchParams.get('error_code')).toBe(refused);
+    await comeByProvider(email);
   });
+
+  it.each(['/invite', '/admin/generate_link'])(
+    'is theirs alone, when an administrator asks them by %s after somebody else',
+    async (path) => {
+      const email = `${randomUUID()}@example.com`;
+      await comeByProvider(email);
+      const key = backend.report.SECRET_KEY;
+      const made = await ask('POST', path, { key, body: { email, type: 'signup', password } });
+      expect(made.status).toBe(200);
+      const link = made.body.action_link ?? (await lastMessageTo(database, email)).link;
+      const token = await follow(link);
+      const { body } = await ask('GET', '/user', { token });
+      expect(body).toMatchObject({ email, app_metadata: { provider: 'email', providers: ['email'] } });
+      await comeByProvider(email);
+    },
+  );
 
   it.each([
     ['/resend', { type: 'signup' }],

@@ -9,12 +9,13 @@ import type { User } from './user.ts';
 /** What belongs to a user and lets somebody in, or answers in their place. */
 const tables = ['webauthn_credentials', 'mfa_factors', 'oauth_authorizations', 'oauth_consents'] as const;
 
-/** The password of an account that nobody has confirmed, be it by address or number: one that was good already stays. */
-export async function forgetPassword(tx: Tx, { id }: Pick<User, 'id'>): Promise<void> {
-  await tx.query(
+/** The password of an account that nobody has confirmed, be it by address or number; false: it was good already, and stays. */
+export async function forgetPassword(tx: Tx, { id }: Pick<User, 'id'>): Promise<boolean> {
+  const { rowCount } = await tx.query(
     'update auth.users set encrypted_password = null where id = $1 and email_confirmed_at is null and phone_confirmed_at is null',
     [id],
   );
+  return rowCount === 1;
 }
 
 /** Sessions, passkeys, factors, the number, grants of applications, what was begun and not finished. Password and identities are the caller's. */

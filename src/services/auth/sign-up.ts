@@ -224,6 +224,15 @@ function isWaitingFor(user: User, { provider, email, phone }: Handle): boolean {
 }
 
 /**
+ * An account that an administrator asks somebody to confirm. Whoever registered with the address already may be somebody else than its owner, so
+ * that password and identities go, unless the account is good already, by a number. Upstream leaves them (pre-account takeover, CWE-287).
+ */
+export async function withoutOthers(tx: Tx, visit: Visit, user: User): Promise<User> {
+  if (!(await forgetPassword(tx, user))) return user;
+  return withIdentity(tx, visit, user, { provider: 'email', email: user.email, phone: '' }, {});
+}
+
+/**
  * The identity of the address itself. An unconfirmed user is nobody's yet: whatever else somebody put into it is taken away.
  * Source: internal/models/user.go `RemoveUnconfirmedIdentities`.
  */

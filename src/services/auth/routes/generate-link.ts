@@ -3,7 +3,6 @@
 import { type Actor, record } from '../audit.ts';
 import { audienceOf, requireAdmin } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
-import { forgetPassword } from '../end-access.ts';
 import { badRequest, notFound } from '../errors.ts';
 import { json, merged } from '../go-json.ts';
 import { afterUserCreated, beforeUserCreated } from '../hooks/new-user.ts';
@@ -14,6 +13,7 @@ import { generatePassword } from '../passwords/generate.ts';
 import { isAllowed, redirectOf } from '../redirect.ts';
 import { type Params, readParams } from '../request.ts';
 import { keepCode } from '../send.ts';
+import { withoutOthers } from '../sign-up.ts';
 import { emailTaken, orTaken } from '../taken.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
 import { isConfirmed, type User } from '../user.ts';
@@ -143,11 +143,10 @@ async function unconfirmed(tx: Tx, visit: Visit, facts: Facts): Promise<User> {
   const { type, user, newUser, params, hash } = facts;
   if (user === undefined) return insertInvited(tx, visit, newUser);
   if (isConfirmed(user)) throw emailTaken();
-  // Whoever has signed up with the address already may be somebody else than the one whom the link is for.
-  await forgetPassword(tx, user);
+  const owned = await withoutOthers(tx, visit, user);
   if (hash !== undefined) await updateUser(tx, user.id, { encrypted_password: hash }, visit.auth.now());
-  if (type === 'invite' || params.data === undefined) return user;
-  const raw_user_meta_data = merged(user.raw_user_meta_data, params.data);
+  if (type === 'invite' || params.data === undefined) return owned;
+  const raw_user_meta_data = merged(owned.raw_user_meta_data, params.data);
   return updateUser(tx, user.id, { raw_user_meta_data }, visit.auth.now());
 }
 

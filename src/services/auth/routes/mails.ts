@@ -5,7 +5,6 @@ import { record } from '../audit.ts';
 import { audienceOf, requireAdmin, requireUser } from '../authenticate.ts';
 import type { Answer, Visit } from '../context.ts';
 import { askBoth } from '../email-change.ts';
-import { forgetPassword } from '../end-access.ts';
 import { badRequest, unprocessable } from '../errors.ts';
 import { inEvenTime } from '../even-time.ts';
 import { type Challenge, checkChallenge, insertFlowState, isPkce } from '../flow-state.ts';
@@ -18,7 +17,7 @@ import { generatePassword } from '../passwords/generate.ts';
 import { type Params, readParams } from '../request.ts';
 import { sendCode } from '../send.ts';
 import type { AuthenticationMethod } from '../sessions.ts';
-import { register } from '../sign-up.ts';
+import { register, withoutOthers } from '../sign-up.ts';
 import { withPhoneCode } from '../sms/send-code.ts';
 import { emailTaken, orTaken } from '../taken.ts';
 import { inTransaction, type Tx, withTables } from '../transaction.ts';
@@ -299,9 +298,7 @@ export async function invite(visit: Visit): Promise<Answer> {
   if (known === undefined) await beforeUserCreated(visit, newUser);
   const invited = await orTaken(() =>
     inTransaction(auth.mailDb, async (tx) => {
-      // Whoever has signed up with the address already may be somebody else than its owner, who is invited.
-      if (known) await forgetPassword(tx, known);
-      const user = known ?? (await insertInvited(tx, visit, newUser));
+      const user = known ? await withoutOthers(tx, visit, known) : await insertInvited(tx, visit, newUser);
       await record(tx, visit, actor, 'user_invited', { user_id: user.id, user_email: user.email });
       return sendCode(tx, visit, user, 'invite');
     }),
