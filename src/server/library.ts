@@ -77,9 +77,13 @@ export async function createBackend(options: BackendOptions = {}): Promise<TestB
   // The operator's socket and the run's own files need a place also where the database has another.
   const place = options.data === undefined ? await openThrowAwayFolder() : undefined;
   const closeAll = async (stop: () => Promise<void>) => {
-    await stop();
-    await place?.remove();
-    flush();
+    try {
+      await stop();
+    } finally {
+      // Also when something did not stop as it should: nobody else will remove it.
+      await place?.remove();
+      flush();
+    }
   };
   try {
     const prepared = await prepareOptions(options, place, observe, signal);
@@ -89,8 +93,7 @@ export async function createBackend(options: BackendOptions = {}): Promise<TestB
     let closed: Promise<void> | undefined;
     const close = () => {
       closed ??= closeAll(async () => {
-        await closeSql();
-        await backend.stop();
+        await closeSql().finally(() => backend.stop());
       });
       return closed;
     };
