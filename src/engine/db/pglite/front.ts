@@ -25,6 +25,7 @@ export interface FrontOptions {
   /** The engine as it is now; waits while it is started again. */
   readonly engine: () => Promise<EngineThread>;
   readonly turns: Turns;
+  /** Clients that are logged in; and at each door as many that are not yet, so that those at the port keep nobody away from the socket. */
   readonly maxConnections: number;
 }
 
@@ -54,6 +55,9 @@ export class Front {
   readonly #connections = new Map<number, { readonly connection: Connection; readonly secret: number }>();
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
+  readonly #unfinished: Record<Door, number> = { socket: 0, tcp: 0 };
+  /** Passwords are looked up one after the other: whoever knows none takes no more than every second turn of the engine. */
+  #lookedUp: Promise<unknown> = Promise.resolve();
   #sessions = 0;
   #isClosing = false;
 
@@ -110,6 +114,11 @@ export class Front {
     };
     // A client that breaks off has nothing to be told.
     socket.on('error', () => socket.destroy());
+    if (this.#unfinished[door] >= this.#options.maxConnections) {
+      refuse(tooMany);
+      return;
+    }
+    this.#unfinished[door] += 1;
     const timer = setTimeout(() => socket.destroy(), loginWithinMs);
     this.#login(socket, door)
       .catch((error: unknown) => {
@@ -118,7 +127,10 @@ export class Front {
         else if (error instanceof ClientGone) socket.destroy();
         else refuse({ severity: 'FATAL', code: '08P01', message: 'invalid startup' });
       })
-      .finally(() => clearTimeout(timer));
+      .finally(() => {
+        clearTimeout(timer);
+        this.#unfinished[door] -= 1;
+      });
   }
 
   async #login(socket: Socket, door: Door): Promise<void> {
@@ -131,7 +143,7 @@ export class Front {
     }
     if (this.#isClosing) throw new Refused('57P03', 'the database system is shutting down');
     if (this.#connections.size >= this.#options.maxConnections) {
-      throw new Refused('53300', 'sorry, too many clients already');
+      throw new SessionRefused(tooMany);
     }
     if (startup.isReplication) {
       throw new Refused('0A000', 'PGlite has no replication', 'Start the project with --engine embedded.');
@@ -174,7 +186,7 @@ export class Front {
   async #checkPassword(socket: Socket, reader: SocketReader, user: string): Promise<void> {
     const wrong = new Refused('28P01', `password authentication failed for user "${user}"`);
     // The superuser is for this program, and comes through the socket.
-    const stored = user === 'supabase_admin' ? undefined : await this.#storedPassword(user);
+    const stored = user === 'supabase_admin' ? undefined : await this.#storedPassword(socket, user);
     const login = new ScramLogin(stored, user, this.#mockKey);
     socket.write(message('R', int32(10), cString('SCRAM-SHA-256'), Buffer.of(0)));
     const first = await reader.message('p');
@@ -188,7 +200,16 @@ export class Front {
     socket.write(message('R', int32(12), Buffer.from(proof.text)));
   }
 
-  async #storedPassword(user: string): Promise<string | undefined> {
+  async #storedPassword(socket: Socket, user: string): Promise<string | undefined> {
+    const found = this.#lookedUp.then(() => {
+      if (socket.destroyed) throw new ClientGone();
+      return this.#loadPassword(user);
+    });
+    this.#lookedUp = found.catch(() => {});
+    return found;
+  }
+
+  async #loadPassword(user: string): Promise<string | undefined> {
     const rows = await this.#inTurn((engine) =>
       engine.ask(
         `select rolpassword from pg_catalog.pg_authid where rolname operator(pg_catalog.=) ${literal(user)} and rolcanlogin
@@ -247,6 +268,11 @@ export async function inTurn<T>(turns: Turns, work: () => Promise<T>): Promise<T
   }
 }
 
+const tooMany: ErrorFields = {
+  severity: 'FATAL',
+  code: '53300',
+  message: 'sorry, too many clients already',
+};
 const startingUp: ErrorFields = {
   severity: 'FATAL',
   code: '57P03',

@@ -1,6 +1,8 @@
 // In charge of: PGlite as a server: sessions that know nothing of each other, roles that stay what they logged in as, commits on the disk.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -179,6 +181,58 @@ describe('who comes in', () => {
       options: '-c session_replication_role=replica',
     });
     await expect(client.connect()).rejects.toMatchObject({ code: '42501' });
+  });
+});
+
+describe('clients without a password', () => {
+  const open = () => {
+    const socket = createConnection(byTcp() as { host: string; port: number });
+    const said: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => said.push(chunk)).on('error', () => {});
+    return { socket, said: () => Buffer.concat(said).toString('latin1') };
+  };
+  const openAll = async (count: number) => {
+    const clients = Array.from({ length: count }, open);
+    await Promise.all(clients.map(({ socket }) => once(socket, 'connect')));
+    return clients;
+  };
+  const closeAll = (clients: readonly { readonly socket: Socket }[]) =>
+    Promise.all(clients.map(({ socket }) => once(socket.destroy(), 'close')));
+
+  it('are a hundred at once and no more, and keep nobody away from the program’s own socket', async () => {
+    const silent = await openAll(100);
+    const [late] = await openAll(1);
+    await once(late!.socket, 'close');
+    expect(late!.said()).toContain('C53300\0Msorry, too many clients already');
+    await as('visitor', async (client) => expect(await rowOf(client, 'select 1')).toEqual([1]));
+    await closeAll(silent);
+    await vi.waitFor(async () => {
+      const client = new pg.Client({ ...byTcp(), user: 'visitor', password: 'visitor' });
+      await client.connect();
+      await client.end();
+    });
+  });
+
+  it('take turns with those who work, however many they are', async () => {
+    const [holder, worker] = [await connect('visitor'), await connect('visitor')];
+    await holder.query('begin');
+    const clients = await openAll(50);
+    for (const { socket } of clients) {
+      const body = Buffer.from('\0\x03\0\0user\0visitor\0database\0postgres\0\0', 'latin1');
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(body.length + 4);
+      socket.write(Buffer.concat([length, body]));
+    }
+    // Behind all of them, as the server hears it.
+    const [last] = await openAll(1);
+    last!.socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]));
+    await vi.waitFor(() => expect(last!.said()).toBe('N'));
+    const answered = worker.query('select 1');
+    await holder.query('commit');
+    await answered;
+    expect(clients.filter(({ said }) => said() !== '').length).toBeLessThan(10);
+    await closeAll([...clients, last!]);
+    await Promise.all([holder.end(), worker.end()]);
   });
 });
 

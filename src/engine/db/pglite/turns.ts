@@ -26,7 +26,7 @@ export class Turns {
     return this.#waiting.length;
   }
 
-  /** Resolves when it is the holder's turn. As many wait as there are connections: their number is bounded. */
+  /** Resolves when it is the holder's turn. As many wait as there are connections and logins, and both are bounded: `Front`. */
   take(holder: Holder): Promise<void> {
     if (this.#holder === undefined) {
       this.#holder = holder;
