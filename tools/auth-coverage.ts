@@ -1,5 +1,5 @@
 // In charge of: docs/auth-coverage.md, made from the routes of the auth API and the paths of upstream's openapi.yaml.
-import { openRoutes, type Route } from '../src/engine/service/routes.ts';
+import { openRoutes } from '../src/engine/service/routes.ts';
 import { providerNames } from '../src/services/auth/oauth/providers/settings.ts';
 import { providerTable } from '../src/services/auth/oauth/providers/table.ts';
 import { addedRoutes, answeredRoutes } from '../src/services/auth/routes/table.ts';
@@ -74,24 +74,19 @@ const routerSays: Readonly<Record<string, string>> = {
   'POST /saml/acs': 'POST /sso/saml/acs',
 };
 
-const states = [['answered', answeredRoutes]] as const;
-
 type Finder = ReturnType<typeof openRoutes<unknown>>;
 
 export function renderAuthCoverage(): string {
-  const finders = states.map(([state, routes]): readonly [string, Finder] => [
-    state,
-    openRoutes<unknown>(routes as readonly Route<unknown>[]),
-  ]);
+  const find = openRoutes<unknown>(answeredRoutes);
   const described = upstream.trim().split('\n');
   const seen = new Set(described.map((line) => normal(routerSays[line] ?? line)));
-  const beyond = states
-    .flatMap(([, routes]) => routes.map(({ method, pattern }) => `${method} ${pattern}`))
+  const beyond = answeredRoutes
+    .map(({ method, pattern }) => `${method} ${pattern}`)
     .filter((line) => !seen.has(normal(line)));
   const rows = described.map((line) => {
     const routed = routerSays[line];
     const note = routed === undefined ? '' : ` (upstream's router: \`${routed}\`)`;
-    return `| \`${line}\`${note} | ${stateOf(finders, routed ?? line)} |`;
+    return `| \`${line}\`${note} | ${stateOf(find, routed ?? line)} |`;
   });
   return [
     '# Coverage of the auth API',
@@ -109,7 +104,7 @@ export function renderAuthCoverage(): string {
     '',
     '| Path | Here |',
     '|---|---|',
-    ...beyond.map((line) => `| \`${line.replaceAll(/:(\w+)/g, '{$1}')}\` | ${stateOf(finders, line)} |`),
+    ...beyond.map((line) => `| \`${line.replaceAll(/:(\w+)/g, '{$1}')}\` | ${stateOf(find, line)} |`),
     '',
     '## Providers of sign-in',
     '',
@@ -147,11 +142,10 @@ function providerRow(name: (typeof providerNames)[number]): string {
   return `| \`${name}\` | \`${source}\` | ${ways.join(', or ')} | not run |`;
 }
 
-function stateOf(finders: readonly (readonly [string, Finder])[], line: string): string {
+function stateOf(find: Finder, line: string): string {
   const [method = '', path = ''] = line.replaceAll(/[{}:]/g, '').split(' ');
-  const found = finders.find(([, find]) => find(method, path).kind === 'route');
-  if (found === undefined) throw new Error(`No route says what "${line}" is.`);
-  return found[0];
+  if (find(method, path).kind !== 'route') throw new Error(`No route answers "${line}".`);
+  return 'answered';
 }
 
 function normal(line: string): string {
@@ -230,7 +224,7 @@ const deviations = [
   'The address of a linked identity that its provider has not verified becomes the user’s once a mail to it was answered (`new_email` until then); upstream puts it into the user’s row at once. Unlinking that would leave nothing but such addresses is 422 `email_conflict_identity_not_deletable`. Where everybody is confirmed at once, both are as upstream.',
   'A provider confirms the address of an unconfirmed account that has its identity only when it has verified that very address; upstream takes any that it has verified.',
   'An `invite_token` is the code of an invitation, for as long as a link in a mail is good; upstream takes the code of any mail that confirms an address, however old.',
-  'A sign-in at a provider without PKCE ends in the browser in which it began, known again by a cookie of ten minutes (`sb-sign-in`); `/authorize` at another host than that of the provider’s `redirect_uri` leads there first. A `redirect_uri` that is not this API’s callback is not looked at. Upstream signs in whoever is led to the end of what somebody else began. `auth.one_browser` switches it off for programs that fetch `/authorize` themselves.',
+  'A sign-in at a provider without PKCE ends in the browser in which it began, known again by a cookie of ten minutes (`sb-sign-in`); `/authorize` at another host than that of the provider’s `redirect_uri` leads there first. Where the API’s URL is https, the browser keeps the cookie over https alone (`__Host-sb-sign-in`): a sign-in that begins at `http://` of the same host ends in `bad_oauth_state`, so let the proxy lead to https. A `redirect_uri` that is not this API’s callback is not looked at. Upstream signs in whoever is led to the end of what somebody else began. `auth.one_browser` switches it off for programs that fetch `/authorize` themselves.',
   'The `state` of linking by hand and the `RelayState` of SAML belong to no browser, as upstream: client libraries ask for the address by `fetch`, which keeps no cookie. With PKCE nobody is signed in but who began.',
   'Codes for a new password and present passwords are counted per account as other codes are.',
   'Names in a JSON body are taken as they are written; Go takes `Email` for `email`, too.',
