@@ -46,17 +46,14 @@ export async function readParams<S extends Shape>(
   reading: Reading = 'whole',
 ): Promise<Params<S>> {
   const members = await readObject(request, struct, reading);
+  const absent = Object.entries(shape).map(([name, kind]) => [name, readMember(struct, name, kind, null)]);
   // In the order of the body: what is told is the first that is wrong.
-  for (const [name, value] of Object.entries(members)) {
+  const found = Object.entries(members).flatMap(([name, value]) => {
     const kind = Object.hasOwn(shape, name) ? shape[name] : undefined;
-    if (kind !== undefined) readMember(struct, name, kind, value, reading);
-  }
-  const found = Object.entries(shape).map(([name, kind]) => [
-    name,
-    readMember(struct, name, kind, members[name]),
-  ]);
+    return kind === undefined ? [] : [[name, readMember(struct, name, kind, value, reading)]];
+  });
   // Sound: each member was read by its kind.
-  return Object.fromEntries(found) as Params<S>;
+  return Object.fromEntries([...absent, ...found]) as Params<S>;
 }
 
 async function readObject(request: ServiceRequest, struct: string, reading: Reading): Promise<JsonObject> {
