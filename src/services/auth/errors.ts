@@ -19,8 +19,6 @@ export type ErrorCode =
   | 'email_address_not_authorized'
   | 'email_address_not_provided'
   | 'email_conflict_identity_not_deletable'
-  | 'email_address_invalid'
-  | 'email_address_not_authorized'
   | 'email_exists'
   | 'email_not_confirmed'
   | 'email_provider_disabled'
