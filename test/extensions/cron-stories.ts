@@ -109,6 +109,19 @@ export function cronStories(place: Place): void {
       expect(await stage.ask('select count(*)::int as n from public.ticks')).toEqual([{ n: 1 }]);
     });
 
+    it('keeps its lease while the time of the machine is put back', async () => {
+      // It is renewed every few seconds: once is enough.
+      if (place.server.engine !== 'embedded') return;
+      let wallMs = Date.now();
+      const cron = await stage.cron({ now: () => wallMs });
+      const lease = `(select expires_at from _millrace.leases where name = 'cron' and expires_at > clock_timestamp())`;
+      await stage.until(`${lease} is not null`, 'millrace_admin');
+      wallMs -= 3_600_000;
+      const [was] = await stage.ask(`select ${lease}::text as until`, 'millrace_admin');
+      await stage.until(`coalesce(${lease} > '${was!.until}', false)`, 'millrace_admin');
+      await cron.close();
+    });
+
     it('notes what came of a run as upstream does', async () => {
       const expected: readonly (readonly [command: string, status: string, message: unknown])[] = [
         ['select 1 as a union all select 2', 'succeeded', '2 rows'],

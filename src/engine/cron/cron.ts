@@ -52,6 +52,7 @@ export function openCron(options: CronOptions): Cron {
   const startedMinute = minuteOf(now());
   let settings: CronSettings | undefined;
   let lease: Lease | undefined;
+  // By the clock that nobody sets: the lease runs on in the database while a machine's time is put right. Schedules go by `now`.
   let renewAtMs = 0;
   let reloadAtMs = 0;
   let lastMinute = startedMinute;
@@ -70,7 +71,7 @@ export function openCron(options: CronOptions): Cron {
       if (!(await table.isThere())) return listener ? absentWithListenMs : followMs;
       lease = await leases.acquire(leaseName, leaseSeconds);
       if (lease === undefined) return followMs;
-      renewAtMs = now() + renewEveryMs;
+      renewAtMs = performance.now() + renewEveryMs;
       const clock = await table.takeOver(lease);
       // What came due while another process led and this one was there is caught up on; what came due while nobody was there is not.
       lastMinute = Math.max(startedMinute, clock.lastMinute);
@@ -79,14 +80,14 @@ export function openCron(options: CronOptions): Cron {
         for (const task of tasks.values()) if (task.schedule.kind === 'atStart') task.pending += 1;
       observe({ kind: 'cron.leads', level: 'info', jobs: tasks.size });
     }
-    if (now() >= renewAtMs) {
+    if (performance.now() >= renewAtMs) {
       if (!(await lease.renew())) throw new LeaseLost('the lease of pg_cron is held by another process');
-      renewAtMs = now() + renewEveryMs;
+      renewAtMs = performance.now() + renewEveryMs;
     }
-    if (now() >= reloadAtMs) await reload();
+    if (performance.now() >= reloadAtMs) await reload();
     await findDue(lease);
     await startPending(lease);
-    return Math.max(1, nextMs() - now());
+    return Math.max(1, Math.min(Math.min(renewAtMs, reloadAtMs) - performance.now(), nextDueMs() - now()));
   }
 
   async function reload(): Promise<void> {
@@ -134,7 +135,7 @@ export function openCron(options: CronOptions): Cron {
       task.running?.stop.abort(new RunEnded('job canceled'));
       if (!there.has(id)) tasks.delete(id);
     }
-    reloadAtMs = now() + (listener ? reloadWithListenMs : reloadWithoutListenMs);
+    reloadAtMs = performance.now() + (listener ? reloadWithListenMs : reloadWithoutListenMs);
   }
 
   async function findDue(held: Lease): Promise<void> {
@@ -203,9 +204,9 @@ export function openCron(options: CronOptions): Cron {
     task.running = { stop, ended };
   }
 
-  /** When something is due next, or the lease. */
-  function nextMs(): number {
-    let next = Math.min(renewAtMs, reloadAtMs, (minuteOf(now()) + 1) * minuteMs);
+  /** When something is due next. */
+  function nextDueMs(): number {
+    let next = (minuteOf(now()) + 1) * minuteMs;
     for (const { schedule, job, pending, running, lastStartMs } of tasks.values()) {
       if (job.active && schedule.kind === 'seconds' && pending === 0 && running === undefined)
         next = Math.min(next, lastStartMs + schedule.seconds * 1000);
