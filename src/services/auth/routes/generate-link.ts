@@ -46,10 +46,13 @@ export async function generateLink(visit: Visit): Promise<Answer> {
   const isGiven = user === undefined || params.password !== '';
   const hash = type === 'signup' && isGiven ? await hashFor(visit, params) : undefined;
   const otp = makeOtp(config.emailOtpLength);
+  const tokenHash = tokenHashOf(await auth.codeKey(), email, otp);
   const newUser = invitedUser(visit, { email, aud, data: params.data ?? {}, passwordHash: hash });
   if (user === undefined) await beforeUserCreated(visit, newUser);
   const made = await orTaken(() =>
-    inTransaction(auth.db, (tx) => keep(tx, visit, actor, { type, user, newUser, hash, otp, email, params })),
+    inTransaction(auth.db, (tx) =>
+      keep(tx, visit, actor, { type, user, newUser, hash, otp, tokenHash, params }),
+    ),
   );
   if (user === undefined) await afterUserCreated(visit, made.user);
   const linkType: LinkType =
@@ -63,7 +66,7 @@ export async function generateLink(visit: Visit): Promise<Answer> {
       redirectTo,
     }),
     email_otp: otp,
-    hashed_token: tokenHashOf(await auth.codeKey(), email, otp),
+    hashed_token: tokenHash,
     verification_type: type,
     redirect_to: redirectTo,
   });
@@ -108,7 +111,8 @@ interface Facts {
   readonly type: GeneratedType;
   readonly user: User | undefined;
   readonly otp: string;
-  readonly email: string;
+  /** Of the code for the address that was asked about. */
+  readonly tokenHash: string;
   readonly params: Asked;
   /** Of the password that the administrator gives to somebody who is to sign up. */
   readonly hash: string | undefined;
@@ -122,8 +126,7 @@ async function keep(
   actor: Actor,
   facts: Facts,
 ): Promise<{ readonly user: User; readonly tokenHash: string }> {
-  const { type, user, otp, email } = facts;
-  const tokenHash = tokenHashOf(await visit.auth.codeKey(), email, otp);
+  const { type, user, tokenHash } = facts;
   if (type === 'signup' || type === 'invite') {
     const owner = await unconfirmed(tx, visit, facts);
     if (type === 'invite')
