@@ -18,7 +18,7 @@ import type { Params } from './request.ts';
 import { sendCode } from './send.ts';
 import { channelOf } from './sms/channel.ts';
 import { withPhoneCode } from './sms/send-code.ts';
-import { hasLostRace, inTransaction, type Tx, withTables } from './transaction.ts';
+import { inTransaction, onceMoreAfterRace, type Tx, withTables } from './transaction.ts';
 import { isConfirmed, isPhoneConfirmed, type User } from './user.ts';
 import { findUserByPhone, findUserWithEmail, type NewUser, updateUser } from './users.ts';
 import { validEmail, validPhone } from './validate.ts';
@@ -62,14 +62,9 @@ export async function register(
   await checkParams(visit, params);
   const handle = handleOf(visit, params);
   const asked = handle.provider === 'email' && visit.config.enableConfirmations ? moments : [];
-  return withMailMoments(visit, handle.email, asked, async () => {
-    try {
-      return await registerOnce(visit, params, handle);
-    } catch (error) {
-      if (!hasLostRace(error)) throw error;
-      return registerOnce(visit, params, handle);
-    }
-  });
+  return withMailMoments(visit, handle.email, asked, () =>
+    onceMoreAfterRace(() => registerOnce(visit, params, handle)),
+  );
 }
 
 async function registerOnce(visit: Visit, params: SignUp, handle: Handle): Promise<Registered> {

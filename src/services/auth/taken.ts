@@ -1,8 +1,8 @@
 // In charge of: an address or a number that somebody else gets in the same moment: told as if they had had it before. Upstream, which looks first and
 // writes then, answers 500. Source: supabase/auth internal/api/errors.go `DuplicateEmailMsg`, `DuplicatePhoneMsg`.
-import { Fault } from '../../base/errors.ts';
+import type { Fault } from '../../base/errors.ts';
 import { unprocessable } from './errors.ts';
-import { hasLostRace } from './transaction.ts';
+import { hasLostRace, reasonOf } from './transaction.ts';
 
 export const emailTaken = () =>
   unprocessable('email_exists', 'A user with this email address has already been registered');
@@ -21,7 +21,7 @@ export async function orTaken<T>(work: () => Promise<T>, phone: () => Fault = ph
 /** A table of the project's, to which a trigger writes, has names of its own: what it says is told as it is. */
 function takenBy(error: unknown, phone: () => Fault): Fault | undefined {
   if (!hasLostRace(error)) return undefined;
-  const { schema, constraint } = (error instanceof Fault ? error.cause : error) as {
+  const { schema, constraint } = reasonOf(error) as {
     readonly schema?: string;
     readonly constraint?: string;
   };

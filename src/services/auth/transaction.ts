@@ -49,25 +49,30 @@ export async function inTransaction<T>(db: TxDb, work: (tx: Tx) => Promise<T>): 
 }
 
 /** lock_not_available: somebody else has the row for longer than is waited for. */
-const isHeldBack = (error: unknown) => errorCode(error instanceof Fault ? error.cause : error) === '55P03';
+const isHeldBack = (error: unknown) => errorCode(reasonOf(error)) === '55P03';
+
+/** What Postgres said, also where a refusal was made of it. */
+export const reasonOf = (error: unknown): unknown => (error instanceof Fault ? error.cause : error);
 
 /**
- * As `inTransaction`, for work that makes what there can be one of: who loses a race for it does the work once more, and finds then what the
- * other one made. Two windows of a person who signs in for the first time make one user.
+ * For work that makes what there can be one of: who loses a race for it does the work once more, and finds then what the other one made.
+ * Two windows of a person who signs in for the first time make one user.
  */
-export async function inOneOfTwoTransactions<T>(db: TxDb, work: (tx: Tx) => Promise<T>): Promise<T> {
+export async function onceMoreAfterRace<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await inTransaction(db, work);
+    return await work();
   } catch (error) {
     if (!hasLostRace(error)) throw error;
-    return inTransaction(db, work);
+    return work();
   }
 }
 
-/** Whether somebody else has made meanwhile what there can be one of. */
-export function hasLostRace(error: unknown): boolean {
-  return errorCode(error instanceof Fault ? error.cause : error) === uniqueViolation;
+export function inOneOfTwoTransactions<T>(db: TxDb, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return onceMoreAfterRace(() => inTransaction(db, work));
 }
+
+/** Whether somebody else has made meanwhile what there can be one of. */
+export const hasLostRace = (error: unknown) => errorCode(reasonOf(error)) === uniqueViolation;
 const uniqueViolation = '23505';
 
 /** Runs single statements, each its own transaction. */
