@@ -166,10 +166,14 @@ async function underLock<T>(client: Client, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** Asked under the lock; in a transaction, so a table that is not there must not be an error. */
+/**
+ * Asked under the lock; in a transaction, so a table that is not there must not be an error. Asked of the catalog's rows:
+ * `to_regclass` answers from the session's cache, which does not hear of what was committed while this waited for the lock.
+ */
 async function isApplied(client: Client, file: ShapeFile): Promise<boolean> {
   const table = await client.query<{ there: boolean }>(
-    "select to_regclass('_millrace.migrations') is not null as there",
+    `select exists (select from pg_catalog.pg_class as class join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
+       where schema.nspname = '_millrace' and class.relname = 'migrations') as there`,
   );
   if (!table.rows[0]!.there) return false;
   const { rowCount } = await client.query('select from _millrace.migrations where name = $1', [file.name]);
