@@ -1,6 +1,6 @@
 // In charge of: a database beside the project's, in which something is made ready before anybody sees it, and the exchange of the two.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'pg';
-import { errorCode } from '../../base/errors.ts';
 import { withClient } from './client.ts';
 import { ident } from './ident.ts';
 import { createDatabase, loadDatabaseFacts } from './migrations/database-facts.ts';
@@ -31,15 +31,10 @@ export async function makeDatabase(login: LoginTo, name: string, like: string): 
 export async function exchangeDatabases(login: LoginTo, fresh: string, name: string): Promise<void> {
   await elsewhere(login, async (client) => {
     await dropReplaced(client, name);
-    for (let tries = 1; ; tries++) {
-      try {
-        await rename(client, fresh, name);
-        return;
-      } catch (error) {
-        // Somebody came in between the two statements. While it is renamed nobody does.
-        if (errorCode(error) !== objectInUse || tries >= maxTries) throw error;
-      }
-    }
+    await elsewhere(login, async (other) => {
+      const renamed = rename(client, fresh, name);
+      await endSessionsUntil(renamed, other, [fresh, name]);
+    });
   });
 }
 
@@ -59,11 +54,6 @@ export async function dropReplaced(client: Client, name: string): Promise<void> 
 }
 
 async function rename(client: Client, fresh: string, name: string): Promise<void> {
-  // A database with a session in it is not renamed.
-  await client.query(
-    'select pg_catalog.pg_terminate_backend(pid, $2) from pg_catalog.pg_stat_activity where datname = any ($1)',
-    [[fresh, name], sessionEndsWithinMs],
-  );
   await client.query('begin');
   try {
     await client.query(`alter database ${ident(name)} rename to ${ident(replacedName(name))}`);
@@ -73,6 +63,30 @@ async function rename(client: Client, fresh: string, name: string): Promise<void
     await client.query('rollback');
     throw error;
   }
+}
+
+/**
+ * A database with a session in it is not renamed, and a backend that runs opens new ones at once. The rename holds the door
+ * shut from its beginning, and waits five seconds for those inside: they are ended meanwhile.
+ * Source: PostgreSQL src/backend/commands/dbcommands.c `RenameDatabase`, storage/ipc/procarray.c `CountOtherDBBackends`.
+ */
+async function endSessionsUntil(
+  renamed: Promise<void>,
+  client: Client,
+  names: readonly string[],
+): Promise<void> {
+  const over = new AbortController();
+  const ended = renamed.finally(() => over.abort());
+  // Awaited below, whatever happens here.
+  ended.catch(() => {});
+  while (!over.signal.aborted) {
+    await client.query(
+      'select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where datname = any ($1)',
+      [names],
+    );
+    await delay(endSessionsEveryMs, undefined, { signal: over.signal }).catch(() => {});
+  }
+  await ended;
 }
 
 function replacedName(name: string): string {
@@ -85,5 +99,4 @@ function elsewhere<T>(login: LoginTo, work: (client: Client) => Promise<T>): Pro
 }
 
 const sessionEndsWithinMs = 5_000;
-const maxTries = 3;
-const objectInUse = '55006';
+const endSessionsEveryMs = 20;
