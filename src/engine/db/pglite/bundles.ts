@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { readArchive } from '../extensions/tar.ts';
 import { withSharedMemory } from './image.ts';
 
 /** Packages that carry one more extension each. They name the version of PGlite that they were built for. */
@@ -27,10 +28,12 @@ export async function openBundles(cacheFolder: string, version: string): Promise
   await mkdir(draft, { recursive: true, mode: 0o755 });
   try {
     for (const bundle of await bundleFiles()) {
-      for (const { name, data } of filesIn(gunzipSync(await readFile(bundle)))) {
-        const target = join(draft, name);
+      for (const { path, bytes } of readArchive(gunzipSync(await readFile(bundle)))) {
+        const target = join(draft, path);
+        // What begins with a dot is what macOS keeps beside a file.
+        if (basename(path).startsWith('.') || !target.startsWith(draft + sep)) continue;
         await mkdir(dirname(target), { recursive: true });
-        await writeFile(target, isLibrary(name) ? withSharedMemory(data) : data);
+        await writeFile(target, isLibrary(path) ? withSharedMemory(bytes) : bytes);
       }
     }
     await rename(draft, folder);
@@ -54,30 +57,4 @@ async function bundleFiles(): Promise<readonly string[]> {
     ),
   );
   return files.flat();
-}
-
-interface PackedFile {
-  /** `lib/postgresql/vector.so` */
-  readonly name: string;
-  readonly data: Buffer;
-}
-
-const blockBytes = 512;
-
-/** The regular files of a tar archive. Source: POSIX pax, "ustar Interchange Format". */
-function* filesIn(tar: Buffer): Generator<PackedFile> {
-  const text = (at: number, length: number) => tar.toString('utf8', at, at + length).replace(/\0.*$/s, '');
-  for (let at = 0; at + blockBytes <= tar.length && tar[at] !== 0; ) {
-    const size = Number.parseInt(text(at + 124, 12), 8) || 0;
-    const kind = String.fromCharCode(tar[at + 156]!);
-    const prefix = text(at + 257, 5) === 'ustar' ? text(at + 345, 155) : '';
-    const name = (prefix === '' ? '' : `${prefix}/`) + text(at, 100);
-    const data = tar.subarray(at + blockBytes, at + blockBytes + size);
-    const inside = !name.startsWith('/') && !name.split('/').includes('..');
-    // What begins with a dot is what macOS keeps beside a file.
-    if ((kind === '0' || kind === '\0') && inside && !basename(name).startsWith('.')) {
-      yield { name: name.replace(/^\.\//, ''), data };
-    }
-    at += blockBytes + Math.ceil(size / blockBytes) * blockBytes;
-  }
 }

@@ -1,6 +1,6 @@
 // In charge of: PGlite in this thread: its WASM loaded over a folder of this machine, with writes that reach the disk, and its protocol loop.
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, posix, sep } from 'node:path';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { join, posix, relative, sep } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { distOf, isLibrary } from './bundles.ts';
 import { maxPages, withSharedMemory } from './image.ts';
@@ -288,9 +288,9 @@ function shareOwnLibraries(fileSystem: EngineFileSystem): void {
 function link(fileSystem: EngineFileSystem, folder: string, mountedAt: string, target: string): void {
   fileSystem.mkdirTree(mountedAt);
   fileSystem.mount(fileSystem.filesystems.NODEFS, { root: folder }, mountedAt);
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    if (statSync(join(folder, name)).isDirectory()) continue;
-    const inside = name.split(sep).join('/');
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) continue;
+    const inside = relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/');
     const path = `${target}/${inside}`;
     if (fileSystem.analyzePath(path).exists) continue;
     fileSystem.mkdirTree(posix.dirname(path));

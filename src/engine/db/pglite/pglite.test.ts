@@ -12,7 +12,7 @@ import { errorCode } from '../../../base/errors.ts';
 import { cancelQuery } from '../cancel.ts';
 import { openPglite } from './pglite.ts';
 import type { PgliteServer } from './pglite-server.ts';
-import { keepUp } from './upkeep.ts';
+import { openLook } from './upkeep.ts';
 
 let folder: string;
 let server: PgliteServer;
@@ -434,20 +434,13 @@ async function killWhileItWrites(place: string): Promise<number> {
 
 /** The statements of one look that have an operator to find. */
 async function whatUpkeepAsks(): Promise<readonly string[]> {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-  try {
-    const asked: string[] = [];
-    const ask = async (sql: string) => {
-      asked.push(sql);
-      return [];
-    };
-    const upkeep = keepUp({ ask, isBusy: () => false, observe: () => {} });
-    await vi.advanceTimersToNextTimerAsync();
-    upkeep.stop();
-    return asked.filter((sql) => sql.includes('pg_stat_all_tables'));
-  } finally {
-    vi.useRealTimers();
-  }
+  const asked: string[] = [];
+  const ask = async (sql: string) => {
+    asked.push(sql);
+    return [];
+  };
+  await openLook({ ask, isBusy: () => false, observe: () => {} })();
+  return asked.filter((sql) => sql.includes('pg_stat_all_tables'));
 }
 
 function byTcp(): pg.ClientConfig {

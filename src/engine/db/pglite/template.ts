@@ -1,10 +1,11 @@
 // In charge of: the data of a new database. Initdb is done once on a machine; what it made is kept as a template, and copied from then on.
 import { randomUUID } from 'node:crypto';
-import { constants, existsSync } from 'node:fs';
-import { cp, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { StateFolder } from '../postgres/state-folder.ts';
+import { copyFolder } from '../template/copy-folder.ts';
 import { wholeMark } from './folder.ts';
 
 /** Where templates and unpacked extensions are: one place for all projects of a user, or the project's own state. */
@@ -34,7 +35,7 @@ export async function makeData(
 ): Promise<void> {
   if (!existsSync(template)) await makeTemplate(template, make);
   await rm(dataFolder, { recursive: true, force: true });
-  await cp(template, dataFolder, { recursive: true, mode: constants.COPYFILE_FICLONE });
+  copyFolder(template, dataFolder);
   if (durable) {
     for (const name of await readdir(dataFolder, { recursive: true })) await syncPath(join(dataFolder, name));
   }

@@ -20,10 +20,18 @@ const tablesAtOnce = 5;
 const maxPutOff = 10;
 
 /** Looks after the database from time to time. */
-export function keepUp({ ask, isBusy, observe }: UpkeepOptions): { stop(): void } {
+export function keepUp(options: UpkeepOptions): { stop(): void } {
+  const look = openLook(options);
+  const timer = setInterval(() => void look(), lookEveryMs);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
+}
+
+/** One look after the other: each knows what was written at the last. */
+export function openLook({ ask, isBusy, observe }: UpkeepOptions): () => Promise<void> {
   let lastWritten: string | undefined;
   let putOff = 0;
-  async function look(): Promise<void> {
+  return async () => {
     if (isBusy() && ++putOff < maxPutOff) return;
     putOff = 0;
     try {
@@ -42,10 +50,7 @@ export function keepUp({ ask, isBusy, observe }: UpkeepOptions): { stop(): void 
     } catch (error) {
       observe({ kind: 'pglite.upkeep_failed', level: 'warn', message: errorMessage(error) });
     }
-  }
-  const timer = setInterval(() => void look(), lookEveryMs);
-  timer.unref();
-  return { stop: () => clearInterval(timer) };
+  };
 }
 
 const isMore = (count: string, base: number, share: number) =>
