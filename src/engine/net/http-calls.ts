@@ -1,4 +1,5 @@
 // In charge of: the table of http()'s requests, for each of which a statement waits.
+import { errorCode } from '../../base/errors.ts';
 import type { Db } from '../db/db.ts';
 import type { HeaderPairs } from './outgoing.ts';
 
@@ -47,7 +48,7 @@ export function openHttpCalls(db: Pick<Db, 'asOwner'>): HttpCalls {
       return await work();
     } catch (error) {
       // undefined_table: dropped with its extension.
-      if (!(error instanceof Error && 'code' in error && error.code === '42P01')) throw error;
+      if (errorCode(error) !== '42P01') throw error;
       isThere = false;
       return undefined;
     }
@@ -83,9 +84,11 @@ export function openHttpCalls(db: Pick<Db, 'asOwner'>): HttpCalls {
       );
     },
     async clean() {
-      await whenThere(() =>
-        ask(`delete from _millrace.http_calls where asked_at < clock_timestamp() - interval '15 minutes'`),
-      );
+      // Whoever takes asks whether it is.
+      if (isThere)
+        await whenThere(() =>
+          ask(`delete from _millrace.http_calls where asked_at < clock_timestamp() - interval '15 minutes'`),
+        );
     },
   };
 }

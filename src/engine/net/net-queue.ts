@@ -1,4 +1,5 @@
 // In charge of: the tables of pg_net, as the worker reads and writes them. A request is out of its table before it is sent: at most once.
+import { errorCode } from '../../base/errors.ts';
 import type { Db, LoginRole } from '../db/db.ts';
 import type { HeaderPairs } from './outgoing.ts';
 
@@ -31,12 +32,13 @@ export interface NetQueue {
 
 /** @param owner whose rights the project's triggers on these tables get: those of the project's own role. */
 export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueue {
-  let isThere = false;
+  /** Undefined: nobody has asked yet. */
+  let isThere: boolean | undefined;
   const ask = <R extends object>(text: string, values: unknown[] = []) =>
     db.asOwner(owner, (client) => client.query<R>(text, values));
 
   async function there(): Promise<boolean> {
-    if (isThere) return true;
+    if (isThere === true) return true;
     // Not as the owner: where there is no pg_net, the program has no session in that role.
     const { rows } = await db.asOwner('millrace_admin', (client) =>
       client.query<{ there: boolean }>(thereStatement),
@@ -86,7 +88,8 @@ export function openNetQueue(db: Pick<Db, 'asOwner'>, owner: LoginRole): NetQueu
     },
     put: (id, response) => put({ id, response }),
     async expire(signal) {
-      if (!(await there())) return;
+      // Whoever takes asks again and again.
+      if (isThere === false || !(await there())) return;
       await unlessDropped(async () => {
         for (let deleted: number = batch; deleted === batch && !signal.aborted; ) {
           deleted = (await ask(expireStatement, [batch])).rowCount ?? 0;
@@ -143,8 +146,7 @@ function pairsOf(headers: unknown): HeaderPairs {
 
 /** undefined_table, invalid_schema_name, undefined_function */
 function isDropped(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === '42P01' || code === '3F000' || code === '42883';
+  return ['42P01', '3F000', '42883'].includes(errorCode(error) ?? '');
 }
 
 /** Asked of the catalog: by name it would need the right to use the schema. A real build has no such function. */

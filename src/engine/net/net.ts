@@ -22,7 +22,7 @@ export interface Net {
   readonly tasks: readonly {
     readonly name: string;
     readonly everySeconds: number;
-    readonly scope: 'one';
+    readonly scope: 'each';
     run(signal: AbortSignal): Promise<void>;
   }[];
   /** Lets requests under way finish for `drainMs`, then gives them up. */
@@ -116,9 +116,10 @@ export function openNet({ db, owner, listener, send, observe }: NetOptions): Net
   answers.wake();
 
   return {
+    // Two that delete the same do no harm, and a lease costs a commit each time, also where there is nothing to delete.
     tasks: [
-      { name: 'net.responses', everySeconds: 60, scope: 'one', run: (signal) => queue.expire(signal) },
-      { name: 'net.calls', everySeconds: 300, scope: 'one', run: () => calls.clean() },
+      { name: 'net.responses', everySeconds: 60, scope: 'each', run: (signal) => queue.expire(signal) },
+      { name: 'net.calls', everySeconds: 300, scope: 'each', run: () => calls.clean() },
     ],
     async close(drainMs) {
       await Promise.all([requests.close(drainMs), answers.close(drainMs)]);
