@@ -23,6 +23,10 @@ let source: Shaped;
 beforeAll(async () => {
   source = await openShaped();
   await source.load(await readFile(join(checkout, 'test', 'harness', 'every-kind.sql'), 'utf8'));
+  // Every self-hosted project has one, which only a superuser makes.
+  await withClient(source.login('supabase_admin'), (client) =>
+    client.query(`alter database postgres set "app.settings.jwt_exp" to '3600'`),
+  );
 });
 
 afterAll(async () => {

@@ -7,6 +7,7 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { withClient } from '../src/engine/db/client.ts';
 import { exportProject } from '../src/engine/db/dump/export.ts';
 import { importProject } from '../src/engine/db/import/import.ts';
 import { openSql } from '../src/engine/db/sql.ts';
@@ -106,7 +107,7 @@ describe('an import', () => {
   );
 
   it(
-    'that loses the source on the way leaves nothing to be seen, and says how to go on',
+    'is refused with the JWT secret of another; one that loses the source on the way leaves nothing to be seen, and says how to go on',
     async () => {
       const prepared = await prepareProject({
         folder: project.folder,
@@ -121,23 +122,35 @@ describe('an import', () => {
       const { server } = shaped;
       try {
         let cut: Promise<unknown> | undefined;
-        const broken = importProject({
-          source: { connectionString: source.databaseUrl },
-          login: (role, database) => server.login(role, database),
-          database: 'postgres',
-          bootstrap: (database) => shapeDatabase(shaped, prepared, opening, database),
-          migrate: (database) => migrateDatabase(shaped, opening, database),
-          parts: 'all',
-          sessions: true,
-          resume: false,
-          observe: () => {},
-          progress(line) {
-            if (!line.includes('public.big')) return;
-            cut ??= source.sql(
-              "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'millrace import'",
-            );
-          },
-        });
+        const importWith = (secret: string) =>
+          importProject({
+            source: { connectionString: source.databaseUrl },
+            login: (role, database) => server.login(role, database),
+            database: 'postgres',
+            bootstrap: (database) => shapeDatabase(shaped, prepared, opening, database),
+            migrate: (database) => migrateDatabase(shaped, opening, database),
+            parts: 'all',
+            jwtSecret: secret,
+            resume: false,
+            observe: () => {},
+            progress(line) {
+              if (!line.includes('public.big')) return;
+              cut ??= source.sql(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'millrace import'",
+              );
+            },
+          });
+        // As a self-hosted project has it.
+        const [place] = await source.sql<{ host: string; port: number }>(
+          "select trim(both chr(34) from current_setting('unix_socket_directories')) as host, current_setting('port')::int as port",
+        );
+        await withClient({ ...place, user: 'supabase_admin', database: 'postgres' }, (client) =>
+          client.query(`alter database postgres set "app.settings.jwt_secret" to '${jwtSecret}'`),
+        );
+        await expect(importWith('the secret of another')).rejects.toThrow(
+          'The JWT secret that was given is not the one of the source: its setting app.settings.jwt_secret is another.',
+        );
+        const broken = importWith(jwtSecret);
         await expect(broken).rejects.toMatchObject({
           message: expect.stringContaining('The import broke off: '),
           hint: 'Nothing of it is visible. Go on where it stopped with: millrace import --resume, and the same --db-url.',
@@ -290,6 +303,9 @@ describe('an import', () => {
       });
 
       const { sql, close } = openSql(() => ({ connectionString: DB_URL }));
+      expect(await sql`select current_setting('app.settings.jwt_secret') as secret`).toEqual([
+        { secret: jwtSecret },
+      ]);
       // What the source has and no table of it holds.
       expect(await sql`select name, decrypted_secret from vault.decrypted_secrets`).toEqual([
         { name: 'api key', decrypted_secret: 'a secret of the source' },

@@ -195,7 +195,7 @@ export const commands: Readonly<Record<string, Command>> = {
       'Take a hosted or self-hosted Supabase project in: structure, rows, users, history of migrations.',
     examples: [
       'millrace import --db-url postgresql://postgres:…@db.example.com:5432/postgres',
-      'millrace import --db-url postgresql://… --jwt-secret "$OLD_JWT_SECRET"',
+      'MILLRACE_SOURCE_JWT_SECRET=… millrace import --db-url postgresql://…   (sessions come along)',
       'millrace import --db-url postgresql://… --resume',
       'millrace import --db-url postgresql://… --schema-only',
       'millrace import --db-url postgresql://… --data-only   (into what the migrations of this project make)',

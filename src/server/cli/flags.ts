@@ -185,7 +185,8 @@ export const flags = {
   'jwt-secret': {
     kind: 'text',
     value: 'SECRET',
-    sentence: 'the JWT secret of the source: sessions and refresh tokens come along',
+    sentence:
+      'the JWT secret of the source, or MILLRACE_SOURCE_JWT_SECRET: sessions and refresh tokens come along',
   },
   resume: { kind: 'switch', sentence: 'go on with an import that broke off' },
   'data-only': { kind: 'switch', sentence: 'the rows and nothing else' },

@@ -1,10 +1,15 @@
 // In charge of: every role of a server as SQL for another one of ours, with its password, its settings and who is a member of whom.
 import type { Client } from 'pg';
+import { ident } from '../ident.ts';
+import { setClause } from './roles.ts';
 
 /** Statements in an order in which they can be run by the superuser. Roles of PostgreSQL's own and the superuser are there already. */
 export async function clusterRoles(client: Pick<Client, 'query'>): Promise<readonly string[]> {
   const roles = await statements(client, rolesQuery);
-  const settings = await statements(client, settingsQuery);
+  const { rows } = await client.query<{ role: string | null; settings: readonly string[] }>(settingsQuery);
+  const settings = rows.flatMap(({ role, settings: all }) =>
+    all.map((setting) => `alter role ${role === null ? 'all' : ident(role)} ${setClause(setting)}`),
+  );
   const memberships = await statements(client, membershipsQuery);
   return [...roles, ...settings, ...memberships];
 }
@@ -33,16 +38,9 @@ order by oid`;
 
 /** Those of a role in one database belong to that database's dump. */
 const settingsQuery = `
-select format('alter role %s set %s to %s',
-         case when kept.setrole = 0 then 'all' else quote_ident(role.rolname) end,
-         split_part(entry.setting, '=', 1),
-         -- A list stands there as it is written in SQL.
-         case when split_part(entry.setting, '=', 1) in ('search_path', 'session_preload_libraries', 'local_preload_libraries', 'temp_tablespaces')
-           then substr(entry.setting, position('=' in entry.setting) + 1)
-           else quote_literal(substr(entry.setting, position('=' in entry.setting) + 1)) end) as statement
+select role.rolname as role, kept.setconfig as settings
 from pg_catalog.pg_db_role_setting as kept
 left join pg_catalog.pg_authid as role on role.oid = kept.setrole
-cross join lateral unnest(kept.setconfig) as entry (setting)
 where kept.setdatabase = 0
 order by kept.setrole`;
 

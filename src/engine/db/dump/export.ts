@@ -9,7 +9,7 @@ import { loadExtensionState } from './extension-state.ts';
 import { runPgDump } from './pg-dump.ts';
 import { platformSchemas, projectEntries, projectTriggersQuery } from './platform.ts';
 import { rowsOfPlatform } from './platform-rows.ts';
-import { projectRoles } from './project-roles.ts';
+import { projectRoles, tryAppSetting } from './project-roles.ts';
 import { listTables, plainSession, sumTable, type TableRows } from './table-rows.ts';
 import { refreshStatements, sequenceStatements, write, writeLargeObjects, writeTable } from './write-rows.ts';
 
@@ -61,7 +61,8 @@ export async function exportProject(options: ExportOptions): Promise<ExportRepor
       const adapted = await adaptEntries(whole, options.major);
       notices.push(...adapted.notices);
       const roles = await projectRoles(client);
-      await write(out, `${roles.statements.join('\n')}\n\n`);
+      const settings = roles.appSettings.map(tryAppSetting);
+      await write(out, `${[...roles.statements, ...settings].join('\n')}\n\n`);
       const [before, behind] = splitAtData(adapted.entries);
       await write(out, renderEntries(before));
       after = behind;

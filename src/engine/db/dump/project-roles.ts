@@ -2,46 +2,93 @@
 import type { Client } from 'pg';
 import { ident, literal } from '../ident.ts';
 import { isPlatformRole } from './platform.ts';
-import { settingOf } from './setting.ts';
+import {
+  attributesOf,
+  grantStatement,
+  isAllowedSetting,
+  loadRoles,
+  type Membership,
+  type Role,
+  setClause,
+} from './roles.ts';
 
 export interface ProjectRoles {
-  /** The project's own roles, which the statements make. Without passwords: nobody but a superuser reads them. */
+  /** The project's own roles, which the statements make. */
   readonly roles: readonly string[];
   readonly statements: readonly string[];
+  /** What a project tells itself by settings that PostgreSQL does not know. */
+  readonly appSettings: readonly AppSetting[];
+}
+
+/** `app.greeting`. Where nobody gave the right only a superuser makes it. */
+export interface AppSetting {
+  /** Undefined: of the database. */
+  readonly role: string | undefined;
+  /** As the catalog has it: `app.greeting=hello`. */
+  readonly setting: string;
 }
 
 /**
  * The project's own roles with attributes, settings and memberships; and those settings of the platform's roles and of the database that a project may set.
  * Attributes and memberships that only a superuser gives are left out.
- * Source: supabase/cli apps/cli-go/pkg/migration/dump.go `allowedConfigs`, scripts/dump_role.sh.
  */
 export async function projectRoles(client: Pick<Client, 'query'>): Promise<ProjectRoles> {
-  const { rows } = await client.query<RoleRow>(rolesQuery);
-  const own = rows.filter(({ name }) => !isPlatformRole(name));
+  const all = await loadRoles(client);
+  const own = all.filter(({ name }) => !isPlatformRole(name));
+  const found = await client.query<{ settings: readonly string[] }>(databaseSettingsQuery);
+  const ofDatabase = found.rows[0]?.settings ?? [];
+  const ofRoles = all
+    .filter(({ name }) => !isPlatformRole(name) || configurable.has(name))
+    .flatMap(({ name, settings }) => settings.map((setting) => ({ role: name, setting })));
   const statements = [
     withoutDefaults,
     ...own.map(({ name }) => createRole(name)),
-    ...own.map((row) => `alter role ${ident(row.name)} with ${attributesOf(row)};`),
+    ...own.map(
+      (role) =>
+        `alter role ${ident(role.name)} with ${attributesOf(role)}${role.bypassrls ? ' BYPASSRLS' : ''};`,
+    ),
     ...own.flatMap(({ name, comment }) =>
       comment === null ? [] : [`comment on role ${ident(name)} is ${literal(comment)};`],
     ),
     // Whoever loads this hands things to these roles, and must be able to be them for it.
     ...own.map(({ name }) => `grant ${ident(name)} to current_user;`),
-    ...rows.flatMap((row) => row.member_of.flatMap((granted) => grantOf(row, granted))),
-    ...rows.flatMap(({ name, settings }) =>
-      settings
-        .filter((setting) => !isPlatformRole(name) || (configurable.has(name) && isAllowed(setting)))
-        .map((setting) => `alter role ${ident(name)} ${setStatement(setting)};`),
+    ...all.flatMap((role) =>
+      role.memberOf.filter((one) => isGiven(role, one)).map((one) => grantStatement(role, one)),
     ),
+    ...ofRoles
+      .filter(({ role, setting }) => !isApps(setting) && (!isPlatformRole(role) || isAllowedSetting(setting)))
+      .map(({ role, setting }) => `alter role ${ident(role)} ${setClause(setting)};`),
+    ...ofDatabase
+      .filter(isAllowedSetting)
+      .map((setting) => `do ${literal(`begin ${setHere(setting)} end`)};`),
   ];
-  const database = await client.query<{ settings: readonly string[] }>(databaseSettingsQuery);
-  for (const setting of database.rows[0]?.settings ?? []) {
-    if (!isAllowed(setting)) continue;
-    statements.push(
-      `do $do$ begin execute format('alter database %I ', current_database()) || ${literal(setStatement(setting))}; end $do$;`,
-    );
-  }
-  return { roles: own.map(({ name }) => name), statements };
+  const appSettings = [...ofDatabase.map((setting) => ({ role: undefined, setting })), ...ofRoles];
+  return {
+    roles: own.map(({ name }) => name),
+    statements,
+    appSettings: appSettings.filter(({ setting }) => isApps(setting)),
+  };
+}
+
+/** For the superuser of a server, and a database of it. */
+export function makeAppSetting({ role, setting }: AppSetting, database: string): string {
+  const whose = role === undefined ? `database ${ident(database)}` : `role ${ident(role)}`;
+  return `alter ${whose} ${setClause(setting)};`;
+}
+
+/** For whoever loads a script, and may not be allowed to. */
+export function tryAppSetting({ role, setting }: AppSetting): string {
+  const statement =
+    role === undefined ? setHere(setting) : `alter role ${ident(role)} ${setClause(setting)};`;
+  const name = setting.slice(0, setting.indexOf('='));
+  const sentence = `The setting ${name} of ${role === undefined ? 'the database' : `role ${role}`} was left out: only a superuser makes it.`;
+  const body = `begin ${statement} exception when insufficient_privilege then raise warning '%', ${literal(sentence)}; end`;
+  return `do ${literal(body)};`;
+}
+
+/** In a block: a script does not know what the database is called that it is loaded into. */
+function setHere(setting: string): string {
+  return `execute format('alter database %I ', current_database()) || ${literal(setClause(setting))};`;
 }
 
 /**
@@ -68,60 +115,20 @@ begin
 end
 $do$;`;
 
-interface RoleRow {
-  readonly name: string;
-  readonly comment: string | null;
-  readonly login: boolean;
-  readonly inherit: boolean;
-  readonly createrole: boolean;
-  readonly createdb: boolean;
-  readonly bypassrls: boolean;
-  readonly limit: number;
-  readonly until: string | null;
-  readonly settings: readonly string[];
-  readonly member_of: readonly Membership[];
-}
-
-interface Membership {
-  readonly role: string;
-  readonly admin: boolean;
-}
-
 function createRole(name: string): string {
   return `do $do$ begin if not exists (select from pg_catalog.pg_roles where rolname = ${literal(name)}) then create role ${ident(name)}; end if; end $do$;`;
 }
 
-function attributesOf(row: RoleRow): string {
-  const word = (is: boolean, name: string) => (is ? name : `no${name}`);
-  return [
-    word(row.login, 'login'),
-    word(row.inherit, 'inherit'),
-    word(row.createrole, 'createrole'),
-    word(row.createdb, 'createdb'),
-    ...(row.bypassrls ? ['bypassrls'] : []),
-    ...(row.limit === -1 ? [] : [`connection limit ${row.limit}`]),
-    ...(row.until === null ? [] : [`valid until ${literal(row.until)}`]),
-  ].join(' ');
-}
-
-function grantOf({ name }: RoleRow, { role, admin }: Membership): readonly string[] {
+function isGiven({ name }: Role, { role }: Membership): boolean {
   // Between two of the platform's roles the platform decides, and most of them are nobody's to give.
-  if (isPlatformRole(role) && (isPlatformRole(name) || !given.has(role))) return [];
-  if (name === 'postgres') return [];
-  return [`grant ${ident(role)} to ${ident(name)}${admin ? ' with admin option' : ''};`];
+  if (isPlatformRole(role) && (isPlatformRole(name) || !given.has(role))) return false;
+  return name !== 'postgres';
 }
 
-function setStatement(setting: string): string {
-  const { name, value } = settingOf(setting);
-  return `set ${name} to ${value}`;
+function isApps(setting: string): boolean {
+  return setting.startsWith('app.');
 }
 
-function isAllowed(setting: string): boolean {
-  return allowedSettings.test(setting.slice(0, setting.indexOf('=')));
-}
-
-const allowedSettings =
-  /^(?:pgaudit\..*|pgrst\..*|app\..*|session_replication_role|statement_timeout|track_io_timing)$/;
 const configurable: ReadonlySet<string> = new Set(['anon', 'authenticated', 'authenticator', 'service_role']);
 /** The platform's roles that `postgres` may give to others. */
 const given: ReadonlySet<string> = new Set([
@@ -133,16 +140,6 @@ const given: ReadonlySet<string> = new Set([
   'pg_signal_backend',
   'service_role',
 ]);
-
-const rolesQuery = `
-  select role.rolname as name, pg_catalog.shobj_description(role.oid, 'pg_authid') as comment,
-    role.rolcanlogin as login, role.rolinherit as inherit, role.rolcreaterole as createrole, role.rolcreatedb as createdb,
-    role.rolbypassrls as bypassrls, role.rolconnlimit as limit, role.rolvaliduntil::text as until,
-    coalesce((select setconfig from pg_catalog.pg_db_role_setting where setrole = role.oid and setdatabase = 0), '{}') as settings,
-    coalesce((select json_agg(json_build_object('role', granted.rolname, 'admin', member.admin) order by granted.rolname)
-      from (select roleid, bool_or(admin_option) as admin from pg_catalog.pg_auth_members where member = role.oid group by roleid) as member
-      join pg_catalog.pg_roles as granted on granted.oid = member.roleid), '[]') as member_of
-  from pg_catalog.pg_roles as role order by role.rolname collate "C"`;
 
 const databaseSettingsQuery = `
   select setconfig as settings from pg_catalog.pg_db_role_setting

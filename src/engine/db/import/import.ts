@@ -7,7 +7,7 @@ import { withClient } from '../client.ts';
 import { type DumpEntry, renderEntries } from '../dump/entries.ts';
 import { splitAtData } from '../dump/export.ts';
 import { rowsOfPlatform, sessionTables } from '../dump/platform-rows.ts';
-import { projectRoles } from '../dump/project-roles.ts';
+import { makeAppSetting, projectRoles } from '../dump/project-roles.ts';
 import { plainSession } from '../dump/table-rows.ts';
 import { refreshStatements, sequenceStatements } from '../dump/write-rows.ts';
 import { dropReplaced, exchangeDatabases, hasDatabase, makeDatabase } from '../exchange-databases.ts';
@@ -34,8 +34,8 @@ export interface ImportOptions {
   readonly parts: 'all' | 'schema' | 'data';
   /** Applies the project's own migrations to a new database. */
   readonly migrate: (database: string) => Promise<void>;
-  /** Whether sessions and refresh tokens come along. */
-  readonly sessions: boolean;
+  /** What the source signs its tokens with: given, sessions and refresh tokens come along. */
+  readonly jwtSecret: string | undefined;
   /** Go on with an import that broke off. */
   readonly resume: boolean;
   readonly observe: Observe;
@@ -54,13 +54,19 @@ export interface ImportReport {
 
 /**
  * Imports a project. Rows are compared on both sides by count and checksum; where they differ nothing becomes visible.
- * @throws OperatorError when the project here is not empty; when the source cannot be read or breaks off, with how to go on; when rows differ.
+ * @throws OperatorError when the project here is not empty; when the JWT secret is not the source's; when the source cannot be read or breaks off, with how to go on; when rows differ.
  */
 export async function importProject(options: ImportOptions): Promise<ImportReport> {
   const { database, progress } = options;
   await refuseFilled(options.login('postgres', database));
   const beside = `${database}_import`;
   return withSource(options.source, options.signal, async (source) => {
+    if (options.jwtSecret !== undefined && (source.jwtSecret ?? options.jwtSecret) !== options.jwtSecret) {
+      throw new OperatorError(
+        'The JWT secret that was given is not the one of the source: its setting app.settings.jwt_secret is another.',
+        'Give the JWT_SECRET that the source runs with; or none, and people sign in again.',
+      );
+    }
     progress('reading the structure');
     const entries = await source.loadStructure();
     const digest = createHash('sha256').update(renderEntries(entries)).digest('hex');
@@ -118,12 +124,14 @@ async function fill(
   }
   const notices: string[] = [];
   const hasStructure = options.parts !== 'data';
-  const { roles, statements } = hasStructure
+  const { roles, statements, appSettings } = hasStructure
     ? await projectRoles(source.client)
-    : { roles: [], statements: [] };
+    : { roles: [], statements: [], appSettings: [] };
   const [before, behind] = splitAtData(entries);
   if (hasStructure) {
     notices.push(...(await script(session, steps, 'roles', statements.join('\n'))));
+    const admin = (await session.admin()) ?? session.client;
+    for (const setting of appSettings) await admin.query(makeAppSetting(setting, beside));
     notices.push(...(await script(session, steps, 'structure', head + renderEntries(before))));
   } else if (steps.of('structure') === undefined) {
     progress('applying the migrations of the project');
@@ -190,7 +198,7 @@ async function rows(
       target,
       [...rowsOfPlatform.keys()],
       ({ schema, name }) => {
-        if (!options.sessions && schema === 'auth' && sessionTables.has(name)) return false;
+        if (options.jwtSecret === undefined && schema === 'auth' && sessionTables.has(name)) return false;
         // Which migrations are applied here is what was applied here.
         if (options.parts === 'data' && schema === 'supabase_migrations') return false;
         return rowsOfPlatform.get(schema)!.has(name);

@@ -14,10 +14,13 @@ export interface Source {
   /** The project's own schemas. */
   readonly schemas: readonly string[];
   readonly version: string;
+  /** What its tokens are signed with; undefined where its database does not hold it, as hosted ones do not. */
+  readonly jwtSecret: string | undefined;
   loadStructure(): Promise<readonly DumpEntry[]>;
 }
 
 interface Moment {
+  readonly jwt_secret: string | null;
   readonly snapshot: string;
   readonly version: string;
   readonly version_number: number;
@@ -58,6 +61,7 @@ export async function withSource<T>(
       client,
       schemas: moment.schemas,
       version: moment.version,
+      jwtSecret: moment.jwt_secret || undefined,
       loadStructure: async () => {
         const text = await runPgDump({ login, args: argumentsFor(moment), signal });
         return projectEntries(parseDump(text), { triggers: new Set(moment.triggers) });
@@ -95,9 +99,11 @@ const oldestVersion = 140_000;
 /** Platform schemas in which a project may write policies and triggers. */
 const opened: ReadonlySet<string> = new Set(['auth', 'realtime', 'storage']);
 
+/** Source: of the secret, supabase/supabase docker/volumes/db/jwt.sql. */
 const momentQuery = `
   select pg_catalog.pg_export_snapshot() as snapshot, pg_catalog.current_setting('server_version') as version,
     pg_catalog.current_setting('server_version_num')::int as version_number,
+    pg_catalog.current_setting('app.settings.jwt_secret', true) as jwt_secret,
     array(select nspname::text from pg_catalog.pg_namespace
       where not nspname = any ($1) and nspname !~ '^pg_' order by nspname collate "C") as schemas,
     array(select nspname::text from pg_catalog.pg_namespace where nspname = any ($1)) as there,

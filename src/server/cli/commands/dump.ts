@@ -1,7 +1,7 @@
 // In charge of: `millrace dump`: the schema, the rows or the roles as SQL.
 import { resolve } from 'node:path';
 import { OperatorError } from '../../../base/errors.ts';
-import { dumpRoles } from '../../../engine/db/dump/roles.ts';
+import { dumpRoles } from '../../../engine/db/dump/role-script.ts';
 import { dumpRows } from '../../../engine/db/dump/rows.ts';
 import { schemaDumpArgs, toProjectSchema } from '../../../engine/db/dump/schema-lines.ts';
 import type { Invocation } from '../command.ts';

@@ -34,6 +34,7 @@ export async function importFrom(invocation: Invocation): Promise<number> {
       'Stop it first: millrace stop',
     );
   }
+  const jwtSecret = options.text('jwt-secret') ?? prepared.project.environment.MILLRACE_SOURCE_JWT_SECRET;
   const { importProject } = await import('../../../engine/db/import/import.ts');
   const report = await withDatabase(prepared, async (shaped, opening) => {
     if (shaped.server.engine === 'pglite') {
@@ -50,17 +51,17 @@ export async function importFrom(invocation: Invocation): Promise<number> {
       bootstrap: (database) => shapeDatabase(shaped, prepared, opening, database),
       migrate: (database) => migrateDatabase(shaped, opening, database),
       parts: options.has('schema-only') ? 'schema' : options.has('data-only') ? 'data' : 'all',
-      sessions: options.has('jwt-secret'),
+      jwtSecret: jwtSecret || undefined,
       resume: options.has('resume'),
       ...opening,
     });
   });
   if (options.json) console.log(JSON.stringify(report));
-  else console.log(renderReport(report, options.has('jwt-secret')));
+  else console.log(renderReport(report, sayOfSessions(jwtSecret, prepared.secrets.jwtSecret)));
   return 0;
 }
 
-function renderReport({ tables, roles, notices }: ImportReport, hasSecret: boolean): string {
+function renderReport({ tables, roles, notices }: ImportReport, sessions: string): string {
   const filled = tables.filter(({ source }) => source.rows > 0);
   const rows = filled.map(({ table: name, source, here }) => [
     name,
@@ -75,9 +76,15 @@ function renderReport({ tables, roles, notices }: ImportReport, hasSecret: boole
     `Imported ${total} rows of ${filled.length} tables; counts and checksums are equal on both sides.`,
     ...notices.map((notice) => `- ${notice}`),
     ...(roles.length === 0 ? [] : [`- Roles without a password yet: ${roles.join(', ')}.`]),
-    hasSecret
-      ? '- Start with MILLRACE_JWT_SECRET set to the secret of the source: its sessions and keys go on.'
-      : '- Sessions were left out: people sign in again. With --jwt-secret they come along.',
+    `- ${sessions}`,
     '- Secrets of your own are needed to start: `millrace keys new` prints them.',
   ].join('\n');
+}
+
+/** Refresh tokens are rows, and of use whatever signs; what is signed is of use only under its own secret. */
+function sayOfSessions(source: string | undefined, own: string): string {
+  if (!source) return 'Sessions were left out: people sign in again. With --jwt-secret they come along.';
+  return source === own
+    ? 'Sessions came along, and this project signs with the same secret: access tokens and API keys of the source stay valid.'
+    : 'Sessions came along. Access tokens and API keys of the source are not valid, as this project signs with another secret; they are when you start with MILLRACE_JWT_SECRET set to that of the source.';
 }
