@@ -1,17 +1,11 @@
 // In charge of: opening a connection only to an address that may be connected to. The judgement is on what is connected, not on the URL.
-import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
+import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { buildConnector } from 'undici';
 import type { Network } from '../../base/address-ranges.ts';
-import { mayConnect, rangeOf } from './addresses.ts';
+import { mayConnect } from './addresses.ts';
 import { EgressError } from './errors.ts';
-
-/** As `dns.lookup`, for all addresses of a name. A test passes one of its own. */
-export type LookupAll = (
-  hostname: string,
-  options: LookupOptions & { readonly all: true },
-  done: (error: Error | null, addresses: readonly LookupAddress[]) => void,
-) => void;
+import { type LookupAll, systemLookup } from './lookup.ts';
 
 /**
  * A connector for undici. A name is looked up once, all its addresses are judged, and one refused address refuses the name: who
@@ -23,8 +17,7 @@ export function guardedConnector(
   lookup: LookupAll | undefined,
   timeoutMs: number,
 ): buildConnector.connector {
-  // Sound: with `all` dns.lookup calls back with an array.
-  const lookUp = lookup ?? (dnsLookup as unknown as LookupAll);
+  const lookUp = lookup ?? systemLookup;
 
   // The shape that net.connect asks for: one address, or all of them for its race of families.
   function guardedLookup(
@@ -60,35 +53,6 @@ export function guardedConnector(
       done(null, socket);
     });
   };
-}
-
-/** `range`: of the address that is refused, as the registries call it. */
-export type Judgement =
-  | { readonly kind: 'fine' }
-  | { readonly kind: 'unknown_name' }
-  | { readonly kind: 'refused'; readonly range: string };
-
-export async function judgeHost(
-  host: string,
-  allow: readonly Network[],
-  lookup: LookupAll | undefined,
-): Promise<Judgement> {
-  const bare = host.replace(/^\[(.*)\]$/, '$1');
-  const addresses = isIP(bare) === 0 ? await addressesOf(bare, lookup) : [bare];
-  if (addresses.length === 0) return { kind: 'unknown_name' };
-  const refused = addresses.find((address) => !mayConnect(address, allow));
-  return refused === undefined ? { kind: 'fine' } : { kind: 'refused', range: rangeOf(refused) };
-}
-
-/** None: nobody knows the name. The operating system gives up by itself, after its own time. */
-function addressesOf(name: string, lookup: LookupAll | undefined): Promise<readonly string[]> {
-  // Sound: with `all` dns.lookup calls back with an array.
-  const lookUp = lookup ?? (dnsLookup as unknown as LookupAll);
-  return new Promise((resolve) =>
-    lookUp(name, { all: true }, (error, found) =>
-      resolve(error === null ? found.map(({ address }) => address) : []),
-    ),
-  );
 }
 
 function refusedAddress(host: string, address: string): EgressError {

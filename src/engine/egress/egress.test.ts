@@ -8,9 +8,9 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Observation } from '../../base/observe.ts';
 import { makeSelfSigned } from '../../server/tls/self-signed.ts';
-import type { LookupAll } from './connect.ts';
 import { type EgressOptions, openEgress } from './egress.ts';
 import { EgressError } from './errors.ts';
+import type { LookupAll } from './lookup.ts';
 
 const loopback = ['127.0.0.1/32'];
 

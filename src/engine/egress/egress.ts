@@ -2,12 +2,14 @@
 // No proxy is read from the environment, no cookie is kept, no compressed answer is asked for.
 
 import type { Socket } from 'node:net';
-import { Agent, type Dispatcher, errors } from 'undici';
+import type { Dispatcher } from 'undici';
 import { type Network, parseNetwork } from '../../base/address-ranges.ts';
+import { errorCode } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
-import { guardedConnector, type Judgement, judgeHost, type LookupAll } from './connect.ts';
 import { EgressError, egressErrorIn } from './errors.ts';
+import { type Judgement, judgeHost } from './judge.ts';
+import type { LookupAll } from './lookup.ts';
 
 export interface EgressRequest {
   readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -84,14 +86,12 @@ export function openEgress(options: EgressOptions): Egress {
     }
     return allowed.networks;
   };
-  const connector = guardedConnector(allow, options.lookup, connectTimeoutMs);
-  const dispatcher = new Agent({
-    connect: connector,
-    connections: options.maxConnectionsPerOrigin ?? defaultMaxConnectionsPerOrigin,
-    maxOrigins,
-    maxHeaderSize: maxResponseHeaderBytes,
-    pipelining: 1,
-  });
+  /** Loaded by the first request: undici takes as long to load as a tenth of a start. */
+  let client: ReturnType<typeof openClient> | undefined;
+  const opened = () => {
+    client ??= openClient(allow, options);
+    return client;
+  };
   let underWay = 0;
 
   async function fetch(url: string | URL, request: EgressRequest = {}): Promise<EgressResponse> {
@@ -103,6 +103,7 @@ export function openEgress(options: EgressOptions): Egress {
       throw new EgressError('busy', `${maxConcurrent} outgoing requests are under way already.`);
     underWay++;
     try {
+      const { dispatcher } = await opened();
       response = await follow(dispatcher, first, request);
       return response;
     } catch (error) {
@@ -123,7 +124,8 @@ export function openEgress(options: EgressOptions): Egress {
     }
   }
 
-  function connect(host: string, port: number): Promise<Socket> {
+  async function connect(host: string, port: number): Promise<Socket> {
+    const { connector } = await opened();
     return new Promise((resolve, reject) => {
       connector({ hostname: host, host, protocol: 'http:', port: String(port) }, (error, socket) => {
         if (error === null) return resolve(socket);
@@ -140,8 +142,24 @@ export function openEgress(options: EgressOptions): Egress {
     fetch,
     connect,
     judge: (host) => judgeHost(host, allow(), options.lookup),
-    close: () => dispatcher.destroy(),
+    async close() {
+      const { dispatcher } = (await client) ?? {};
+      await dispatcher?.destroy();
+    },
   };
+}
+
+async function openClient(allow: () => readonly Network[], options: EgressOptions) {
+  const [{ Agent }, { guardedConnector }] = await Promise.all([import('undici'), import('./connect.ts')]);
+  const connector = guardedConnector(allow, options.lookup, connectTimeoutMs);
+  const dispatcher = new Agent({
+    connect: connector,
+    connections: options.maxConnectionsPerOrigin ?? defaultMaxConnectionsPerOrigin,
+    maxOrigins,
+    maxHeaderSize: maxResponseHeaderBytes,
+    pipelining: 1,
+  });
+  return { connector, dispatcher };
 }
 
 /** Each hop is a request of its own: its URL is looked at and its connection judged like the first one's. */
@@ -260,7 +278,8 @@ function ownError(error: unknown, host: string): EgressError {
   const own = egressErrorIn(error);
   if (own) return own;
   const isTime =
-    (error instanceof Error && error.name === 'TimeoutError') || error instanceof errors.ConnectTimeoutError;
+    (error instanceof Error && error.name === 'TimeoutError') ||
+    errorCode(error) === 'UND_ERR_CONNECT_TIMEOUT';
   return isTime
     ? new EgressError('time', `"${host}" did not answer in time.`, { cause: error })
     : new EgressError('network', `"${host}" cannot be reached or does not answer as it should.`, {

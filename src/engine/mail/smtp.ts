@@ -1,7 +1,6 @@
 // In charge of: sending through a mail server. Connections go through the egress guard, are few, and each mail has a bound in time.
 import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
-import { createTransport } from 'nodemailer';
 import { errorCode, errorMessage, OperatorError } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import type { ValuesOf } from '../../base/settings.ts';
@@ -61,11 +60,17 @@ export function checkSmtp(values: SmtpValues): void {
 export function openSmtpMailer(options: SmtpOptions): Mailer {
   const { config, observe, now } = options;
   const sendTimeoutMs = options.sendTimeoutMs ?? defaultSendTimeoutMs;
-  let transport = openTransport(config.now(), options);
-  const stop = config.onChange((values) => {
-    transport.close();
-    transport = openTransport(values, options);
-  });
+  /** Opened by the first mail: what sends it takes as long to load as a tenth of a start. */
+  let transport: ReturnType<typeof openTransport> | undefined;
+  const closeTransport = () => {
+    // One that could not be opened has told those who waited for it.
+    transport?.then(
+      (opened) => opened.close(),
+      () => {},
+    );
+    transport = undefined;
+  };
+  const stop = config.onChange(closeTransport);
   return {
     async send(mail, signal) {
       const values = config.now();
@@ -74,7 +79,9 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
       const startedAt = now();
       const about = { kind: 'mail.sent', mail: mail.kind, host: values.host };
       try {
-        await transport.sendMail({
+        transport ??= openTransport(values, options);
+        const opened = await transport;
+        await opened.sendMail({
           ...messageOf(mail, values),
           signal: AbortSignal.any([signal, AbortSignal.timeout(sendTimeoutMs)]),
         });
@@ -95,12 +102,13 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
     },
     close() {
       stop();
-      transport.close();
+      closeTransport();
     },
   };
 }
 
-function openTransport(values: SmtpValues, { connect, localName }: SmtpOptions) {
+async function openTransport(values: SmtpValues, { connect, localName }: SmtpOptions) {
+  const { createTransport } = await import('nodemailer');
   const { host, port, user, pass } = values;
   const secure = values.tls === 'implicit' || port === implicitTlsPort;
   return createTransport({
