@@ -25,7 +25,8 @@ export function openDeadlines(giveUp: (passage: Passage) => void): Deadlines {
     }
     const now = performance.now();
     for (const passage of watched) {
-      const overMs = now - passage.startedMs - passage.timeoutSeconds * 1000;
+      if (passage.isStreamed) countFromLastByte(passage, now);
+      const overMs = now - passage.countedFromMs - passage.timeoutSeconds * 1000;
       if (overMs < 0) continue;
       if (!passage.timedOut) {
         passage.timedOut = true;
@@ -34,6 +35,13 @@ export function openDeadlines(giveUp: (passage: Passage) => void): Deadlines {
       // A body that does not arrive, or a connection that does not come free, hears of no cancellation.
       if (overMs >= cancelGraceMs) giveUp(passage);
     }
+  }
+
+  function countFromLastByte(passage: Passage, now: number): void {
+    const moved = passage.line.movedBytes();
+    if (moved === passage.movedBytes) return;
+    passage.movedBytes = moved;
+    passage.countedFromMs = now;
   }
 
   return {

@@ -81,6 +81,8 @@ export function openFront(parts: FrontParts): Front {
       if (tooLong) return tooLong;
       const refused = refusedBy(rules.before(head), passage);
       if (refused) return refused;
+      // How long a file takes says nothing of how busy we are; its service bounds how many there are.
+      if (passage.isStreamed) return undefined;
       if (!shedder.enter()) {
         metrics.shed();
         return overloaded;

@@ -2,12 +2,12 @@
 // order. What runs for each request runs without waiting wherever it can.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Hono } from 'hono';
-import { Fault } from '../base/errors.ts';
+import { errorCode, Fault } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import type { Caller } from '../engine/identity/caller.ts';
 import type { Identity } from '../engine/identity/identity.ts';
 import { CredentialsRefused } from '../engine/identity/refused.ts';
-import type { Answer } from '../engine/service/http.ts';
+import { type Answer, isStream } from '../engine/service/http.ts';
 import type { AdminEnv } from './admin/env.ts';
 import type { Cors } from './cors.ts';
 import { apikeyOf } from './credentials.ts';
@@ -174,7 +174,7 @@ export function openGateway(options: GatewayOptions): Gateway {
   function serve(passage: Passage, refused: Fault | undefined): void {
     const length = passage.headers['content-length'];
     // Node closes a connection that sends more than it said, so the header is the length.
-    const isTooLong = length !== undefined && Number(length) > passage.maxBodyBytes;
+    const isTooLong = length !== undefined && Number(length) > passage.maxBodyBytes && !passage.isStreamed;
     if (refused !== undefined || isTooLong) {
       finish(passage, refusal(passage, refused ?? tooLarge(passage.maxBodyBytes)));
       return;
@@ -214,16 +214,41 @@ export function openGateway(options: GatewayOptions): Gateway {
     const { timings, head } = passage;
     const tookMs = performance.now() - passage.startedMs;
     if (timings) passage.headersOut.push(['server-timing', renderTimings(timings, tookMs)]);
-    for (const header of front.headers(head, answer, 'api')) passage.headersOut.push(header);
-    // Nobody heard that: it is the client's doing, and no error of ours.
-    const status = answer.status >= 500 && passage.line.isGone() ? clientGone : answer.status;
-    front.leave(passage, status, tookMs);
+    const { service } = passage.mounted;
+    const answerOf = service.answersFiles ? 'files' : 'api';
+    for (const header of front.headers(head, answer, answerOf)) passage.headersOut.push(header);
+    const over = reply(passage, answer);
+    if (over === undefined) left(passage, answer.status, tookMs);
+    else
+      over.then(
+        () => left(passage, answer.status, performance.now() - passage.startedMs),
+        (error: unknown) => {
+          const isGone = passage.line.isGone();
+          if (!isGone || errorCode(error) !== 'ERR_STREAM_PREMATURE_CLOSE') {
+            const { requestId } = passage;
+            observe({ kind: 'http.broken_off', level: 'warn', path: head.path, requestId, error });
+          }
+          left(passage, clientGone, performance.now() - passage.startedMs);
+        },
+      );
+  }
+
+  function reply(passage: Passage, answer: Answer): Promise<void> | undefined {
     try {
-      passage.line.reply(answer, passage.headersOut);
+      return passage.line.reply(answer, passage.headersOut);
     } catch (error) {
       // A header that HTTP cannot carry: nothing of it has gone out yet.
-      passage.line.reply(refusal(passage, error), passage.headersOut.slice(0, 1));
+      if (isStream(answer.body)) answer.body.stream.destroy();
+      return passage.line.reply(refusal(passage, error), passage.headersOut.slice(0, 1));
     }
+  }
+
+  /** The answer is out, or nobody is there to read it. */
+  function left(passage: Passage, answered: number, tookMs: number): void {
+    const { head } = passage;
+    // Nobody heard that: it is the client's doing, and no error of ours.
+    const status = answered >= 500 && passage.line.isGone() ? clientGone : answered;
+    front.leave(passage, status, tookMs);
     observe({
       kind: 'http.request',
       service: passage.mounted.service.name,
@@ -259,7 +284,7 @@ export function openGateway(options: GatewayOptions): Gateway {
   function refuseOutside(head: RequestHead, line: Line, refused: Fault): void {
     const requestId = requestIdOf(head.headers['x-request-id']);
     const answer = plainAnswer(refused);
-    line.reply(answer, [['x-request-id', requestId], ...front.headers(head, answer, 'page')]);
+    void line.reply(answer, [['x-request-id', requestId], ...front.headers(head, answer, 'page')]);
     const { method, path } = head;
     const refusedBy = ruleOf(refused);
     observe({
@@ -280,7 +305,7 @@ export function openGateway(options: GatewayOptions): Gateway {
         // A query may hold a key.
         observe({ kind: 'http.malformed', message: read.split('?', 1)[0] });
         outgoing.shouldKeepAlive = false;
-        new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(read)), []);
+        void new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(read)), []);
         return;
       }
       const head = unaliased(read);

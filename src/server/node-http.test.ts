@@ -73,8 +73,8 @@ it('tells nobody to go on in the middle of an answer', async () => {
     }
     // The second answer is there before its turn has come.
     void line.readBody(10).then((body) => {
-      line.reply({ status: 200, headers: [], body: body ?? null }, []);
-      first?.reply({ status: 200, headers: [], body: 'first' }, []);
+      void line.reply({ status: 200, headers: [], body: body ?? null }, []);
+      void first?.reply({ status: 200, headers: [], body: 'first' }, []);
     });
   });
   expect(answers).toBe(

@@ -1,6 +1,8 @@
 // In charge of: a request of Node's as plain values, and a plain answer on Node's response.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Answer, Headers } from '../engine/service/http.ts';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type Answer, type Headers, isStream } from '../engine/service/http.ts';
 import type { Line, RequestHead } from './passage.ts';
 
 /** The head; a sentence's end when it is none: what is wrong with it (RFC 9112 sections 3.2 and 3.2.2). */
@@ -137,6 +139,17 @@ export class NodeLine implements Line {
     });
   }
 
+  openBody(): Readable {
+    const incoming = this.#incoming;
+    askForBody(incoming, this.#outgoing);
+    return incoming;
+  }
+
+  movedBytes(): number {
+    const { socket } = this.#incoming;
+    return socket.bytesRead + socket.bytesWritten;
+  }
+
   bodyIsMissing(): boolean {
     return this.#hasBody && !this.#incoming.complete;
   }
@@ -145,9 +158,12 @@ export class NodeLine implements Line {
     return this.#outgoing.destroyed || this.#incoming.socket.destroyed;
   }
 
-  reply(answer: Answer, own: Headers): void {
+  reply(answer: Answer, own: Headers): Promise<void> | undefined {
     const outgoing = this.#outgoing;
-    if (outgoing.destroyed) return;
+    if (outgoing.destroyed) {
+      if (isStream(answer.body)) answer.body.stream.destroy();
+      return undefined;
+    }
     const { status, body } = answer;
     // One flat list straight into the head: setHeader() first, and Node merges header by header.
     const flat: string[] = [];
@@ -163,13 +179,27 @@ export class NodeLine implements Line {
       flat.push(name, value);
     }
     if (!hasLength && carriesBody(method, status)) {
-      flat.push(lengthHeader, body === null ? '0' : String(Buffer.byteLength(body)));
+      const length = lengthOf(body);
+      // Without one Node sends it in chunks.
+      if (length !== undefined) flat.push(lengthHeader, String(length));
     }
     outgoing.writeHead(status, flat);
+    let over: Promise<void> | undefined;
     if (body === null) outgoing.end();
-    else outgoing.end(body);
+    else if (!isStream(body)) outgoing.end(body);
+    else if (carriesBody(method, status)) over = pipeline(body.stream, outgoing);
+    else {
+      body.stream.destroy();
+      outgoing.end();
+    }
     if (this.#hasBody && !this.#incoming.complete) drain(this.#incoming);
+    return over;
   }
+}
+
+function lengthOf(body: Answer['body']): number | undefined {
+  if (body === null) return 0;
+  return isStream(body) ? body.sizeBytes : Buffer.byteLength(body);
 }
 
 /** Tells a client that asks first to send its body; every other one does anyway. Node closes the connection of one that is answered without. */

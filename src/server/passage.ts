@@ -1,4 +1,5 @@
 // In charge of: one request on its way through the gateway: who it is from, how long it may take, and that it is answered once.
+import type { Readable } from 'node:stream';
 import { Cancellation } from '../base/cancellation.ts';
 import type { Caller } from '../engine/identity/caller.ts';
 import type { CredentialsRefused } from '../engine/identity/refused.ts';
@@ -38,8 +39,12 @@ export interface Line {
   bodyIsMissing(): boolean;
   /** Whether there is nobody any more who could read an answer. */
   isGone(): boolean;
-  /** Called once. `own` are the gateway's headers, which go before the answer's. */
-  reply(answer: Answer, own: Headers): void;
+  /** The body piece by piece; destroyed with an error when the client goes away. */
+  openBody(): Readable;
+  /** Bytes that came and went so far, in any unit that grows with them. */
+  movedBytes(): number;
+  /** Called once. `own` are the gateway's headers, which go before the answer's. A promise: it resolves when a streamed body is out, or given up. */
+  reply(answer: Answer, own: Headers): Promise<void> | undefined;
 }
 
 export class Passage implements ServiceRequest {
@@ -52,6 +57,11 @@ export class Passage implements ServiceRequest {
   readonly startedMs = performance.now();
   readonly path: string;
   readonly headersOut: (readonly [string, string])[];
+  /** Whether its time counts from the last byte that moved. */
+  readonly isStreamed: boolean;
+  /** From when on its time counts. */
+  countedFromMs = this.startedMs;
+  movedBytes = 0;
   /** How long it may take. */
   timeoutSeconds = Number.POSITIVE_INFINITY;
   maxBodyBytes = 0;
@@ -85,6 +95,7 @@ export class Passage implements ServiceRequest {
     this.headersOut = [['x-request-id', facts.requestId]];
     const { mount } = mounted.service;
     this.path = mount === '/' ? head.path : head.path.slice(mount.length) || '/';
+    this.isStreamed = mounted.service.streams?.(head.method, this.path) ?? false;
   }
 
   get method(): string {
@@ -133,5 +144,9 @@ export class Passage implements ServiceRequest {
     const body = await this.line.readBody(this.maxBodyBytes);
     if (body === undefined) throw this.#tooLong(this.maxBodyBytes);
     return body;
+  }
+
+  openBody(): Readable {
+    return this.line.openBody();
   }
 }

@@ -1,5 +1,6 @@
 // In charge of: a key that is for some names only, over the whole line of the Data API: it reaches no other table or function, whichever
 // way a request names it. Each refusal stands beside its allowed twin.
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Cancellation } from '../../src/base/cancellation.ts';
 import { openCatalog } from '../../src/engine/catalog/source.ts';
@@ -119,6 +120,7 @@ async function ask(url: string, { method = 'GET', headers = {}, body, caller = s
     timings: undefined,
     hasBody: body !== undefined,
     readBody: async () => Buffer.from(JSON.stringify(body ?? '')),
+    openBody: () => Readable.from([]),
   });
   const text = String(answered.body ?? '');
   return {

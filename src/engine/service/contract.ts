@@ -34,6 +34,13 @@ export interface Service<S extends Settings = Settings> {
    * `judged_here`: a token that does not hold, beside an API key that does, which the service then refuses or overlooks itself. Unset: nothing.
    */
   readonly admits?: (path: string, reason: RefusalReason) => 'open' | 'judged_here' | undefined;
+  /**
+   * Requests whose bodies or answers are streamed: the service bounds their bytes itself, and their time counts from the last byte that
+   * moved. Unset: none.
+   */
+  readonly streams?: (method: string, path: string) => boolean;
+  /** Whether its answers are files, which pages of other origins embed. */
+  readonly answersFiles?: boolean;
   open(ctx: Ctx, config: Live<ValuesOf<S>>): Promise<Running>;
 }
 

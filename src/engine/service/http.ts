@@ -1,5 +1,6 @@
 // In charge of: a request and an answer as plain values, the same for one that came over Node's socket and one that was handed over as a
 // `fetch` Request. A Request and a Response for each call would cost more than the rest of the gateway.
+import { Readable } from 'node:stream';
 import type { Cancellation } from '../../base/cancellation.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { CredentialsRefused } from '../identity/refused.ts';
@@ -10,7 +11,18 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  readonly body: string | Buffer | null;
+  readonly body: string | Buffer | BodyStream | null;
+}
+
+/** A body that comes piece by piece. Whoever gets it reads it to its end, or destroys it. */
+export interface BodyStream {
+  readonly stream: Readable;
+  /** Undefined: it is not known before the end. */
+  readonly sizeBytes: number | undefined;
+}
+
+export function isStream(body: Answer['body']): body is BodyStream {
+  return body !== null && typeof body === 'object' && 'stream' in body;
 }
 
 /** A request as a service gets it: who asks is known, and the bounds of size and time hold. */
@@ -38,12 +50,18 @@ export interface ServiceRequest {
   readonly hasBody: boolean;
   /** The whole body. @throws Fault 413 when it is longer than allowed. */
   readBody(): Promise<Buffer>;
+  /**
+   * The body piece by piece, for requests that the service says it streams: it bounds the bytes itself. Called at most once, and not beside `readBody`.
+   * Fails when the client goes away before all of it is here.
+   */
+  openBody(): Readable;
 }
 
 /** The answer for whoever called by `fetch`; `more` are headers that go before its own. */
 export function toResponse({ status, headers, body }: Answer, more: Headers = []): Response {
-  // Sound: a Buffer is a body; its type only differs from the one that fetch names.
-  return new Response(body as string | null, {
+  // Sound: each is a body; their types only differ from the ones that fetch names.
+  const given = isStream(body) ? Readable.toWeb(body.stream) : body;
+  return new Response(given as string | null, {
     status,
     headers: [...more, ...headers].map(([name, value]) => [name, value]),
   });

@@ -1,5 +1,6 @@
 // In charge of: a captcha before whatever somebody could let a machine do a thousand times.
 // Source: supabase/auth internal/api/middleware.go `verifyCaptcha`, internal/security/captcha.go.
+import { Readable } from 'node:stream';
 import type { ServiceRequest } from '../../../engine/service/http.ts';
 import { requireAdmin } from '../authenticate.ts';
 import type { Visit } from '../context.ts';
@@ -121,5 +122,6 @@ function withBody(request: ServiceRequest, body: Buffer): ServiceRequest {
     timings,
     hasBody,
     readBody: async () => body,
+    openBody: () => Readable.from([body]),
   };
 }
