@@ -56,6 +56,12 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@noble/hashes': ['src/services/auth/web3'],
   'acme-client': ['src/server/tls'],
   '@peculiar/x509': ['src/server/tls'],
+  '@fastify/busboy': ['src/services/storage'],
+  '@tus/server': ['src/services/storage/tus'],
+  'fast-xml-parser': ['src/services/storage/s3'],
+  sharp: ['src/services/storage/images'],
+  '@aws-sdk/client-s3': ['src/services/storage/blobs'],
+  '@azure/storage-blob': ['src/services/storage/blobs'],
   'ipaddr.js': ['src/base', 'src/engine/egress', 'src/engine/identity', 'src/engine/limits'],
 };
 

@@ -282,6 +282,7 @@ async function openDatabaseSide(
       outbox: { put: absent },
       smsInbox: undefined,
       project,
+      stateFolder: '',
       externalUrl: () => '',
     };
     const context = { db, catalog, identity, leases, fanout, egress, ...others, now, observe, signal };

@@ -16,6 +16,7 @@ import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { auth } from '../services/auth/service.ts';
 import { rest } from '../services/rest/service.ts';
+import { storage } from '../services/storage/service.ts';
 import { watchLeases } from './admin/lease-watch.ts';
 import { operatorSocketPath, tryOperatorSocket } from './admin/socket.ts';
 import { openBackendGateway } from './boot-gateway.ts';
@@ -70,8 +71,11 @@ export interface BootOptions {
 }
 
 /** In their starting order. */
-const servicesOf = ({ authEnabled }: ValuesOf<typeof serverSettings>): readonly Service[] =>
-  authEnabled ? [rest, auth] : [rest];
+const servicesOf = ({ authEnabled, storageEnabled }: ValuesOf<typeof serverSettings>): readonly Service[] => [
+  rest,
+  ...(authEnabled ? [auth] : []),
+  ...(storageEnabled ? [storage] : []),
+];
 
 /** Starts the backend of a prepared project. What was opened is closed again, in reverse, when a later part fails. */
 export async function startBackend(prepared: Prepared, options: BootOptions): Promise<Backend> {
@@ -143,6 +147,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   });
   closers.add(() => mail.close());
   const inbox = await openProjectInbox(prepared, { database, observe }, closers);
+  const stateFolder = await stateFolderOf(prepared, server);
   const context: Ctx = {
     db,
     catalog,
@@ -156,6 +161,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     outbox: mail.outbox,
     smsInbox: mail.smsInbox,
     project: { folder: prepared.project.project, readFile: readTextFile },
+    stateFolder,
     now,
     observe,
     signal: options.signal,
@@ -212,7 +218,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   httpPort = port.port;
   apiUrl ||= `${tls ? 'https' : 'http'}://${urlHost(values.host)}:${port.port}`;
   const door = await tryOperatorSocket({
-    path: operatorSocketPath(await stateFolderOf(prepared, server)),
+    path: operatorSocketPath(stateFolder),
     fetch: operators.fetch,
     observe,
   });

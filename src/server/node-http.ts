@@ -1,6 +1,6 @@
 // In charge of: a request of Node's as plain values, and a plain answer on Node's response.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Answer, type Headers, isStream } from '../engine/service/http.ts';
 import type { Line, RequestHead } from './passage.ts';
@@ -142,7 +142,14 @@ export class NodeLine implements Line {
   openBody(): Readable {
     const incoming = this.#incoming;
     askForBody(incoming, this.#outgoing);
-    return incoming;
+    // Of its own: whoever gives it up would end the connection with Node's, before the refusal is out. The rest is read past then.
+    const body = new PassThrough();
+    incoming.on('error', (error) => body.destroy(error));
+    incoming.on('close', () => {
+      if (!incoming.complete) body.destroy(new Error('the client went away before its body was here'));
+    });
+    body.on('close', () => incoming.unpipe(body));
+    return incoming.pipe(body);
   }
 
   movedBytes(): number {

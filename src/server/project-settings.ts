@@ -6,6 +6,7 @@ import { limitSettings } from '../engine/limits/settings.ts';
 import { inboxSettings, smtpSettings } from '../engine/mail/settings.ts';
 import { auth } from '../services/auth/service.ts';
 import { rest } from '../services/rest/service.ts';
+import { storage } from '../services/storage/service.ts';
 import { adminSettings } from './admin/settings.ts';
 import { guardSettings } from './guard/settings.ts';
 import { serverSettings } from './settings.ts';
@@ -21,6 +22,7 @@ export const projectSettings: readonly (readonly [title: string, settings: Setti
   ['Outgoing requests', egressSettings],
   ['Data API', rest.settings],
   ['Sign-in', auth.settings],
+  ['Files', storage.settings],
   ['The mail server', smtpSettings],
   ['The inbox of development', inboxSettings],
 ];

@@ -36,6 +36,12 @@ export const serverSettings = {
     default: true,
     sentence: 'Whether there is sign-in: without it /auth/v1 is a path like any that is not there.',
   }),
+  storageEnabled: flag({
+    key: 'storage.enabled',
+    env: ['SUPABASE_STORAGE_ENABLED'],
+    default: true,
+    sentence: 'Whether there are files: without them /storage/v1 is a path like any that is not there.',
+  }),
   maxBodyBytes: wholeNumber({
     key: 'gateway.max_body_bytes',
     env: ['MILLRACE_MAX_BODY_BYTES'],

@@ -68,6 +68,8 @@ export interface Ctx {
     readonly folder: string;
     readonly readFile: (path: string) => Promise<string | undefined>;
   };
+  /** Where this backend keeps on disk what is not in the database. */
+  readonly stateFolder: string;
   readonly now: Clock;
   readonly observe: Observe;
   /** Aborted when the program stops. */

@@ -1,0 +1,56 @@
+// In charge of: what every part of the storage API works with, and a request on its way through it.
+import type { Observe } from '../../base/observe.ts';
+import type { Clock } from '../../base/time.ts';
+import type { Db } from '../../engine/db/db.ts';
+import type { Caller } from '../../engine/identity/caller.ts';
+import type { Identity } from '../../engine/identity/identity.ts';
+import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
+import type { Live } from '../../engine/settings/live.ts';
+import type { Blobs } from './blobs/blobs.ts';
+import type { Garbage } from './garbage.ts';
+import type { StorageSettings } from './settings.ts';
+import type { Transfers } from './transfers.ts';
+
+export interface Storage {
+  readonly db: Pick<Db, 'as' | 'transaction' | 'asOwner'>;
+  readonly config: Live<StorageSettings>;
+  readonly identity: Pick<Identity, 'callerOf'>;
+  readonly sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
+  readonly blobs: Blobs;
+  readonly garbage: Garbage;
+  readonly transfers: Transfers;
+  readonly now: Clock;
+  readonly observe: Observe;
+  readonly signal: AbortSignal;
+}
+
+/** A request with what was found out about it. */
+export interface Visit {
+  readonly storage: Storage;
+  readonly request: ServiceRequest;
+  /** What policies read as `storage.operation()`. */
+  readonly operation: string;
+  /** What the path's pattern names. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly asking: Asking;
+}
+
+/** Under whose rights the database is asked, and on behalf of what. */
+export interface Asking {
+  readonly caller: Caller;
+  /** What policies can read of the request. */
+  readonly scope: readonly (readonly [name: string, value: string])[];
+}
+
+export type Handle = (visit: Visit) => Promise<Answer>;
+
+/** Who may read and write all rows, for what policies have no say in: a public bucket, a bucket's limits. Source: supabase/storage `asSuperUser`. */
+const serviceCaller: Caller = {
+  role: 'service_role',
+  claims: '{"role":"service_role"}',
+  subject: undefined,
+  by: 'key',
+};
+
+export const asService = ({ scope }: Asking): Asking => ({ caller: serviceCaller, scope });

@@ -1,0 +1,108 @@
+// In charge of: files as a service: buckets and objects over HTTP, as supabase/storage v1.70 speaks it.
+import { join, resolve } from 'node:path';
+import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
+import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
+import { openRoutes } from '../../engine/service/routes.ts';
+import type { Live } from '../../engine/settings/live.ts';
+import { openDiskBlobs } from './blobs/disk.ts';
+import type { Storage, Visit } from './context.ts';
+import { openGarbage } from './garbage.ts';
+import { isBug, renderError } from './render-error.ts';
+import { routes } from './routes/table.ts';
+import { askingOf } from './scope.ts';
+import { type StorageSettings, settings } from './settings.ts';
+import { openTransfers } from './transfers.ts';
+
+const find = openRoutes(routes);
+
+export const storage = {
+  name: 'storage',
+  mount: '/storage/v1',
+  settings,
+  answersFiles: true,
+  renderError,
+  admits,
+  streams,
+  open,
+} as const satisfies Service<typeof settings>;
+
+/** Who comes without a key, or with one that does not hold, is told so here, in this protocol's words; public files and links need none. */
+function admits(_path: string, reason: Parameters<NonNullable<Service['admits']>>[1]) {
+  return reason === 'development_secret' ? undefined : 'open';
+}
+
+/** Files go in and out by these. */
+function streams(method: string, path: string): boolean {
+  return path.startsWith('/object/') && method !== 'DELETE' && !isAboutObjects.test(path);
+}
+
+const isAboutObjects = /^\/object\/(?:move|copy|list|list-v2|info)(?:\/|$)/;
+
+const garbageEverySeconds = 60;
+
+async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
+  const { db, identity, now, observe, signal } = ctx;
+  const { path } = config.now();
+  const folder = path === '' ? join(ctx.stateFolder, 'files') : resolve(ctx.project.folder, path);
+  const blobs = await openDiskBlobs(folder);
+  const garbage = openGarbage({ db, blobs, observe });
+  const opened: Storage = {
+    db,
+    config,
+    identity,
+    sign: ctx.signToken,
+    blobs,
+    garbage,
+    transfers: openTransfers(() => config.now().maxTransfers),
+    now,
+    observe,
+    signal,
+  };
+  return {
+    answer: (request) => answer(opened, request),
+    tasks: [
+      {
+        name: 'storage.garbage',
+        everySeconds: garbageEverySeconds,
+        scope: 'each',
+        run: (stopped) => garbage.collect(stopped),
+      },
+    ],
+    async close() {
+      await garbage.close();
+      await blobs.close();
+    },
+  };
+}
+
+async function answer(opened: Storage, request: ServiceRequest): Promise<Answer> {
+  const found = find(request.method, request.path);
+  if (found.kind !== 'route') return nothing(request);
+  const { handle, operation, access } = found.handle;
+  try {
+    if (request.refused !== undefined && access === 'caller') throw request.refused;
+    const visit: Visit = {
+      storage: opened,
+      request,
+      operation,
+      params: found.params,
+      query: new URLSearchParams(request.query),
+      asking: askingOf(request, operation),
+    };
+    return await handle(visit);
+  } catch (error) {
+    if (isBug(error))
+      opened.observe({ kind: 'storage.error', level: 'error', requestId: request.requestId, error });
+    return renderError(error);
+  }
+}
+
+/** Source: Fastify lib/fourOhFour.js, which upstream's handler repeats in its own shape: src/http/not-found-handler.ts. */
+function nothing({ method, path }: ServiceRequest): Answer {
+  const message = `Route ${method}:${path} not found`;
+  return {
+    status: 404,
+    headers: [['content-type', 'application/json; charset=utf-8']],
+    body: JSON.stringify({ statusCode: '404', code: 'InvalidRequest', error: 'Not Found', message }),
+  };
+}

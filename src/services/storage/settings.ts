@@ -1,0 +1,58 @@
+// In charge of: the settings of file storage: `[storage]` of config.toml under the names that the Supabase CLI gives them, and upstream's variables.
+// Source: supabase/cli apps/cli-go/pkg/config/storage.go, templates/config.toml; supabase/storage src/config.ts.
+import { parseSizeBytes } from '../../base/bytes.ts';
+import { parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
+
+const live = true;
+const aSize = 'a number of bytes, or a size such as "50MiB"';
+const size = (raw: unknown) => parseSizeBytes(typeof raw === 'string' ? raw.trim() : raw);
+
+export const settings = {
+  fileSizeLimitBytes: parsed(
+    {
+      key: 'storage.file_size_limit',
+      env: ['UPLOAD_FILE_SIZE_LIMIT', 'FILE_SIZE_LIMIT'],
+      default: 50 * 1024 * 1024,
+      unit: 'bytes',
+      live,
+      sentence: 'The largest file of all; a bucket may have a smaller limit of its own.',
+    },
+    aSize,
+    size,
+  ),
+  path: text({
+    key: 'storage.path',
+    env: ['STORAGE_FILE_BACKEND_PATH', 'FILE_STORAGE_BACKEND_PATH'],
+    default: '',
+    sentence: 'The folder that holds the bytes. Empty: `files` in the state folder.',
+  }),
+  signedUploadSeconds: wholeNumber({
+    key: 'storage.signed_upload_url_expiry',
+    env: ['UPLOAD_SIGNED_URL_EXPIRATION_TIME', 'SIGNED_UPLOAD_URL_EXPIRATION_TIME'],
+    default: 7200,
+    min: 1,
+    unit: 'seconds',
+    live,
+    sentence: 'How long a signed URL for an upload is good for.',
+  }),
+  emptyBucketMaxObjects: wholeNumber({
+    key: 'storage.empty_bucket_max',
+    env: ['STORAGE_EMPTY_BUCKET_MAX'],
+    default: 200_000,
+    min: 1,
+    unit: 'objects',
+    live,
+    sentence: 'A bucket with more objects is not emptied by one request.',
+  }),
+  maxTransfers: wholeNumber({
+    key: 'storage.max_transfers',
+    env: ['MILLRACE_STORAGE_MAX_TRANSFERS'],
+    default: 1000,
+    min: 1,
+    unit: 'transfers',
+    live,
+    sentence: 'Uploads that this process takes at once; one more is told to come back with 503.',
+  }),
+} as const;
+
+export type StorageSettings = ValuesOf<typeof settings>;

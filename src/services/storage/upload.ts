@@ -1,0 +1,169 @@
+// In charge of: a file's way in. The policies are asked before the first byte, by a row that is undone again; then the bytes go where they are kept,
+// holding no connection; then the row is written under the caller's rights, and names them. Whatever breaks off on the way leaves what was there before.
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { errorCode } from '../../base/errors.ts';
+import { TooManyBytes } from './blobs/blobs.ts';
+import type { BucketRules } from './buckets.ts';
+import type { Asking, Storage } from './context.ts';
+import { entityTooLarge, keyAlreadyExists, noContentProvided } from './errors.ts';
+import { checkMimeType } from './mime-types.ts';
+import { checkKey, isFolderPlaceholder } from './names.ts';
+import { insertObject, type NewObject, type ObjectMetadata, upsertObject } from './objects.ts';
+
+export interface Target {
+  readonly bucket: string;
+  readonly name: string;
+  readonly owner: string | undefined;
+  readonly isUpsert: boolean;
+}
+
+export interface FileFacts {
+  readonly mimeType: string;
+  /** The whole header: `max-age=3600`. */
+  readonly cacheControl: string;
+  readonly userMetadata: Readonly<Record<string, unknown>> | undefined;
+  readonly xRobotsTag?: string | undefined;
+  /** What the client says that it sends. */
+  readonly declaredBytes?: number | undefined;
+}
+
+export interface Uploaded {
+  readonly id: string;
+  readonly metadata: ObjectMetadata;
+  readonly version: string;
+}
+
+/** How many bytes may go to a name in a bucket: the smaller of both limits; none to what stands for an empty folder. */
+export function maxBytesFor(
+  storage: Storage,
+  { file_size_limit: ofBucket }: BucketRules,
+  name: string,
+): number {
+  if (isFolderPlaceholder(name)) return 0;
+  const { fileSizeLimitBytes } = storage.config.now();
+  return ofBucket === null ? fileSizeLimitBytes : Math.min(ofBucket, fileSizeLimitBytes);
+}
+
+/** @throws InvalidKey, InvalidMimeType, EntityTooLarge: what needs no question to the database */
+export function checkFile(
+  storage: Storage,
+  rules: BucketRules,
+  name: string,
+  { mimeType, declaredBytes }: Pick<FileFacts, 'mimeType' | 'declaredBytes'>,
+): number {
+  checkKey(name);
+  if (!isFolderPlaceholder(name)) checkMimeType(mimeType, rules.allowed_mime_types ?? []);
+  const maxBytes = maxBytesFor(storage, rules, name);
+  if (declaredBytes !== undefined && declaredBytes > maxBytes) throw entityTooLarge();
+  return maxBytes;
+}
+
+/** Whether the caller may write there: the row is written and undone. @throws AccessDenied, KeyAlreadyExists, and what a trigger of the project's says */
+export async function checkMayUpload(
+  { db }: Pick<Storage, 'db'>,
+  asking: Asking,
+  target: Target,
+  facts: Pick<FileFacts, 'mimeType' | 'declaredBytes' | 'userMetadata'>,
+): Promise<void> {
+  const object: NewObject = {
+    ...target,
+    id: randomUUID(),
+    version: '1',
+    metadata: { mimetype: facts.mimeType, contentLength: facts.declaredBytes },
+    userMetadata: facts.userMetadata,
+  };
+  const write = target.isUpsert ? upsertObject : insertObject;
+  await write(db, asking, object, { end: 'rollback' }).catch(asKeyThere);
+}
+
+/** The row that names the bytes. They are removed where it cannot be written. */
+export async function completeUpload(
+  storage: Storage,
+  asking: Asking,
+  target: Target,
+  facts: Pick<FileFacts, 'userMetadata'>,
+  { version, metadata }: { readonly version: string; readonly metadata: ObjectMetadata },
+): Promise<Uploaded> {
+  const object: NewObject = {
+    ...target,
+    id: randomUUID(),
+    version,
+    metadata: { ...metadata },
+    userMetadata: facts.userMetadata ?? {},
+  };
+  const write = target.isUpsert ? upsertObject : insertObject;
+  try {
+    const id = await write(storage.db, asking, object).catch(asKeyThere);
+    return { id, metadata, version };
+  } catch (error) {
+    await letGo(storage, version);
+    throw error;
+  } finally {
+    storage.garbage.wake();
+  }
+}
+
+/** A whole upload. @throws what the steps throw; NoContentProvided when the client goes away on the way */
+export async function upload(
+  storage: Storage,
+  asking: Asking,
+  target: Target,
+  facts: FileFacts,
+  body: Readable,
+  maxBytes: number,
+): Promise<Uploaded> {
+  await checkMayUpload(storage, asking, target, facts);
+  const version = randomUUID();
+  const metadata = await storage.transfers.run(() => writeBytes(storage, version, facts, body, maxBytes));
+  return completeUpload(storage, asking, target, facts, { version, metadata });
+}
+
+async function writeBytes(
+  { blobs, now }: Storage,
+  version: string,
+  facts: FileFacts,
+  body: Readable,
+  maxBytes: number,
+): Promise<ObjectMetadata> {
+  try {
+    const { sizeBytes, md5 } = await blobs.write(version, body, { maxBytes });
+    return metadataOf(facts, { sizeBytes, eTag: `"${md5}"`, at: new Date(now()) });
+  } catch (error) {
+    if (error instanceof TooManyBytes) throw entityTooLarge();
+    if (brokenOff.has(errorCode(error) ?? '') || body.errored === error)
+      throw noContentProvided('The body broke off before all of it was here', error);
+    throw error;
+  }
+}
+
+const brokenOff: ReadonlySet<string> = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']);
+
+export function metadataOf(
+  { mimeType, cacheControl, xRobotsTag }: Pick<FileFacts, 'mimeType' | 'cacheControl' | 'xRobotsTag'>,
+  bytes: { readonly sizeBytes: number; readonly eTag: string; readonly at: Date },
+): ObjectMetadata {
+  return {
+    eTag: bytes.eTag,
+    size: bytes.sizeBytes,
+    mimetype: mimeType,
+    cacheControl,
+    lastModified: bytes.at.toISOString(),
+    contentLength: bytes.sizeBytes,
+    httpStatusCode: 200,
+    ...(xRobotsTag !== undefined && { xRobotsTag }),
+  };
+}
+
+/** Bytes that nothing names: what cannot be removed now the sweeper finds. */
+export async function letGo({ blobs, observe }: Storage, version: string): Promise<void> {
+  try {
+    await blobs.remove([version]);
+  } catch (error) {
+    observe({ kind: 'storage.blob_left', level: 'warn', version, error });
+  }
+}
+
+export function asKeyThere(error: unknown): never {
+  throw errorCode(error) === '23505' ? keyAlreadyExists(error) : error;
+}
