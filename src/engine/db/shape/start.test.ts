@@ -148,7 +148,7 @@ describe('a server of our own', () => {
       '0023-imports.sql',
       '0024-search-paths.sql',
       '0025-exposure.sql',
-  '0026-blobs.sql',
+      '0026-blobs.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);
