@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkout, type RunningBackend, startBackend } from '../test/harness/backend.ts';
 import { load } from './load.ts';
+import { median } from './median.ts';
 import { memoryMiB } from './memory.ts';
 
 const engines = ['embedded', 'pglite'] as const;
@@ -82,10 +83,6 @@ async function timed(work: () => Promise<void>): Promise<number> {
   const startedMs = performance.now();
   await work();
   return performance.now() - startedMs;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 const ms = (value: number) => `${whole(value, 8)} ms`;

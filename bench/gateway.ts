@@ -2,6 +2,7 @@
 import type { RunningBackend } from '../test/harness/backend.ts';
 import { makeProject, startBackend } from '../test/harness/backend.ts';
 import { load } from './load.ts';
+import { median } from './median.ts';
 import { openLoop } from './open-loop.ts';
 import { config, migration, scenarios } from './scenarios.ts';
 
@@ -78,8 +79,4 @@ async function overload(options: GatewayBenchOptions, backend: RunningBackend): 
   console.log(
     `  at ${overloadFactor} times the peak: ${(five.good / seconds).toFixed(0)}/s good = ${((100 * five.good) / seconds / peak.requestsPerSecond).toFixed(0)} % of the peak, p99 ${five.p99Ms.toFixed(0)} ms, ${five.refused} refused, ${five.failed} failed, ${five.behind} sent late`,
   );
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

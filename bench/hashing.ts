@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Fault } from '../src/base/errors.ts';
 import { type Hasher, openHasher } from '../src/services/auth/passwords/hasher.ts';
+import { median } from './median.ts';
 
 export interface HashingBenchOptions {
   readonly rounds: number;
@@ -168,8 +169,4 @@ export async function runRaw(workers: readonly Worker[], seconds: number): Promi
     }),
   );
   return counts.reduce((sum, count) => sum + count, 0);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

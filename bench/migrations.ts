@@ -11,6 +11,7 @@ import { ident } from '../src/engine/db/ident.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { bootstrapDatabase } from '../src/engine/db/shape/shape.ts';
+import { median } from './median.ts';
 import { generatedMigrations } from './migration-files.ts';
 
 const generatedCount = 350;
@@ -178,8 +179,4 @@ async function findPsql(): Promise<string | undefined> {
     if (works) return path;
   }
   return undefined;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -16,6 +16,7 @@ import { gatewayTable } from './gateway.ts';
 import { hashingTable } from './hashing.ts';
 import { libraryTable } from './library.ts';
 import { hasWrk, type LoadResult, load } from './load.ts';
+import { median } from './median.ts';
 import { memoryMiB } from './memory.ts';
 import { migrationsTable } from './migrations.ts';
 import { openLoop } from './open-loop.ts';
@@ -167,10 +168,6 @@ async function startTable(): Promise<void> {
 
 function renderMemory({ node, postgres }: ReturnType<typeof memoryMiB>): string {
   return `${(node + postgres).toFixed(0)} MiB PSS (Node ${node.toFixed(0)}, Postgres ${postgres.toFixed(0)})`;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 async function startHandWritten(kind: string): Promise<{ url: string; process: ChildProcess }> {

@@ -5,6 +5,7 @@ import { createClient } from '@supabase/supabase-js';
 import { makeProject, type RunningBackend, startBackend } from '../test/harness/backend.ts';
 import { personToken } from '../test/harness/tokens.ts';
 import { encoded, parallelism, password, runRaw, startRaw } from './hashing.ts';
+import { median } from './median.ts';
 import { type OpenLoopOptions, type OpenLoopResult, openLoop } from './open-loop.ts';
 import { config, items, migration } from './scenarios.ts';
 
@@ -188,8 +189,4 @@ function printOverload(runs: readonly OverloadRound[], seconds: number): void {
   console.log(
     `  p99 of ${readsPerSecond} reads/s: ${middle((run) => run.alone.p99Ms).toFixed(1)} ms alone, ${middle((run) => run.besideRaw.p99Ms).toFixed(1)} ms beside bcrypt, ${middle((run) => run.beside.p99Ms).toFixed(1)} ms beside the sign-ins: ratio ${middle((run) => run.beside.p99Ms / run.besideRaw.p99Ms).toFixed(2)} to beside bcrypt; ${sum((run) => run.beside.refused + run.beside.failed)} reads refused or failed`,
   );
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

@@ -67,7 +67,7 @@ describe('a project with every kind of object', () => {
     expect(text).not.toMatch(/create table "?auth/i);
     expect(text).toContain('CREATE TRIGGER on_auth_user_created AFTER INSERT ON auth.users');
     expect(text).toContain('CREATE POLICY pictures ON storage.objects');
-    expect(text).toContain('copy "auth"."users"');
+    expect(text).toContain('COPY "auth"."users"');
     expect(report.tables.map(({ table }) => table)).toEqual(
       expect.arrayContaining([
         'auth.users',

@@ -100,8 +100,8 @@ describe('an import', () => {
         'The secrets of the vault are left out: they are encrypted under the key of this database.',
       ]);
       expect(script).toContain("select cron.schedule('nightly', '0 3 * * *', 'select 1');");
-      expect(script).toContain(`select pgmq."create"('mails');`);
-      expect(script).toMatch(/copy "pgmq"."q_mails" .*\n1\t.*{"to": "ada"}/);
+      expect(script).toContain(`select pgmq.create('mails');`);
+      expect(script).toMatch(/COPY "pgmq"."q_mails" .*\n1\t.*{"to": "ada"}/);
     },
     longMs,
   );

@@ -196,9 +196,9 @@ describe('millrace dump', () => {
   it('writes the rows as one INSERT a table, with what a generator counts on', async () => {
     const { stdout } = await millrace('dump', '--data-only', '--schema', 'public', '-x', 'public.posters');
     expect(stdout).toContain(
-      `INSERT INTO "public"."directors" ("id", "name", "born") OVERRIDING SYSTEM VALUE VALUES\n\t(1, 'Agnès', NULL),\n\t(2, E'O''Hara \\\\ son', NULL);\n`,
+      `INSERT INTO "public"."directors" ("id", "name", "born") OVERRIDING SYSTEM VALUE VALUES\n\t(1, 'Agnès', NULL),\n\t(2, 'O''Hara \\ son', NULL);\n`,
     );
-    expect(stdout).toContain(`SELECT pg_catalog.setval('public.directors_id_seq', 2, t);`);
+    expect(stdout).toContain(`SELECT pg_catalog.setval('"public"."directors_id_seq"', 2, true);`);
     expect(stdout).not.toContain('length_in_hours');
     expect(stdout.startsWith('SET session_replication_role = replica;\n')).toBe(true);
   });

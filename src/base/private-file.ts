@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode } from './errors.ts';
+import { syncPath } from './sync-path.ts';
 
 /** Writes a file that only this user may read. Whoever reads meanwhile sees the old one or the new one; after a crash, too. */
 export function writePrivately(path: string, text: string): Promise<void> {
@@ -39,23 +40,9 @@ async function writeBeside(
       await file.close();
     }
     await putInPlace(beside);
-    await syncFolder(dirname(path));
+    await syncPath(dirname(path));
   } catch (error) {
     await rm(beside, { force: true });
     throw error;
-  }
-}
-
-/** The name of a file is its folder's to keep. Where a folder cannot be opened or synced (Windows), it is left to the system. */
-async function syncFolder(folder: string): Promise<void> {
-  try {
-    const opened = await open(folder, 'r');
-    try {
-      await opened.sync();
-    } finally {
-      await opened.close();
-    }
-  } catch (error) {
-    if (!['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP'].includes(errorCode(error) ?? '')) throw error;
   }
 }

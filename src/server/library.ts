@@ -1,15 +1,15 @@
 // In charge of: the backend as a library, for tests of applications: `import { createBackend } from 'millrace'`.
 import { stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
 import { openSql, type Sql } from '../engine/db/sql.ts';
+import { templatesFolder } from '../engine/db/template/cache-folder.ts';
 import { dataFromTemplate } from '../engine/db/template/template.ts';
 import { developmentDatabasePassword } from '../engine/identity/development-secrets.ts';
 import { startBackend } from './boot.ts';
 import { openLog } from './log.ts';
-import { type Prepared, prepareProject } from './prepare.ts';
+import { engineOf, type Prepared, prepareProject } from './prepare.ts';
 import { openThrowAwayFolder, type ThrowAwayFolder } from './throw-away.ts';
 
 export interface BackendOptions {
@@ -29,6 +29,8 @@ export interface BackendOptions {
   readonly databaseUrl?: string | undefined;
   /** An installed PostgreSQL's bin folder. Default: the embedded PostgreSQL. */
   readonly pgBin?: string | undefined;
+  /** Default: `embedded`; `pglite` where the project's migrations need an extension that only it has; that of `data`, where there is some. */
+  readonly engine?: 'embedded' | 'system' | 'pglite' | undefined;
   /** The HTTP port. Default: any free one. */
   readonly port?: number | undefined;
   /** The database's port. Default: any free one. */
@@ -126,7 +128,7 @@ async function prepareOptions(
   const settings = new Map(
     Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]),
   );
-  const cacheFolder = options.cacheFolder ?? join(homedir(), '.cache', 'millrace', 'templates');
+  const cacheFolder = options.cacheFolder ?? templatesFolder();
   const prepared = await prepareProject({
     folder: options.project === undefined ? (place?.path ?? options.data!) : resolve(options.project),
     environment: options.env ?? {},
@@ -140,6 +142,7 @@ async function prepareOptions(
     production: false,
     data: options.data ?? place?.stateFolder,
     pgBin: options.pgBin,
+    engine: engineOf(options.engine),
     chosen: { migrations, seed },
     // A project's .env may name the database of production: only the option counts.
     database: { url: databaseUrl },

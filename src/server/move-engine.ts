@@ -1,9 +1,10 @@
 // In charge of: `millrace engine`: which engine a project's data is of, and its move to another: built beside, compared, then switched by a rename.
 import { existsSync } from 'node:fs';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../base/errors.ts';
 import type { Observe } from '../base/observe.ts';
+import { syncPath } from '../base/sync-path.ts';
 import { type CopyReport, copyDatabase } from '../engine/db/dump/copy-database.ts';
 import { pgliteFolderName } from '../engine/db/pglite/folder.ts';
 import { takeLock } from '../engine/db/postgres/lock.ts';
@@ -142,7 +143,7 @@ async function switchData(stateFolder: string, isToPglite: boolean): Promise<str
     await rename(join(moving, pgliteFolderName), pglite);
     const kept = freeName(native);
     await rename(native, kept);
-    await syncFolder(stateFolder);
+    await syncPath(stateFolder);
     return kept;
   }
   // What a switch that was killed left there does not count: PGlite's folder was there.
@@ -150,7 +151,7 @@ async function switchData(stateFolder: string, isToPglite: boolean): Promise<str
   await rename(join(moving, nativeFolderName), native);
   const kept = freeName(pglite);
   await rename(pglite, kept);
-  await syncFolder(stateFolder);
+  await syncPath(stateFolder);
   return kept;
 }
 
@@ -158,16 +159,6 @@ function freeName(folder: string): string {
   for (let number = 1; ; number++) {
     const name = `${folder}.before-move${number === 1 ? '' : `-${number}`}`;
     if (!existsSync(name)) return name;
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -108,7 +108,7 @@ function withDatabase(project: ProjectConfig, database: ProjectPlace['database']
 }
 
 /** @throws OperatorError for an engine that there is not */
-function engineOf(word: string | undefined): EngineName | undefined {
+export function engineOf(word: string | undefined): EngineName | undefined {
   if (word === undefined) return undefined;
   const known = engineNames.find((name) => name === word);
   if (known !== undefined) return known;

@@ -128,7 +128,8 @@ export async function openServer(
     observe,
     signal,
   };
-  if (engine === 'pglite') return openPglite({ ...place, memory: prepared.memory });
+  if (engine === 'pglite')
+    return openPglite({ ...place, memory: prepared.memory === true || prepared.makeData !== undefined });
   return openPostgres({
     ...place,
     engine: engine === 'system' ? 'system' : undefined,

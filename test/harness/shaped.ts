@@ -1,6 +1,6 @@
 // In charge of: a PostgreSQL in Supabase's shape without the rest of the program: a server of its own, thrown away at the end.
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import { withClient } from '../../src/engine/db/client.ts';
@@ -8,6 +8,7 @@ import { loadProgress } from '../../src/engine/db/migrations/progress.ts';
 import { runScript } from '../../src/engine/db/migrations/run-script.ts';
 import { MigrationSession } from '../../src/engine/db/migrations/session.ts';
 import { ensureState } from '../../src/engine/db/migrations/state.ts';
+import { templatesFolder } from '../../src/engine/db/template/cache-folder.ts';
 import { dataFromTemplate } from '../../src/engine/db/template/template.ts';
 import { type Prepared, prepareProject } from '../../src/server/prepare.ts';
 import { openShapedServer, type ShapedServer } from '../../src/server/project-database.ts';
@@ -44,7 +45,7 @@ export async function openShaped({ major, pgBin, settings }: ShapedOptions = {})
     data: join(folder, 'state'),
     pgBin,
     makeData: dataFromTemplate({
-      cacheFolder: join(homedir(), '.cache', 'millrace', 'templates'),
+      cacheFolder: templatesFolder(),
       password: 'postgres',
       observe: () => {},
     }),

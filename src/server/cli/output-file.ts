@@ -1,5 +1,4 @@
 // In charge of: where a command's SQL goes: to the standard output, or to a file that is there whole or not at all.
-import { once } from 'node:events';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
@@ -44,11 +43,4 @@ async function openDraft(path: string, draft: string, flags: 'wx' | 'w'): Promis
       error,
     );
   }
-}
-
-/** Waits while the reader is behind. */
-export function writerOf(out: Writable): (text: string) => Promise<void> {
-  return async (text) => {
-    if (!out.write(text)) await once(out, 'drain');
-  };
 }

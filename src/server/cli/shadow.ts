@@ -1,10 +1,9 @@
 // In charge of: a throw-away server beside the project's: migrations run there once more, so that the database that they make can be looked at.
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { ClientConfig } from 'pg';
 import { withClient } from '../../engine/db/client.ts';
 import { ident } from '../../engine/db/ident.ts';
 import type { MigrationLogins } from '../../engine/db/migrations/session.ts';
+import { templatesFolder } from '../../engine/db/template/cache-folder.ts';
 import { dataFromTemplate } from '../../engine/db/template/template.ts';
 import { developmentDatabasePassword } from '../../engine/identity/development-secrets.ts';
 import type { ProjectFiles } from '../../engine/project/files.ts';
@@ -46,7 +45,7 @@ export async function openShadow(invocation: Invocation, opening: OpenOptions): 
       // Whatever the project runs on.
       database: { url: undefined },
       makeData: dataFromTemplate({
-        cacheFolder: join(homedir(), '.cache', 'millrace', 'templates'),
+        cacheFolder: templatesFolder(),
         password: developmentDatabasePassword,
         observe: opening.observe,
         signal: opening.signal,

@@ -1,20 +1,15 @@
 // In charge of: a database whole from one server into the empty one of another: roles, structure, rows, all that belongs to them.
-import { pipeline } from 'node:stream/promises';
 import type { Client, ClientConfig } from 'pg';
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { errorCode, errorMessage, OperatorError } from '../../../base/errors.ts';
 import { withClient } from '../client.ts';
+import { provideExtension } from '../extensions/provide.ts';
+import { findExtension } from '../extensions/registry.ts';
 import { clusterRoles } from './cluster-roles.ts';
+import { copyTable, isSame } from './copy-table.ts';
 import { parseDump } from './entries.ts';
+import { copyLargeObject, listLargeObjects } from './large-objects.ts';
 import { runPgDump } from './pg-dump.ts';
-import {
-  copyStatement,
-  listTables,
-  plainSession,
-  qualified,
-  sumTable,
-  type TableRows,
-} from './table-rows.ts';
+import { listTables, plainSession } from './table-rows.ts';
 import { sequenceStatements } from './write-rows.ts';
 
 export interface CopyOptions {
@@ -35,7 +30,7 @@ export interface CopyReport {
 
 /**
  * Copies, and compares every table by its checksum afterwards.
- * @throws OperatorError when the target refuses something, with what; when the copy differs; or for large objects, which it does not carry.
+ * @throws OperatorError when the target refuses something, with what, or when the copy differs.
  */
 export async function copyDatabase(options: CopyOptions): Promise<CopyReport> {
   const { source, target, progress, signal } = options;
@@ -45,8 +40,9 @@ export async function copyDatabase(options: CopyOptions): Promise<CopyReport> {
   return withClient({ ...source, application_name: 'millrace move' }, (from) =>
     withClient({ ...target, application_name: 'millrace move' }, async (to) => {
       await from.query(plainSession);
-      await to.query(`${plainSession}; set check_function_bodies = off; set client_min_messages = error`);
-      await refuseLargeObjects(from);
+      await to.query(
+        `${plainSession}; set check_function_bodies = off; set client_min_messages = error; set event_triggers = off`,
+      );
       const left: string[] = [];
       for (const statement of await clusterRoles(from)) await apply(to, statement, left);
       progress('making the structure');
@@ -86,42 +82,32 @@ async function copyRows(
   let rows = 0;
   for (const table of tables) {
     signal?.throwIfAborted();
-    rows += await copyTable(from, to, table, progress);
+    const copied = await copyTable(from, to, table, signal);
+    const { source, here } = copied;
+    if (!isSame(copied)) {
+      throw new OperatorError(
+        `The rows of ${copied.table} are not the same after the copy: ${source.rows} there, ${here.rows} here.`,
+        'Nothing was changed; the data is where it was.',
+      );
+    }
+    if (here.rows > 0) progress(`  ${copied.table}: ${here.rows} rows`);
+    rows += here.rows;
   }
   for (const statement of await sequenceStatements(from, schemas)) await to.query(statement);
   await to.query('reset session_replication_role');
+  const objects = await listLargeObjects(from);
+  if (objects.length > 0) progress(`  ${objects.length} large objects`);
+  for (const { oid, ownership } of objects) {
+    signal?.throwIfAborted();
+    await copyLargeObject(from, to, oid);
+    for (const statement of ownership) await to.query(statement);
+  }
   return { tables: tables.length, rows };
-}
-
-async function copyTable(
-  from: Client,
-  to: Client,
-  table: TableRows,
-  progress: (line: string) => void,
-): Promise<number> {
-  const sum = await sumTable(from, table);
-  // An extension's script may have filled its own tables.
-  await to.query(`delete from ${qualified(table)}`);
-  if (sum.rows > 0) {
-    progress(`  ${table.schema}.${table.name}: ${sum.rows} rows`);
-    await pipeline(
-      from.query(copyTo(copyStatement(table, 'to stdout'))),
-      to.query(copyFrom(copyStatement(table, 'from stdin'))),
-    );
-  }
-  const copied = await sumTable(to, table);
-  if (copied.rows !== sum.rows || copied.checksum !== sum.checksum) {
-    throw new OperatorError(
-      `The rows of ${table.schema}.${table.name} are not the same after the copy: ${sum.rows} there, ${copied.rows} here.`,
-      'Nothing was changed; the data is where it was.',
-    );
-  }
-  return sum.rows;
 }
 
 async function apply(to: Client, statement: string, left: string[]): Promise<void> {
   try {
-    await to.query(statement);
+    await run(to, statement);
   } catch (error) {
     // The target's version of an extension may lack a function that the source's has; rights on it are of no use there.
     if (/^(GRANT|REVOKE|COMMENT ON)\b/.test(statement) && missing.has(errorCode(error) ?? '')) {
@@ -136,6 +122,25 @@ async function apply(to: Client, statement: string, left: string[]): Promise<voi
   }
 }
 
+/** Runs a statement of pg_dump's, in other words where a server of ours needs them. */
+async function run(to: Client, statement: string): Promise<void> {
+  const [, quoted, plain, schema] = extensionPattern.exec(statement) ?? [];
+  const name = quoted ?? plain;
+  // Not every server finds the files of those that are ours.
+  if (name !== undefined && ['provided', 'absent'].includes(findExtension(name)?.kind ?? '')) {
+    await to.query(standIn);
+    await provideExtension(to, name, { schema: schema!, external: false });
+    return;
+  }
+  const owner = superusersOwn.exec(statement)?.[1];
+  if (owner !== undefined) {
+    // These can only be given to a superuser, so the new owner is one for a moment that no other session sees.
+    await to.query(`alter role ${owner} superuser; ${statement} alter role ${owner} nosuperuser`);
+    return;
+  }
+  await to.query(statement.replace(/^CREATE (?=FUNCTION _millrace\.project_role\()/, '$&OR REPLACE '));
+}
+
 function sayLeft(left: readonly string[]): readonly string[] {
   const [first] = left;
   if (first === undefined) return [];
@@ -144,21 +149,15 @@ function sayLeft(left: readonly string[]): readonly string[] {
   ];
 }
 
+/** As pg_dump writes it; the schemas of extensions need no quotes. */
+const extensionPattern = /^CREATE EXTENSION IF NOT EXISTS (?:"([^"]+)"|(\w+)) WITH SCHEMA (\w+);$/;
+const superusersOwn = /^ALTER (?:EVENT TRIGGER|FOREIGN DATA WRAPPER) .+ OWNER TO (?!supabase_admin;)(\S+);$/;
+/** Extensions come before functions, and some of ours ask this one whom they are for. The real one takes its place. */
+const standIn = `create or replace function _millrace.project_role() returns name language sql stable set search_path = '' as $$ select 'postgres'::name $$`;
 /** undefined_function, undefined_object, undefined_table */
 const missing: ReadonlySet<string> = new Set(['42883', '42704', '42P01']);
 
 function firstLine(statement: string): string {
   const [line = ''] = statement.split('\n', 1);
   return line.length > 120 ? `${line.slice(0, 120)}…` : line;
-}
-
-async function refuseLargeObjects(from: Client): Promise<void> {
-  const { rows } = await from.query<{ count: number }>(
-    'select count(*)::int as count from pg_catalog.pg_largeobject_metadata',
-  );
-  if (rows[0]!.count === 0) return;
-  throw new OperatorError(
-    `The database holds ${rows[0]!.count} large objects, which are not moved.`,
-    'Take them out first: select lo_unlink(oid) from pg_largeobject_metadata;',
-  );
 }

@@ -6,12 +6,14 @@ import { ident } from '../ident.ts';
 import { adaptEntries } from './adapt.ts';
 import { type DumpEntry, parseDump, renderEntries } from './entries.ts';
 import { loadExtensionState } from './extension-state.ts';
+import { writeLargeObjects } from './large-objects.ts';
 import { runPgDump } from './pg-dump.ts';
 import { platformSchemas, projectEntries, projectTriggersQuery } from './platform.ts';
 import { rowsOfPlatform } from './platform-rows.ts';
 import { projectRoles, tryAppSetting } from './project-roles.ts';
 import { listTables, plainSession, sumTable, type TableRows } from './table-rows.ts';
-import { refreshStatements, sequenceStatements, write, writeLargeObjects, writeTable } from './write-rows.ts';
+import { write } from './write.ts';
+import { refreshStatements, sequenceStatements, writeTable } from './write-rows.ts';
 
 export interface ExportOptions {
   /** Who reads every table of the project: `postgres`. */
@@ -44,19 +46,18 @@ export async function exportProject(options: ExportOptions): Promise<ExportRepor
   return withClient({ ...login, application_name: 'millrace export' }, async (client) => {
     await client.query(plainSession);
     await client.query('begin isolation level repeatable read, read only');
-    const { rows } = await client.query<{
-      snapshot: string;
-      schemas: readonly string[];
-      triggers: readonly string[];
-    }>(momentQuery, [[...platformSchemas]]);
-    const { snapshot, schemas, triggers } = rows[0]!;
+    const { rows } = await client.query<{ schemas: readonly string[]; triggers: readonly string[] }>(
+      momentQuery,
+      [[...platformSchemas]],
+    );
+    const { schemas, triggers } = rows[0]!;
     const notices: string[] = [];
     await write(out, head);
     let after: readonly DumpEntry[] = [];
     let jobs: readonly string[] = [];
     if (parts !== 'data') {
       progress('reading the structure');
-      const text = await runPgDump({ login, args: structureArguments(snapshot), signal });
+      const text = await runPgDump({ login: client, args: structureArguments, signal });
       const whole = projectEntries(parseDump(text), { triggers: new Set(triggers) });
       const adapted = await adaptEntries(whole, options.major);
       notices.push(...adapted.notices);
@@ -116,15 +117,12 @@ export function splitAtData(
   return at < 0 ? [entries, []] : [entries.slice(0, at), entries.slice(at)];
 }
 
-function structureArguments(snapshot: string): readonly string[] {
-  return [
-    '--schema-only',
-    '--no-tablespaces',
-    '--no-table-access-method',
-    `--snapshot=${snapshot}`,
-    '--exclude-schema=_millrace',
-  ];
-}
+const structureArguments = [
+  '--schema-only',
+  '--no-tablespaces',
+  '--no-table-access-method',
+  '--exclude-schema=_millrace',
+];
 
 /** The first entry of pg_dump's post-data section is of one of these kinds. Source: PostgreSQL src/bin/pg_dump/pg_dump_sort.c. */
 const behindData: ReadonlySet<string> = new Set([
@@ -145,8 +143,7 @@ const behindData: ReadonlySet<string> = new Set([
 ]);
 
 const momentQuery = `
-  select pg_catalog.pg_export_snapshot() as snapshot,
-    array(select nspname::text from pg_catalog.pg_namespace
+  select array(select nspname::text from pg_catalog.pg_namespace
       where not nspname = any ($1) and nspname !~ '^pg_' order by nspname collate "C") as schemas,
     array(${projectTriggersQuery}) as triggers`;
 

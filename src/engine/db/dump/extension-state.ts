@@ -1,6 +1,6 @@
 // In charge of: what extensions hold for a project and rows alone do not make: scheduled jobs and queues, as statements.
 import type { Client } from 'pg';
-import { ident, literal } from '../ident.ts';
+import { literal } from '../ident.ts';
 import { listTables, type TableRows } from './table-rows.ts';
 
 export interface ExtensionState {
@@ -14,22 +14,31 @@ export interface ExtensionState {
   readonly notices: readonly string[];
 }
 
+export interface Job {
+  readonly jobid: string;
+  readonly jobname: string | null;
+  readonly schedule: string;
+  readonly command: string;
+  readonly username: string;
+  readonly active: boolean;
+}
+
 /** Jobs of other roles than `postgres`, and those that are switched off, are for a superuser to make: they are named and left out. */
 export async function loadExtensionState(client: Client): Promise<ExtensionState> {
-  const { rows } = await client.query<{ cron: boolean; pgmq: boolean; secrets: boolean }>(whatIsThere);
-  const { cron, pgmq, secrets } = rows[0]!;
-  const jobs = cron ? (await client.query<Job>('select * from cron.job order by jobid')).rows : [];
-  const queues = pgmq ? (await client.query<Queue>('select * from pgmq.meta order by queue_name')).rows : [];
-  const hasSecrets = secrets && (await client.query('select from vault.secrets limit 1')).rowCount === 1;
+  const jobs = await loadJobs(client);
+  const queues = await queueStatements(client);
+  const hasSecrets =
+    (await hasRelation(client, 'vault', 'secrets')) &&
+    (await client.query('select from vault.secrets limit 1')).rowCount === 1;
   const isOurs = ({ username, active }: Job) => username === 'postgres' && active;
   return {
-    queues: queues.map(
-      ({ queue_name: name, is_unlogged: unlogged }) =>
-        `select pgmq.${ident(unlogged ? 'create_unlogged' : 'create')}(${literal(name)});`,
-    ),
-    tables: pgmq
-      ? (await listTables(client, ['pgmq'], { withMembers: true })).filter(({ name }) => /^[qa]_/.test(name))
-      : [],
+    queues,
+    tables:
+      queues.length === 0
+        ? []
+        : (await listTables(client, ['pgmq'], { withMembers: true })).filter(({ name }) =>
+            /^[qa]_/.test(name),
+          ),
     jobs: jobs.filter(isOurs).map(({ jobname, schedule, command }) => {
       const words = [...(jobname === null ? [] : [jobname]), schedule, command];
       return `select cron.schedule(${words.map(literal).join(', ')});`;
@@ -48,22 +57,31 @@ export async function loadExtensionState(client: Client): Promise<ExtensionState
   };
 }
 
-interface Job {
-  readonly jobid: string;
-  readonly jobname: string | null;
-  readonly schedule: string;
-  readonly command: string;
-  readonly username: string;
-  readonly active: boolean;
+/** Scheduled jobs in the order in which they were made; none without pg_cron. */
+export async function loadJobs(client: Client): Promise<readonly Job[]> {
+  if (!(await hasRelation(client, 'cron', 'job'))) return [];
+  const { rows } = await client.query<Job>(
+    'select jobid, jobname, schedule, command, username, active from cron.job order by jobid',
+  );
+  return rows;
 }
 
-interface Queue {
-  readonly queue_name: string;
-  readonly is_unlogged: boolean;
+/** What makes the queues of pgmq; their rows are in tables like others. */
+export async function queueStatements(client: Client): Promise<readonly string[]> {
+  if (!(await hasRelation(client, 'pgmq', 'meta'))) return [];
+  const { rows } = await client.query<{ name: string; unlogged: boolean }>(
+    'select queue_name as name, is_unlogged as unlogged from pgmq.meta order by queue_name',
+  );
+  return rows.map(
+    ({ name, unlogged }) => `select pgmq.${unlogged ? 'create_unlogged' : 'create'}(${literal(name)});`,
+  );
 }
 
-const whatIsThere = `
-  select bool_or(space.nspname = 'cron' and class.relname = 'job') as cron,
-    bool_or(space.nspname = 'pgmq' and class.relname = 'meta') as pgmq,
-    bool_or(space.nspname = 'vault' and class.relname = 'secrets') as secrets
-  from pg_catalog.pg_class as class join pg_catalog.pg_namespace as space on space.oid = class.relnamespace`;
+export async function hasRelation(client: Client, schema: string, name: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `select from pg_catalog.pg_class as class join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
+     where space.nspname = $1 and class.relname = $2`,
+    [schema, name],
+  );
+  return rowCount === 1;
+}

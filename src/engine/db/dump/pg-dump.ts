@@ -1,13 +1,15 @@
 // In charge of: pg_dump against any server. It is PostgreSQL's own program, compiled to WASM, in a thread of its own.
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { ClientConfig } from 'pg';
+import pg, { type Client, type ClientConfig } from 'pg';
 import { errorMessage, OperatorError } from '../../../base/errors.ts';
-import { openWireRelay, type WireRelay } from './wire-relay.ts';
+import { withClient } from '../client.ts';
+import { plainSession } from './table-rows.ts';
+import { lendWire, type WireRelay } from './wire-relay.ts';
 
 export interface PgDumpOptions {
-  /** Who logs in, and to which database. */
-  readonly login: ClientConfig;
+  /** Who logs in, and to which database; or a plain session, whose moment is that of the dump when a transaction is open on it. */
+  readonly login: ClientConfig | Client;
   /** As on a command line: `--schema-only`. Rows are not for here: the whole dump is held in memory. */
   readonly args: readonly string[];
   readonly signal?: AbortSignal | undefined;
@@ -30,8 +32,17 @@ export type DumpAnswer = { readonly bytes: Uint8Array } | { readonly error: stri
  * handed to a thread which sleeps while it waits for the server; here the bytes go over a session that is logged in already.
  * @throws OperatorError with pg_dump's own words.
  */
-export async function runPgDump({ login, args, signal }: PgDumpOptions): Promise<string> {
-  using relay = await openWireRelay(login);
+export async function runPgDump(options: PgDumpOptions): Promise<string> {
+  const { login } = options;
+  if (!(login instanceof pg.Client)) return withClient(login, (client) => dumpOver(client, options));
+  const dump = await dumpOver(login, options);
+  // It leaves settings of its own behind: not even a view can be read then (`restrict_nonsystem_relation_kind`).
+  await login.query(`reset all; ${plainSession}`);
+  return dump;
+}
+
+async function dumpOver(client: Client, { args, signal }: PgDumpOptions): Promise<string> {
+  using relay = await lendWire(client);
   const { port1: here, port2: there } = new MessageChannel();
   const bell = new Int32Array(new SharedArrayBuffer(4));
   here.on('message', (bytes: Uint8Array) => void answer(relay, bytes, here, bell));

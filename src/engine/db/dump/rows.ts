@@ -1,7 +1,11 @@
 // In charge of: the rows of a database as SQL, table by table, in bounded memory.
+import type { Writable } from 'node:stream';
 import type { Client, ClientConfig } from 'pg';
 import { withClient } from '../client.ts';
-import { ident, literal } from '../ident.ts';
+import { ident } from '../ident.ts';
+import { listTables, plainSession, qualified, type TableRows } from './table-rows.ts';
+import { write } from './write.ts';
+import { sequenceStatements, writeTable } from './write-rows.ts';
 
 export interface RowDumpOptions {
   readonly login: ClientConfig;
@@ -11,20 +15,10 @@ export interface RowDumpOptions {
   readonly exclude: readonly string[];
   /** COPY in the place of INSERT. */
   readonly useCopy: boolean;
-  /** Resolves when more can be written. */
-  readonly write: (text: string) => Promise<void>;
+  readonly out: Writable;
 }
 
-interface TableRow {
-  readonly schema: string;
-  readonly name: string;
-  readonly columns: readonly string[];
-  /** Types whose text needs no quotes. */
-  readonly plain: readonly boolean[];
-  readonly overriding: boolean;
-}
-
-/** Rows that are fetched, and put into one INSERT, at once. */
+/** Rows that are fetched at once, and put into one INSERT. */
 const rowsAtOnce = 1_000;
 
 /**
@@ -34,87 +28,96 @@ const rowsAtOnce = 1_000;
 export async function dumpRows(
   options: RowDumpOptions,
 ): Promise<{ readonly tables: number; readonly rows: number }> {
-  const { login, schemas, exclude, write } = options;
+  const { login, out, useCopy } = options;
   return withClient(login, async (client) => {
-    await client.query(
-      "begin isolation level repeatable read read only; set local search_path = ''; set local row_security = off; set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local extra_float_digits = 3; set local statement_timeout = 0",
-    );
-    const tables = await client.query<TableRow>(tablesQuery, [schemas, exclude, keptOut]);
-    await write(head);
+    await client.query(plainSession);
+    await client.query('begin isolation level repeatable read, read only');
+    const schemas = await schemasOf(client, options);
+    const left = new Set([...options.exclude, ...ofPlatform]);
+    const isWanted = ({ schema, name }: Pick<TableRows, 'schema' | 'name'>) => !left.has(`${schema}.${name}`);
+    const tables = (await listTables(client, schemas)).filter(isWanted);
+    await write(out, head);
     let rows = 0;
-    for (const table of tables.rows) rows += await dumpTable(client, table, options);
-    const sequences = await client.query<{ statement: string }>(sequencesQuery, [schemas, exclude, keptOut]);
-    for (const { statement } of sequences.rows) await write(`${statement}\n`);
-    await write('\nRESET ALL;\n');
+    for (const table of tables)
+      rows += useCopy ? await writeTable(client, table, out) : await insertRows(client, table, out);
+    const sequences = await sequenceStatements(client, schemas, isWanted);
+    await write(out, `${sequences.join('\n')}\n\nRESET ALL;\n`);
     await client.query('commit');
-    return { tables: tables.rows.length, rows };
+    return { tables: tables.length, rows };
   });
 }
 
-async function dumpTable(
-  client: Client,
-  table: TableRow,
-  { useCopy, write }: RowDumpOptions,
-): Promise<number> {
-  const name = `${ident(table.schema)}.${ident(table.name)}`;
+/** Those that are asked for; or all but what is the platform's to fill. */
+async function schemasOf(client: Client, { schemas }: RowDumpOptions): Promise<readonly string[]> {
+  if (schemas.length > 0) return schemas;
+  const { rows } = await client.query<{ name: string }>(
+    'select nspname as name from pg_catalog.pg_namespace where nspname !~ $1',
+    [keptOut],
+  );
+  return rows.map(({ name }) => name);
+}
+
+async function insertRows(client: Client, table: TableRows, out: Writable): Promise<number> {
   const columns = table.columns.map(ident).join(', ');
+  const override = table.overrides ? ' OVERRIDING SYSTEM VALUE' : '';
   // `only`: what a child holds is dumped with the child.
   await client.query(
-    `declare millrace_rows no scroll cursor for select ${table.columns.map((column) => `${ident(column)}::text`).join(', ')} from only ${name}`,
+    `declare millrace_rows no scroll cursor for select ${columns} from only ${qualified(table)}`,
   );
   let count = 0;
   for (;;) {
-    const { rows } = await client.query<(string | null)[]>({
+    const { rows, fields } = await client.query<(string | null)[]>({
       text: `fetch ${rowsAtOnce} from millrace_rows`,
       rowMode: 'array',
+      types: asTheyAreWritten,
     });
     if (rows.length === 0) break;
-    if (useCopy) {
-      if (count === 0) await write(`COPY ${name} (${columns}) FROM stdin;\n`);
-      await write(rows.map((row) => `${row.map(copyField).join('\t')}\n`).join(''));
-    } else {
-      const override = table.overriding ? ' OVERRIDING SYSTEM VALUE' : '';
+    // There is no list of values without columns.
+    if (columns === '')
+      await write(out, `INSERT INTO ${qualified(table)} DEFAULT VALUES;\n`.repeat(rows.length));
+    else {
       const values = rows.map(
-        (row) => `\t(${row.map((field, at) => insertField(field, table.plain[at]!)).join(', ')})`,
+        (row) => `\t(${row.map((field, at) => insertField(field, fields[at]!.dataTypeID)).join(', ')})`,
       );
-      await write(`INSERT INTO ${name} (${columns})${override} VALUES\n${values.join(',\n')};\n`);
+      await write(
+        out,
+        `INSERT INTO ${qualified(table)} (${columns})${override} VALUES\n${values.join(',\n')};\n`,
+      );
     }
     count += rows.length;
     if (rows.length < rowsAtOnce) break;
   }
   await client.query('close millrace_rows');
-  if (count > 0) await write(useCopy ? '\\.\n\n' : '\n');
+  if (count > 0) await write(out, '\n');
   return count;
 }
 
-function insertField(field: string | null, plain: boolean): string {
+/** The script says how its strings are read: a backslash is one. Source: PostgreSQL src/bin/pg_dump/pg_dump.c `dumpTableData_insert`. */
+function insertField(field: string | null, type: number): string {
   if (field === null) return 'NULL';
-  return plain && /^-?[0-9]/.test(field) ? field : literal(field);
+  if (numbers.has(type) && /^[0-9 +\-eE.]+$/.test(field)) return field;
+  if (type === booleanType) return field === 't' ? 'true' : 'false';
+  return `${bits.has(type) ? 'B' : ''}'${field.replaceAll("'", "''")}'`;
 }
 
-/** Source: PostgreSQL manual, COPY, "Text Format". */
-function copyField(field: string | null): string {
-  if (field === null) return '\\N';
-  return field.replace(/[\\\n\r\t\b\f\v]/g, (char) => copyEscapes[char] ?? char);
-}
+const asTheyAreWritten = { getTypeParser: () => (text: string) => text };
 
-const copyEscapes: Readonly<Record<string, string>> = {
-  '\\': '\\\\',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\t': '\\t',
-  '\b': '\\b',
-  '\f': '\\f',
-  '\v': '\\v',
-};
+/** Source: PostgreSQL src/include/catalog/pg_type.dat: int2, int4, int8, oid, float4, float8, numeric; bool; bit, varbit. */
+const numbers: ReadonlySet<number> = new Set([21, 23, 20, 26, 700, 701, 1700]);
+const booleanType = 16;
+const bits: ReadonlySet<number> = new Set([1560, 1562]);
 
 const head = `SET session_replication_role = replica;
 
 SET statement_timeout = 0;
 SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
 SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;
 SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
 SET row_security = off;
 
 `;
@@ -123,33 +126,5 @@ SET row_security = off;
 const keptOut =
   '^(information_schema|pg_.*|_analytics|_millrace|_realtime|_supavisor|_?timescaledb_.*|etl|extensions|graphql|graphql_public|pgbouncer|pgsodium|pgsodium_masks|pgtle|realtime|repack|supabase_migrations|tiger|tiger_data|topology|vault)$';
 
-/** Schemas that are asked for, and tables that are not left out. */
-const wanted = `
-  (case when cardinality($1::text[]) > 0 then schema.nspname = any($1) else schema.nspname !~ $3 end)
-  and schema.nspname || '.' || class.relname <> all ($2::text[])
-  and schema.nspname || '.' || class.relname <> all ('{auth.schema_migrations,storage.migrations,supabase_functions.migrations}')
-  and not exists (select from pg_catalog.pg_depend as own
-                  where own.classid = 'pg_catalog.pg_class'::regclass and own.objid = class.oid and own.deptype = 'e')`;
-
-const tablesQuery = `
-select schema.nspname as schema, class.relname as name,
-       array_agg(attribute.attname::text order by attribute.attnum) as columns,
-       array_agg(attribute.atttypid = any ('{int2,int4,int8,float4,float8,numeric,oid}'::regtype[]) order by attribute.attnum) as plain,
-       bool_or(attribute.attidentity = 'a') as overriding
-from pg_catalog.pg_class as class
-join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
-join pg_catalog.pg_attribute as attribute on attribute.attrelid = class.oid
-where class.relkind = 'r' and class.relpersistence <> 't'
-  and attribute.attnum > 0 and not attribute.attisdropped and attribute.attgenerated = ''
-  and ${wanted}
-group by schema.nspname, class.relname
-order by schema.nspname, class.relname`;
-
-const sequencesQuery = `
-select format('SELECT pg_catalog.setval(%L, %s, %s);', format('%I.%I', schema.nspname, class.relname),
-              coalesce(sequence.last_value, sequence.start_value), sequence.last_value is not null) as statement
-from pg_catalog.pg_class as class
-join pg_catalog.pg_namespace as schema on schema.oid = class.relnamespace
-join pg_catalog.pg_sequences as sequence on sequence.schemaname = schema.nspname and sequence.sequencename = class.relname
-where class.relkind = 'S' and ${wanted}
-order by schema.nspname, class.relname`;
+/** The histories of the platform's own migrations. */
+const ofPlatform = ['auth.schema_migrations', 'storage.migrations', 'supabase_functions.migrations'];

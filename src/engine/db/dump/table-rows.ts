@@ -11,6 +11,8 @@ export interface TableRows {
   /** Those that a checksum is over. */
   readonly allColumns: readonly string[];
   readonly sizeBytes: number;
+  /** Whether a column of it takes no value unless it is told to: `generated always as identity`. */
+  readonly overrides: boolean;
 }
 
 export interface Sum {
@@ -35,12 +37,13 @@ export async function listTables(
   options: { readonly withMembers?: boolean } = {},
 ): Promise<readonly TableRows[]> {
   const { rows } = await client.query<Row>(tablesQuery, [schemas, options.withMembers === true]);
-  return rows.map(({ schema, name, columns, all_columns: allColumns, bytes }) => ({
+  return rows.map(({ schema, name, columns, all_columns: allColumns, bytes, overrides }) => ({
     schema,
     name,
     columns,
     allColumns,
     sizeBytes: Number(bytes),
+    overrides,
   }));
 }
 
@@ -53,9 +56,9 @@ export async function sumTable(client: Pick<Client, 'query'>, table: TableRows):
   return { rows: Number(rows[0]!.rows), checksum: rows[0]!.checksum };
 }
 
-export function copyStatement(table: TableRows, direction: 'to stdout' | 'from stdin'): string {
+export function copyStatement(table: TableRows, direction: 'TO stdout' | 'FROM stdin'): string {
   const columns = table.columns.length === 0 ? '' : ` (${table.columns.map(ident).join(', ')})`;
-  return `copy ${qualified(table)}${columns} ${direction}`;
+  return `COPY ${qualified(table)}${columns} ${direction}`;
 }
 
 export function qualified({ schema, name }: Pick<TableRows, 'schema' | 'name'>): string {
@@ -68,10 +71,12 @@ interface Row {
   readonly columns: readonly string[];
   readonly all_columns: readonly string[];
   readonly bytes: string;
+  readonly overrides: boolean;
 }
 
 const tablesQuery = `
   select space.nspname as schema, class.relname as name, pg_catalog.pg_relation_size(class.oid) as bytes,
+    exists (select from pg_catalog.pg_attribute where attrelid = class.oid and attidentity = 'a' and not attisdropped) as overrides,
     array(select attname::text from pg_catalog.pg_attribute
       where attrelid = class.oid and attnum > 0 and not attisdropped and attgenerated = '' order by attnum) as columns,
     array(select attname::text from pg_catalog.pg_attribute

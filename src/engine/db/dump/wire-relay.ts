@@ -1,10 +1,8 @@
 // In charge of: lending a session's wire to a program that speaks the protocol itself: pg_dump as WASM.
 import type { Socket } from 'node:net';
-import pg from 'pg';
+import type { Client } from 'pg';
 import { OperatorError } from '../../../base/errors.ts';
 
-/** A server that does not take a connection within this time is down. */
-const connectTimeoutMs = 10_000;
 /** What the server may answer to one statement. A schema of 50,000 tables answers with some tens of megabytes. */
 const maxAnswerBytes = 512 * 1024 * 1024;
 
@@ -14,22 +12,20 @@ export interface WireRelay extends Disposable {
 }
 
 /**
- * Logs in by `pg`, with all that it knows of TLS and passwords, then takes its socket over. The program's startup is answered
- * from the session that there is.
+ * Lends a session that is logged in already, with all that `pg` knows of TLS and passwords, in whatever transaction it is. The program's startup is
+ * answered from the session that there is. Until the relay is given back nobody may query; a program that was stopped in the middle ends the session.
  */
-export async function openWireRelay(login: pg.ClientConfig): Promise<WireRelay> {
-  const client = new pg.Client({ connectionTimeoutMillis: connectTimeoutMs, ...login });
-  client.on('error', () => {});
-  await client.connect();
+export async function lendWire(client: Client): Promise<WireRelay> {
   const { rows } = await client.query<{ name: string; setting: string }>(
     'select name, setting from pg_catalog.pg_settings where name = any($1)',
     [reported],
   );
   // Sound: a connected client has a socket, and `pg` keeps it there. @types/pg does not name it.
   const socket = (client as unknown as { connection: { stream: Socket } }).connection.stream;
-  socket.removeAllListeners('data');
   return new Relay(socket, greeting(rows));
 }
+
+type DataListener = (chunk: Buffer) => void;
 
 class Relay implements WireRelay {
   readonly #socket: Socket;
@@ -41,13 +37,18 @@ class Relay implements WireRelay {
   #incomingBytes = 0;
   #waiting: PromiseWithResolvers<Uint8Array> | undefined;
   #failure: Error | undefined;
+  /** Those of `pg`, which hear nothing meanwhile. */
+  readonly #listeners: readonly DataListener[];
+  readonly #onData = (chunk: Buffer) => this.#take(chunk);
+  readonly #onError = (error: Error) => this.#fail(error);
+  readonly #onClose = () => this.#fail(new Error('the server closed the connection'));
 
   constructor(socket: Socket, hello: Uint8Array) {
     this.#socket = socket;
     this.#greeting = hello;
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('the server closed the connection')));
+    this.#listeners = socket.listeners('data') as DataListener[];
+    socket.removeAllListeners('data');
+    socket.on('data', this.#onData).on('error', this.#onError).on('close', this.#onClose);
   }
 
   async exchange(bytes: Uint8Array): Promise<Uint8Array> {
@@ -64,7 +65,7 @@ class Relay implements WireRelay {
     if (end === 0) return nothing;
     const whole = this.#outgoing.subarray(0, end);
     this.#outgoing = this.#outgoing.subarray(end);
-    // Terminate: the session is ours to close.
+    // Terminate: the session goes back to whom it belongs.
     if (last === 'X') return nothing;
     if (last !== 'Q' && last !== 'S') {
       this.#socket.write(whole);
@@ -76,8 +77,10 @@ class Relay implements WireRelay {
   }
 
   [Symbol.dispose](): void {
-    this.#socket.removeAllListeners('close');
-    this.#socket.end(terminate);
+    // An answer that is still to come would be read as one to somebody else's question.
+    if (this.#waiting !== undefined || this.#incomingBytes > 0) this.#socket.destroy();
+    this.#socket.off('data', this.#onData).off('error', this.#onError).off('close', this.#onClose);
+    for (const listener of this.#listeners) this.#socket.on('data', listener);
   }
 
   /** Keeps what came; ReadyForQuery ends an answer. */
@@ -141,7 +144,6 @@ function message(type: string, body: Buffer): Buffer {
 }
 
 const nothing = new Uint8Array();
-const terminate = message('X', Buffer.alloc(0));
 
 /** Source: PostgreSQL's manual, "Asynchronous Operations": the settings that a server reports at startup. */
 const reported = [

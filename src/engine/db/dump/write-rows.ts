@@ -1,62 +1,36 @@
-// In charge of: rows as a script holds them: `copy … from stdin` with its lines, the state of sequences, large objects.
-import { once } from 'node:events';
+// In charge of: rows as a script holds them: `copy … from stdin` with its lines, the state of sequences, views that are filled.
 import type { Writable } from 'node:stream';
 import type { Client } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { ident, literal } from '../ident.ts';
+import { literal } from '../ident.ts';
 import { copyStatement, qualified, type TableRows } from './table-rows.ts';
+import { write } from './write.ts';
 
-/** Writes text and waits while the other side is not ready for more. */
-export async function write(out: Writable, text: string | Buffer): Promise<void> {
-  if (!out.write(text)) await once(out, 'drain');
-}
-
-/** Writes the rows of a table; the session is a plain one. */
-export async function writeTable(client: Client, table: TableRows, out: Writable): Promise<void> {
-  await write(out, `${copyStatement(table, 'from stdin')};\n`);
-  for await (const lines of client.query(copyTo(copyStatement(table, 'to stdout'))))
-    await write(out, lines as Buffer);
+/** Writes the rows of a table and gives their number; the session is a plain one. */
+export async function writeTable(client: Client, table: TableRows, out: Writable): Promise<number> {
+  await write(out, `${copyStatement(table, 'FROM stdin')};\n`);
+  const reading = client.query(copyTo(copyStatement(table, 'TO stdout')));
+  for await (const lines of reading) await write(out, lines as Buffer);
   await write(out, '\\.\n\n');
+  return reading.rowCount;
 }
 
 /** A statement for each sequence of these schemas that puts it where it stands; those of identity columns too. */
 export async function sequenceStatements(
   client: Client,
   schemas: readonly string[],
+  isWanted: (sequence: { readonly schema: string; readonly name: string }) => boolean = () => true,
 ): Promise<readonly string[]> {
   const { rows } = await client.query<{ schema: string; name: string }>(sequencesQuery, [schemas]);
   const statements: string[] = [];
-  for (const sequence of rows) {
+  for (const sequence of rows.filter(isWanted)) {
     const state = await client.query<{ last_value: string; is_called: boolean }>(
       `select last_value, is_called from ${qualified(sequence)}`,
     );
     const { last_value: last, is_called: isCalled } = state.rows[0]!;
-    statements.push(`select pg_catalog.setval(${literal(qualified(sequence))}, ${last}, ${isCalled});`);
+    statements.push(`SELECT pg_catalog.setval(${literal(qualified(sequence))}, ${last}, ${isCalled});`);
   }
   return statements;
-}
-
-/** Writes the large objects that belong to `postgres` or to a role of the project, with their numbers: columns hold them. */
-export async function writeLargeObjects(client: Client, out: Writable): Promise<number> {
-  const { rows } = await client.query<{ oid: string; owner: string }>(
-    'select oid, pg_catalog.pg_get_userbyid(lomowner) as owner from pg_catalog.pg_largeobject_metadata order by oid',
-  );
-  for (const { oid, owner } of rows) {
-    await write(
-      out,
-      `select pg_catalog.lo_create(${oid});\nalter large object ${oid} owner to ${ident(owner)};\n`,
-    );
-    for (let at = 0; ; at += largeObjectChunkBytes) {
-      const { rows: read } = await client.query<{ bytes: Buffer }>(
-        `select pg_catalog.lo_get(${oid}, ${at}, ${largeObjectChunkBytes}) as bytes`,
-      );
-      const { bytes } = read[0]!;
-      if (bytes.length === 0) break;
-      await write(out, `select pg_catalog.lo_put(${oid}, ${at}, '\\x${bytes.toString('hex')}');\n`);
-    }
-  }
-  if (rows.length > 0) await write(out, '\n');
-  return rows.length;
 }
 
 /** The materialized views that are filled, each behind those that it reads. */
@@ -82,8 +56,6 @@ export async function refreshStatements(
   for (const view of rows) visit(view);
   return sorted.map((view) => `refresh materialized view ${qualified(view)};`);
 }
-
-const largeObjectChunkBytes = 1 << 20;
 
 const sequencesQuery = `
   select space.nspname as schema, class.relname as name

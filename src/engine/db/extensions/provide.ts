@@ -25,7 +25,7 @@ export async function provideExtension(
     return;
   }
   const extension = findExtension(name);
-  if (extension?.kind !== 'provided') throw new Error(`nobody provides "${name}"`);
+  if (extension === undefined || extension.kind === 'elsewhere') throw new Error(`nobody provides "${name}"`);
   await client.query(await loadPlainSql());
   await client.query(await installStatement(extension, { schema, mayExist: true }, !external));
 }

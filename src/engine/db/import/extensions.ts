@@ -1,44 +1,36 @@
 // In charge of: what extensions hold for a project and no dump carries: secrets of the vault, scheduled jobs, queues.
 import type { Client } from 'pg';
 import { errorMessage } from '../../../base/errors.ts';
-import { ident } from '../ident.ts';
-
-export interface ExtensionReport {
-  readonly secrets: number;
-  readonly jobs: number;
-  readonly queues: readonly string[];
-  readonly notices: readonly string[];
-}
+import { hasRelation, loadJobs, queueStatements } from '../dump/extension-state.ts';
 
 /**
- * Takes over what extensions hold. `admin` is the superuser's session here: secrets keep their numbers and are encrypted anew under the key of this
- * database, which nobody else may; jobs keep the roles that they run as.
+ * Takes over what extensions hold, and gives a sentence for what did not come along. `admin` is the superuser's session here: secrets keep their numbers
+ * and are encrypted anew under the key of this database, which nobody else may; jobs keep the roles that they run as.
  */
 export async function copyExtensionState(
   source: Client,
   target: Client,
   admin: Client,
-): Promise<ExtensionReport> {
+): Promise<readonly string[]> {
   const notices: string[] = [];
-  const attempt = async <T>(what: string, work: () => Promise<T>, otherwise: T): Promise<T> => {
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
     // Each in the source's one transaction, which a refused statement must not end.
     await source.query('savepoint extension_state');
     try {
-      return await work();
+      await work();
     } catch (error) {
       await source.query('rollback to savepoint extension_state');
       notices.push(`${what} did not come along: ${errorMessage(error)}`);
-      return otherwise;
     }
   };
-  const secrets = await attempt('The secrets of the vault', () => copySecrets(source, admin), 0);
-  const jobs = await attempt('Scheduled jobs', () => copyJobs(source, admin), 0);
-  const queues = await attempt('Queues of pgmq', () => makeQueues(source, target), []);
-  return { secrets, jobs, queues, notices };
+  await attempt('The secrets of the vault', () => copySecrets(source, admin));
+  await attempt('Scheduled jobs', () => copyJobs(source, admin));
+  await attempt('Queues of pgmq', () => makeQueues(source, target));
+  return notices;
 }
 
-async function copySecrets(source: Client, admin: Client): Promise<number> {
-  if (!(await has(source, 'vault.decrypted_secrets'))) return 0;
+async function copySecrets(source: Client, admin: Client): Promise<void> {
+  if (!(await hasRelation(source, 'vault', 'decrypted_secrets'))) return;
   const { rows } = await source.query<Record<string, unknown>>(
     'select id, name, description, decrypted_secret, created_at, updated_at from vault.decrypted_secrets',
   );
@@ -52,47 +44,25 @@ async function copySecrets(source: Client, admin: Client): Promise<number> {
       row.updated_at,
     ]);
   }
-  return rows.length;
 }
 
-async function copyJobs(source: Client, admin: Client): Promise<number> {
-  if (!(await has(source, 'cron.job'))) return 0;
-  const { rows } = await source.query<Record<string, unknown>>(
-    `select coalesce(jobname, 'job ' || jobid) as name, schedule, command, username, active from cron.job order by jobid`,
-  );
-  if (rows.length === 0) return 0;
+async function copyJobs(source: Client, admin: Client): Promise<void> {
+  const jobs = await loadJobs(source);
   // `postgres` is the name that the database has when the import is through.
-  for (const { name, schedule, command, username, active } of rows) {
+  for (const { jobid, jobname, schedule, command, username, active } of jobs) {
     await admin.query("select cron.schedule_in_database($1, $2, $3, 'postgres', $4, $5)", [
-      name,
+      jobname ?? `job ${jobid}`,
       schedule,
       command,
       username,
       active,
     ]);
   }
-  return rows.length;
 }
 
 /** Makes the queues; their rows are tables like others. */
-async function makeQueues(source: Client, target: Client): Promise<readonly string[]> {
-  if (!(await has(source, 'pgmq.meta'))) return [];
-  const { rows } = await source.query<{ name: string; unlogged: boolean }>(
-    'select queue_name as name, is_unlogged as unlogged from pgmq.meta order by queue_name',
-  );
-  for (const { name, unlogged } of rows)
-    await target.query(`select pgmq.${ident(unlogged ? 'create_unlogged' : 'create')}($1)`, [name]);
-  return rows.map(({ name }) => name);
-}
-
-async function has(client: Client, relation: string): Promise<boolean> {
-  const [schema, name] = relation.split('.');
-  const { rowCount } = await client.query(
-    `select from pg_catalog.pg_class as class join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
-     where space.nspname = $1 and class.relname = $2`,
-    [schema, name],
-  );
-  return rowCount === 1;
+async function makeQueues(source: Client, target: Client): Promise<void> {
+  for (const statement of await queueStatements(source)) await target.query(statement);
 }
 
 /** As vault.create_secret does it, with the secret's own number, to which what is encrypted is bound. */

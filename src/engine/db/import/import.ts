@@ -4,8 +4,10 @@ import type { Client, ClientConfig } from 'pg';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { withClient } from '../client.ts';
+import { type CopiedTable, isSame } from '../dump/copy-table.ts';
 import { type DumpEntry, renderEntries } from '../dump/entries.ts';
 import { splitAtData } from '../dump/export.ts';
+import { copyLargeObject, listLargeObjects } from '../dump/large-objects.ts';
 import { rowsOfPlatform, sessionTables } from '../dump/platform-rows.ts';
 import { makeAppSetting, projectRoles } from '../dump/project-roles.ts';
 import { plainSession } from '../dump/table-rows.ts';
@@ -16,7 +18,7 @@ import { loadProgress } from '../migrations/progress.ts';
 import { runScript } from '../migrations/run-script.ts';
 import { MigrationSession } from '../migrations/session.ts';
 import { ensureState, recordStep } from '../migrations/state.ts';
-import { type CopiedTable, copyLargeObjects, copyTable, pairTables } from './copy-rows.ts';
+import { copyOnce, pairTables } from './copy-rows.ts';
 import { refuseFilled } from './empty.ts';
 import { copyExtensionState } from './extensions.ts';
 import { type Source, withSource } from './source.ts';
@@ -205,8 +207,8 @@ async function rows(
       },
     );
     const own = await pairTables(source.client, target, source.schemas, () => true);
-    const held = await copyExtensionState(source.client, target, (await session.admin()) ?? session.client);
-    notices.push(...held.notices);
+    const admin = (await session.admin()) ?? session.client;
+    notices.push(...(await copyExtensionState(source.client, target, admin)));
     const isQueue = ({ name }: { readonly name: string }) => /^[qa]_/.test(name);
     const queues = await pairTables(source.client, target, ['pgmq'], isQueue, { withMembers: true });
     const pairs = [...platform.pairs, ...own.pairs, ...queues.pairs];
@@ -221,11 +223,9 @@ async function rows(
       const { schema, name, sizeBytes } = pair.table;
       if (sizeBytes > saidFromBytes)
         progress(`${at + 1}/${pairs.length} ${schema}.${name} (${Math.round(sizeBytes / 1e6)} MB)`);
-      copied.push(await copyTable(source.client, target, pair, steps, signal));
+      copied.push(await copyOnce(source.client, target, pair, steps, signal));
     }
-    const differing = copied.filter(
-      ({ source: theirs, here }) => theirs.rows !== here.rows || theirs.checksum !== here.checksum,
-    );
+    const differing = copied.filter((table) => !isSame(table));
     if (differing.length > 0) {
       throw new OperatorError(
         `These tables hold something else here than in the source: ${differing.map(({ table }) => table).join(', ')}.`,
@@ -239,8 +239,9 @@ async function rows(
         if (options.parts !== 'data' || errorCode(error) !== undefinedTable) throw error;
       });
     }
-    const objects = await copyLargeObjects(source.client, target);
-    if (objects > 0) progress(`${objects} large objects`);
+    const objects = await listLargeObjects(source.client);
+    for (const { oid } of objects) await copyLargeObject(source.client, target, oid);
+    if (objects.length > 0) progress(`${objects.length} large objects`);
     const files = copied.find(({ table }) => table === 'storage.objects')?.here.rows ?? 0;
     if (files > 0)
       notices.push(`The files of ${files} objects in storage are not here: only their rows are.`);

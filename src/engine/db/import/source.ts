@@ -9,7 +9,7 @@ import { plainSession } from '../dump/table-rows.ts';
 import { ident } from '../ident.ts';
 
 export interface Source {
-  /** In one transaction, whose snapshot everything is read from. */
+  /** In one transaction, in which everything is read. */
   readonly client: Client;
   /** The project's own schemas. */
   readonly schemas: readonly string[];
@@ -21,7 +21,6 @@ export interface Source {
 
 interface Moment {
   readonly jwt_secret: string | null;
-  readonly snapshot: string;
   readonly version: string;
   readonly version_number: number;
   readonly schemas: readonly string[];
@@ -63,7 +62,7 @@ export async function withSource<T>(
       version: moment.version,
       jwtSecret: moment.jwt_secret || undefined,
       loadStructure: async () => {
-        const text = await runPgDump({ login, args: argumentsFor(moment), signal });
+        const text = await runPgDump({ login: client, args: argumentsFor(moment), signal });
         return projectEntries(parseDump(text), { triggers: new Set(moment.triggers) });
       },
     });
@@ -73,7 +72,7 @@ export async function withSource<T>(
 }
 
 /** Of the platform's schemas those in which a project has policies and triggers are read, but for tables of theirs that this user may not lock. */
-function argumentsFor({ snapshot, there, closed }: Moment): readonly string[] {
+function argumentsFor({ there, closed }: Moment): readonly string[] {
   const left = there.filter((schema) => !opened.has(schema));
   return [
     '--schema-only',
@@ -81,7 +80,6 @@ function argumentsFor({ snapshot, there, closed }: Moment): readonly string[] {
     '--no-table-access-method',
     '--no-subscriptions',
     '--no-security-labels',
-    `--snapshot=${snapshot}`,
     ...left.map((schema) => `--exclude-schema=${ident(schema)}`),
     ...closed.map(({ schema, name }) => `--exclude-table=${ident(schema)}.${ident(name)}`),
   ];
@@ -101,7 +99,7 @@ const opened: ReadonlySet<string> = new Set(['auth', 'realtime', 'storage']);
 
 /** Source: of the secret, supabase/supabase docker/volumes/db/jwt.sql. */
 const momentQuery = `
-  select pg_catalog.pg_export_snapshot() as snapshot, pg_catalog.current_setting('server_version') as version,
+  select pg_catalog.current_setting('server_version') as version,
     pg_catalog.current_setting('server_version_num')::int as version_number,
     pg_catalog.current_setting('app.settings.jwt_secret', true) as jwt_secret,
     array(select nspname::text from pg_catalog.pg_namespace

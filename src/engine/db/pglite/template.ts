@@ -1,10 +1,11 @@
 // In charge of: the data of a new database. Initdb is done once on a machine; what it made is kept as a template, and copied from then on.
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncPath } from '../../../base/sync-path.ts';
 import type { StateFolder } from '../postgres/state-folder.ts';
+import { userCacheFolder } from '../template/cache-folder.ts';
 import { copyFolder } from '../template/copy-folder.ts';
 import { wholeMark } from './folder.ts';
 
@@ -12,7 +13,7 @@ import { wholeMark } from './folder.ts';
 export async function openCacheFolder(state: StateFolder): Promise<string> {
   // Root has a place of its own already.
   if (state.runAs !== undefined) return state.copiesFolder;
-  const folder = join(homedir(), '.cache', 'millrace');
+  const folder = userCacheFolder();
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const { uid, mode } = await stat(folder);
@@ -54,14 +55,5 @@ async function makeTemplate(template: string, make: (folder: string) => Promise<
     await rm(draft, { recursive: true, force: true });
     // Another start was faster.
     if (!existsSync(template)) throw error;
-  }
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

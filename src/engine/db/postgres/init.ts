@@ -1,8 +1,9 @@
 // In charge of: a new data folder. It is made beside and renamed when it is whole, so that a start that is killed in the middle leaves nothing that the next one trips over.
 import { randomBytes } from 'node:crypto';
-import { lchown, mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { lchown, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
+import { syncPath } from '../../../base/sync-path.ts';
 import type { Binaries } from './binaries.ts';
 import { diskFull } from './failures.ts';
 import { type Ended, type Environment, run } from './process.ts';
@@ -98,7 +99,7 @@ export async function initData(
       if (errorCode(error) !== 'ENOENT') throw error;
     });
     await rename(fresh, dataFolder);
-    await syncFolder(dirname(dataFolder));
+    await syncPath(dirname(dataFolder));
   } catch (error) {
     await rm(fresh, { recursive: true, force: true, maxRetries: 5 }).catch(() => {});
     throw error instanceof OperatorError || options.signal?.aborted
@@ -137,15 +138,4 @@ function explainInit(ended: Ended, folder: string): OperatorError {
     ),
     `Nothing was left behind in "${folder}" (${basename(folder)}); the next start tries again.`,
   );
-}
-
-/** A rename is on the disk when its folder is. Windows has no such call. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -22,7 +22,18 @@ describe('questionsOf', () => {
       [column('title')],
       ['public.films.name → public.films.title'],
     ],
-    ['no column of another type', [column('name')], [column('title', 'integer')], []],
+    [
+      'a column that may have got another type at once',
+      [column('length')],
+      [column('minutes', 'integer')],
+      ['public.films.length → public.films.minutes'],
+    ],
+    [
+      'a column of its type first, however near the name of another is',
+      [column('year'), column('title')],
+      [column('years', 'integer'), column('made')],
+      ['public.films.year → public.films.made', 'public.films.title → public.films.years'],
+    ],
     ['no column of another table', [column('name')], [column('title', 'text', 'posters')], []],
     [
       'the nearer of two names',

@@ -16,12 +16,12 @@ export interface Renaming {
   readonly to: string;
 }
 
-/** Columns that a table must share with another, by name and type, to be taken for it. */
+/** Columns that a table must share with another, by name, to be taken for it. */
 const likeness = 0.5;
 
 /**
- * What may have been renamed: a table for which one with mostly the same columns came, a column for which one of its type came in the
- * same table. Each stands in one question only.
+ * What may have been renamed: a table for which one with mostly the same columns came, a column for which another came in the same table, of its type
+ * or, as it may have got another type at once, of any. Each stands in one question only.
  */
 export function questionsOf({
   removed,
@@ -35,10 +35,11 @@ export function questionsOf({
   const gone = new Set([...tablesOf(removed), ...tablesOf(added)].map(tableKey));
   const columns = (members: readonly Member[]) =>
     members.filter((member) => member.kind === 'column' && !gone.has(tableKey(member)));
-  return [
-    ...tables,
-    ...pair(columns(removed), columns(added), (a, b) => tableKey(a) === tableKey(b) && a.type === b.type),
-  ];
+  const inSameTable = (a: Member, b: Member) => tableKey(a) === tableKey(b);
+  const plain = pair(columns(removed), columns(added), (a, b) => inSameTable(a, b) && a.type === b.type);
+  const left = (members: readonly Member[]) =>
+    columns(members).filter((member) => !plain.some(({ from, to }) => from === member || to === member));
+  return [...tables, ...plain, ...pair(left(removed), left(added), inSameTable)];
 }
 
 /** `public.film:public.films`, `film:films`, `public.film.name:title`. @throws OperatorError */
@@ -123,7 +124,7 @@ function alike(a: Member, b: Member, removed: readonly Member[], added: readonly
   const columns = (members: readonly Member[], table: Member) =>
     members
       .filter((member) => member.kind === 'column' && tableKey(member) === tableKey(table))
-      .map(({ column, type }) => `${column} ${type}`);
+      .map(({ column }) => column);
   const [before, after] = [columns(removed, a), columns(added, b)];
   const shared = before.filter((column) => after.includes(column)).length;
   return shared > 0 && shared / Math.max(before.length, after.length) >= likeness;

@@ -1,11 +1,13 @@
 // In charge of: `millrace dump`: the schema, the rows or the roles as SQL.
 import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
 import { OperatorError } from '../../../base/errors.ts';
 import { dumpRoles } from '../../../engine/db/dump/role-script.ts';
 import { dumpRows } from '../../../engine/db/dump/rows.ts';
 import { schemaDumpArgs, toProjectSchema } from '../../../engine/db/dump/schema-lines.ts';
+import { write } from '../../../engine/db/dump/write.ts';
 import type { Invocation } from '../command.ts';
-import { withOutput, writerOf } from '../output-file.ts';
+import { withOutput } from '../output-file.ts';
 import { type Target, withTarget } from '../target.ts';
 
 export async function dump(invocation: Invocation): Promise<number> {
@@ -16,7 +18,7 @@ export async function dump(invocation: Invocation): Promise<number> {
     throw new OperatorError('--use-copy and --exclude are about rows.', 'Say --data-only with them.');
   const file = options.text('file');
   await withOutput(file === undefined ? undefined : resolve(currentFolder, file), (out) =>
-    withTarget(invocation, (target) => writeDump(invocation, target, writerOf(out))),
+    withTarget(invocation, (target) => writeDump(invocation, target, out)),
   );
   return 0;
 }
@@ -24,17 +26,17 @@ export async function dump(invocation: Invocation): Promise<number> {
 async function writeDump(
   { options }: Invocation,
   { login, opening, isOwn }: Target,
-  write: (text: string) => Promise<void>,
+  out: Writable,
 ): Promise<void> {
   const schemas = options.list('schema');
-  if (options.has('role-only')) return write(await dumpRoles(login));
+  if (options.has('role-only')) return write(out, await dumpRoles(login));
   if (options.has('data-only')) {
     const { tables, rows } = await dumpRows({
       login,
       schemas,
       exclude: options.list('exclude'),
       useCopy: options.has('use-copy'),
-      write,
+      out,
     });
     opening.progress(`Wrote ${rows} rows of ${tables} tables.`);
     return;
@@ -43,5 +45,5 @@ async function writeDump(
   const { runPgDump } = await import('../../../engine/db/dump/pg-dump.ts');
   const role = isOwn && login.user === 'postgres' ? 'postgres' : undefined;
   const text = await runPgDump({ login, args: schemaDumpArgs(schemas, role), signal: opening.signal });
-  await write(toProjectSchema(text, options.has('keep-comments')));
+  await write(out, toProjectSchema(text, options.has('keep-comments')));
 }
