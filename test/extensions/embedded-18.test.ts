@@ -4,10 +4,11 @@ import { openTestDatabase } from '../harness/database.ts';
 import { jsonschemaStories } from './jsonschema-stories.ts';
 import { stories } from './stories.ts';
 import { tell } from './tell.ts';
+import { tleStories } from './tle-stories.ts';
 import { vaultStories } from './vault-stories.ts';
 
 describe('extensions on the embedded PostgreSQL 18', () => {
-  tell([...jsonschemaStories, ...stories], { open: openTestDatabase });
+  tell([...jsonschemaStories, ...stories, ...tleStories], { open: openTestDatabase });
 });
 describe('the vault on the embedded PostgreSQL 18', () => {
   tell(vaultStories, { open: openTestDatabase });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { openStoryServer, type StoryServer } from './servers.ts';
 import { stories } from './stories.ts';
 import { type Shaped, tell } from './tell.ts';
+import { tleStories } from './tle-stories.ts';
 import { vaultStories } from './vault-stories.ts';
 
 /** An installed PostgreSQL that takes no files of ours; undefined on a machine without one. */
@@ -32,11 +33,11 @@ for (const [title, options, runs] of [
     afterAll(() => server?.[Symbol.asyncDispose]());
     const open = (): Promise<Shaped> => server.open();
 
-    describe.runIf(onAll)('extensions', () => tell(stories, { open }));
+    describe.runIf(onAll)('extensions', () => tell([...stories, ...tleStories], { open }));
     describe.runIf(onAll)('the vault', () => tell(vaultStories, { open }));
     // The same server as if it were somebody else's: one login that is superuser, no files, the catalog left alone.
     describe.runIf(options.pgBin !== undefined)('as an external server', () =>
-      tell(stories, { open, external: true }),
+      tell([...stories, ...tleStories], { open, external: true }),
     );
   });
 }

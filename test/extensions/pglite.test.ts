@@ -4,10 +4,11 @@ import { jsonschemaStories } from './jsonschema-stories.ts';
 import { openPgliteForStories } from './servers.ts';
 import { stories } from './stories.ts';
 import { tell } from './tell.ts';
+import { tleStories } from './tle-stories.ts';
 import { vaultStories } from './vault-stories.ts';
 
 describe('extensions and the vault on PGlite', () => {
-  tell([...jsonschemaStories, ...stories, ...vaultStories], {
+  tell([...jsonschemaStories, ...stories, ...tleStories, ...vaultStories], {
     open: openPgliteForStories,
     hasOneSession: true,
   });

@@ -160,9 +160,24 @@ export const stories: readonly Story[] = [
     ],
   },
   {
+    it: 'pgtap: every role may run its tests, whatever the project takes from everybody for its own functions',
+    migration: `drop extension if exists pgtap; alter default privileges revoke execute on functions from public;
+      create extension pgtap with schema extensions; create schema apart; grant usage on schema apart to anon;
+      create function apart.of_the_project() returns int language sql as 'select 1';
+      alter default privileges grant execute on functions to public;`,
+    ask: [
+      {
+        sql: `set search_path = extensions; select plan(1); select ok(true, 'mine') as ok`,
+        as: 'anon',
+        rows: [{ ok: 'ok 1 - mine' }],
+      },
+      { sql: 'select apart.of_the_project()', as: 'anon', refused: ['42501', /of_the_project/] },
+    ],
+  },
+  {
     it: 'absent extensions: the migration goes through, and a call says what is missing',
     migration: `create extension if not exists "hypopg" with schema "extensions"; create extension if not exists "index_advisor" with schema "extensions";
-      create extension if not exists plpgsql_check with schema extensions; create extension if not exists "pg_tle"; create extension pgaudit;`,
+      create extension if not exists plpgsql_check with schema extensions; create extension if not exists "pgsodium"; create extension pgaudit;`,
     ask: [
       {
         sql: `select * from extensions.hypopg_create_index('create index on a (b)')`,
@@ -176,7 +191,7 @@ export const stories: readonly Story[] = [
         sql: `select * from extensions.plpgsql_check_function('now()', fatal_errors := false)`,
         refused: ['0A000', /"plpgsql_check"/],
       },
-      { sql: `select pgtle.install_extension('a', '1', '', 'select 1')`, refused: ['0A000', /"pg_tle"/] },
+      { sql: 'select pgsodium.crypto_aead_det_keygen()', refused: ['0A000', /"pgsodium"/] },
     ],
   },
   {

@@ -44,7 +44,34 @@ export async function loadScript(extension: PlacedExtension): Promise<string> {
       : await loadFromPackage(extension.package, `${extension.name}--${extension.version}.sql`);
   // `\echo` speaks to psql; PostgreSQL itself leaves such a line out of a script, too.
   const text = `${upstream.replaceAll(/^\\echo.*$/gm, '')}\n${await loadOwnSql(extension.name)}`.trim();
-  return runsAsSuperuser(extension) ? `${pinnedPath}\n\n${text}` : text;
+  return runsAsSuperuser(extension) ? `${pinnedPath}\n\n${text}` : `${text}\n\n${everybodys(extension.name)}`;
+}
+
+/** Whether its functions are everybody's unless its script says something else. */
+export function isEverybodys(extension: PlacedExtension): boolean {
+  return extension.kind === 'provided' && !runsAsSuperuser(extension);
+}
+
+/**
+ * Hosted projects have a superuser create these, too, so that `alter default privileges … revoke execute on functions from public` of a project does not
+ * reach them, and every role can run its tests. Here whoever creates it owns it, and what others may is said.
+ */
+function everybodys(name: string): string {
+  return `do $everybodys$
+declare
+  signature text;
+begin
+  for signature in
+    select member.objid::pg_catalog.regprocedure::text from pg_catalog.pg_depend as member
+      join pg_catalog.pg_extension as created on created.oid = member.refobjid and created.extname = ${literal(name)}
+      join pg_catalog.pg_proc as routine on routine.oid = member.objid and not pg_catalog.has_function_privilege('public', routine.oid, 'execute')
+    where member.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      and member.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and member.deptype = 'e'
+  loop
+    execute pg_catalog.format('grant execute on routine %s to public', signature);
+  end loop;
+end
+$everybodys$;`;
 }
 
 /**
@@ -85,7 +112,7 @@ export async function digestOfFiles(): Promise<string> {
         extension.package === undefined
           ? ''
           : await readFile(join(folderOf(extension.package), '..', 'package.json'), 'utf8');
-      const pin = runsAsSuperuser(extension) ? pinnedPath : '';
+      const pin = runsAsSuperuser(extension) ? pinnedPath : everybodys(extension.name);
       return renderControl(extension) + manifest + pin + (await loadOwnSql(extension.name));
     }),
   );

@@ -1,7 +1,7 @@
 // In charge of: the statement that takes the place of a CREATE or DROP EXTENSION where the server takes no files of ours.
 import { readFile } from 'node:fs/promises';
 import { ident, literal } from '../ident.ts';
-import { loadScript } from './files.ts';
+import { isEverybodys, loadScript } from './files.ts';
 import { findExtension, type PlacedExtension, versionOf } from './registry.ts';
 
 /** What a CREATE EXTENSION says beside the name. */
@@ -10,6 +10,7 @@ export interface CreateOptions {
   readonly version?: string | undefined;
   /** `if not exists` */
   readonly mayExist: boolean;
+  readonly cascades?: boolean | undefined;
 }
 
 /**
@@ -37,6 +38,7 @@ export async function installStatement(
     String(extension.schema !== undefined),
     String(options.mayExist),
     String(isOwn),
+    String(isEverybodys(extension)),
     literal(await loadScript(extension)),
   ];
   return [...required, `select _millrace.install_extension(${values.join(', ')})`].join(';\n');
@@ -65,7 +67,35 @@ export function unlessRecorded(name: string, statement: string): string {
   return `do language plpgsql ${literal(body)}`;
 }
 
+/**
+ * What stands in for a CREATE EXTENSION that may be about one of pg_tle; the statement itself where it is not, which the database says.
+ * `nonce`: of `recordTle`, registered; undefined on somebody else's server. The functions of `loadPlainSql()` must be there.
+ */
+export function createTle(name: string, options: CreateOptions, nonce: string | undefined): string {
+  const { schema, version, mayExist, cascades = false } = options;
+  const given = [name, version, schema].map((value) => (value === undefined ? 'null' : literal(value)));
+  return `select _millrace.create_tle(${given.join(', ')}, ${mayExist}, ${cascades}, ${callersPath}, pg_catalog.current_schema(), ${nonceOf(nonce)})`;
+}
+
+/** The same for an ALTER EXTENSION … UPDATE. */
+export function updateTle(name: string, target: string | undefined, nonce: string | undefined): string {
+  const version = target === undefined ? 'null' : literal(target);
+  return `select _millrace.update_tle(${literal(name)}, ${version}, ${callersPath}, ${nonceOf(nonce)})`;
+}
+
+/** What `supabase_admin` has to do of it. */
+export const recordTle = 'select _millrace.record_tle()';
+
+const callersPath = "pg_catalog.current_setting('search_path')";
+
+function nonceOf(nonce: string | undefined): string {
+  return nonce === undefined ? 'null' : literal(nonce);
+}
+
 /** The functions that these statements call. */
-export function loadPlainSql(): Promise<string> {
-  return readFile(new URL('./sql/plain/install.sql', import.meta.url), 'utf8');
+export async function loadPlainSql(): Promise<string> {
+  const files = ['install', 'tle'].map((name) =>
+    readFile(new URL(`./sql/plain/${name}.sql`, import.meta.url), 'utf8'),
+  );
+  return (await Promise.all(files)).join('\n');
 }

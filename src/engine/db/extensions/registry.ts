@@ -180,18 +180,14 @@ export const extensions: readonly Extension[] = [
     sentence: 'Statements are counted by pg_stat_statements, which is there.',
   },
   {
-    kind: 'absent',
+    kind: 'provided',
     name: 'pg_tle',
+    version: '1.5.3',
     schema: 'pgtle',
-    functions: [
-      'install_extension(name text, version text, description text, ext text, requires text[] default null) returns boolean',
-      'install_extension_version_sql(name text, version text, ext text) returns boolean',
-      'install_update_path(name text, fromvers text, tovers text, ext text) returns boolean',
-      'set_default_version(name text, version text) returns boolean',
-      'uninstall_extension(extname text) returns boolean',
-      'uninstall_extension(extname text, version text) returns boolean',
-    ],
-    sentence: 'Extensions cannot be installed through it; run their SQL as a migration.',
+    runsAs: 'superuser',
+    comment: 'Trusted Language Extensions for PostgreSQL',
+    differs:
+      'Extensions of it are created and updated by migrations, seeds and `millrace test`, at the top of a file; not in a `do` block, and not by a person in psql, where PostgreSQL looks for files alone. Hooks (`register_feature`) and base types raise an error that says so. `pg_extension_config_dump` in a script does nothing.',
   },
   {
     kind: 'absent',

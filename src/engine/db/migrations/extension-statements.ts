@@ -1,5 +1,12 @@
 // In charge of: what a script's statement about an extension becomes on this server: itself, without a version that is not there, or SQL of ours.
-import { dropStatement, installStatement, unlessRecorded } from '../extensions/install.ts';
+import {
+  createTle,
+  dropStatement,
+  installStatement,
+  recordTle,
+  unlessRecorded,
+  updateTle,
+} from '../extensions/install.ts';
 import { absentVersion, findExtension, sayAbsent } from '../extensions/registry.ts';
 import { ident } from '../ident.ts';
 import type { Privileged } from './privileged.ts';
@@ -10,6 +17,8 @@ export interface ExtensionStatement {
   readonly statement: string;
   /** Whether `supabase_admin` is to run it. */
   readonly elevates: boolean;
+  /** `postgres` runs it, and it calls one statement as `supabase_admin` by the nonce under which that is registered. */
+  readonly calls?: { readonly statement: string; readonly within: (nonce: string) => string };
   /** Sentences for the person who runs the migration. */
   readonly warnings: readonly string[];
 }
@@ -23,6 +32,7 @@ export async function adaptExtension(
   statement: string,
   privileged: Privileged,
 ): Promise<ExtensionStatement> {
+  if (privileged.kind === 'text extension') return adaptText(session, statement, privileged);
   if (privileged.kind !== 'extension') return { statement, elevates: true, warnings: [] };
   return privileged.act === 'create'
     ? adaptCreate(session, statement, privileged)
@@ -88,6 +98,41 @@ async function adaptOther(
         : unlessRecorded(about[0]!, statement),
     elevates: true,
     warnings: [],
+  };
+}
+
+/** One that runs with the rights of `postgres`: the server's own files, or else the text that pg_tle keeps. */
+async function adaptText(
+  session: MigrationSession,
+  statement: string,
+  privileged: Privileged,
+): Promise<ExtensionStatement> {
+  const { act, name, names, cascades, options, updates, updatesTo } = privileged;
+  const asItIs = { statement, elevates: false, warnings: [] };
+  const available = await session.availableExtensions();
+  const about = names ?? (name === undefined ? [] : [name]);
+  if (about.every((one) => available.has(one))) return asItIs;
+  const ours = (within: (nonce?: string) => string): ExtensionStatement => ({
+    ...asItIs,
+    statement: within(),
+    ...(session.mayElevate ? { calls: { statement: recordTle, within } } : {}),
+  });
+  if (name !== undefined && act === 'create' && options !== undefined) {
+    await session.preparePlainExtensions();
+    return ours((nonce) => createTle(name, options, nonce));
+  }
+  if (name !== undefined && updates === true) {
+    await session.preparePlainExtensions();
+    return ours((nonce) => updateTle(name, updatesTo, nonce));
+  }
+  if (session.mayElevate) return asItIs;
+  await session.preparePlainExtensions();
+  return {
+    ...asItIs,
+    statement:
+      act === 'drop'
+        ? dropStatement(about, cascades === true, statement)
+        : unlessRecorded(about[0]!, statement),
   };
 }
 

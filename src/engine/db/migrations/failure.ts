@@ -103,8 +103,8 @@ function sentence(
   const code = fields.code === undefined ? '' : ` (${fields.code})`;
   const lines = [`"${file}" failed ${where}: ${fields.message}${code}`];
   if (fields.detail !== undefined) lines.push(`Detail: ${fields.detail}`);
-  // The function that runs privileged statements is ours, and tells the author nothing.
-  if (fields.where?.includes('_millrace.run_privileged') === false)
+  // The functions that run such statements are ours, and tell the author nothing.
+  if (fields.where !== undefined && !/_millrace\.(?:run_privileged|\w+_tle)\b/.test(fields.where))
     lines.push(`Where: ${excerpt(fields.where)}`);
   if (statement !== undefined) lines.push('', statement);
   return lines.join('\n');

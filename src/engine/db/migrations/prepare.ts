@@ -20,24 +20,36 @@ export async function prepare(
   pieces: readonly Piece[],
 ): Promise<Preparation> {
   const recognised = pieces.some(isCandidate) ? await recogniseAll(session, text, pieces) : [];
-  const elevated = recognised.filter(({ elevates }) => elevates);
-  const registered = elevated.length === 0 ? [] : await session.register(elevated);
-  const nonces = new Map(registered.map(({ nonce }, at) => [elevated[at]!.index, nonce]));
+  const elevated = recognised.filter(({ elevates, calls }) => elevates || calls !== undefined);
+  const registered =
+    elevated.length === 0
+      ? []
+      : await session.register(
+          elevated.map(({ statement, calls, privileged }) => ({
+            statement: calls?.statement ?? statement,
+            privileged,
+          })),
+        );
+  const elevations = new Map(
+    registered.map(({ nonce }, at) => {
+      const { index, calls } = elevated[at]!;
+      return [index, calls?.within(nonce) ?? runPrivileged(nonce)];
+    }),
+  );
   const changed = new Map(recognised.filter((one) => one.isChanged).map((one) => [one.index, one.statement]));
 
   const prepared = pieces.flatMap((piece, index): Prepared[] => {
     if (piece.kind === 'command') return [];
-    const nonce = nonces.get(index);
-    if (nonce !== undefined) {
-      const sent = `select _millrace.run_privileged('${nonce}', pg_catalog.current_setting('search_path'))`;
-      return [{ piece, index, sent, asIs: false }];
-    }
-    const statement = changed.get(index);
+    const statement = elevations.get(index) ?? changed.get(index);
     if (statement !== undefined) return [{ piece, index, sent: statement, asIs: false }];
     return [{ piece, index, sent: text.slice(piece.start, piece.end), asIs: true }];
   });
   const warnings = [...new Set(recognised.flatMap((one) => one.warnings))];
   return { prepared, elevated: registered.length, warnings };
+}
+
+function runPrivileged(nonce: string): string {
+  return `select _millrace.run_privileged('${nonce}', pg_catalog.current_setting('search_path'))`;
 }
 
 async function recogniseAll(session: MigrationSession, text: string, pieces: readonly Piece[]) {

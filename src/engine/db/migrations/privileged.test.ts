@@ -24,11 +24,7 @@ const recognised: readonly string[] = [
 
 /** What `postgres` runs, however much it looks like the above. */
 const plain: readonly string[] = [
-  'create extension file_fdw',
-  'create extension adminpack',
-  'drop extension citext, file_fdw',
   'alter extension citext add function f()',
-  "comment on extension file_fdw is 'x'",
   'create publication p for table t',
   "create publication p for table t where (a = '{1}'::evil[])",
   'create publication p for table t, tables in schema public',
@@ -50,6 +46,16 @@ const plain: readonly string[] = [
   'create extension',
 ];
 
+/** About extensions that no hosted project has elevated: `postgres` runs these, too, in other words where pg_tle has the extension. */
+const ofPostgres: readonly string[] = [
+  'create extension file_fdw',
+  'create extension adminpack',
+  'create extension "basejump-supabase_test_helpers" version \'0.0.6\'',
+  'drop extension citext, file_fdw',
+  'alter extension "supabase-dbdev" update',
+  "comment on extension file_fdw is 'x'",
+];
+
 describe('recognise', () => {
   beforeAll(loadParser);
   const candidates = (statement: string) => scriptPieces(statement).filter(isCandidate);
@@ -62,6 +68,10 @@ describe('recognise', () => {
   }
   for (const statement of plain) {
     it(`postgres: ${statement}`, () => expect(recognise(statement)).toBeUndefined());
+  }
+  for (const statement of ofPostgres) {
+    it(`postgres, perhaps in other words: ${statement}`, () =>
+      expect(recognise(statement)?.kind).toBe('text extension'));
   }
   it('gives what run_privileged looks at again', () => {
     expect(recognise('create event trigger e on sql_drop execute function "a.b".f()')).toEqual({
@@ -83,12 +93,13 @@ describe('recognise', () => {
       kind: 'extension',
       act: 'create',
       name: 'http',
-      options: { schema: 'extensions', version: '1.6', versionAt: 63, mayExist: true },
+      options: { schema: 'extensions', version: '1.6', versionAt: 63, mayExist: true, cascades: false },
     });
     expect(recognise("alter extension citext update to '1.6'")).toEqual({
       kind: 'extension',
       act: 'alter',
       name: 'citext',
+      updates: true,
       updatesTo: '1.6',
     });
     expect(recognise('drop extension if exists citext, hstore cascade')).toEqual({

@@ -5,7 +5,14 @@ import type { Piece } from './script.ts';
 
 /** A recognised statement. `name` is the object that `run_privileged` looks at again, when it runs it. */
 export interface Privileged {
-  readonly kind: 'extension' | 'event trigger' | 'publication' | 'foreign data wrapper' | 'role setting';
+  readonly kind:
+    | 'extension'
+    /** One that supautils elevates for nobody; as a rule of pg_tle, whose text is in the database. `postgres` itself runs it. */
+    | 'text extension'
+    | 'event trigger'
+    | 'publication'
+    | 'foreign data wrapper'
+    | 'role setting';
   /** What is done: `create`, `alter`, `drop`, `comment`. */
   readonly act: string;
   /** The extension (undefined where several are dropped), trigger, publication, wrapper or parameter. */
@@ -16,6 +23,8 @@ export interface Privileged {
   readonly names?: readonly string[] | undefined;
   /** `drop … cascade` */
   readonly cascades?: boolean | undefined;
+  /** `alter extension … update` */
+  readonly updates?: boolean | undefined;
   /** The version of `alter extension … update to`. */
   readonly updatesTo?: string | undefined;
   /** What a CREATE EXTENSION says beside the name, and where in the statement its VERSION stands, in bytes. */
@@ -42,7 +51,7 @@ export function recognise(statement: string): Privileged | undefined {
   if ('AlterExtensionStmt' in node) {
     const { extname, options } = node.AlterExtensionStmt;
     const found = extension('alter', [extname]);
-    return found && { ...found, updatesTo: nameOf(optionNamed(options, 'new_version')?.arg) };
+    return found && { ...found, updates: true, updatesTo: nameOf(optionNamed(options, 'new_version')?.arg) };
   }
   if ('AlterObjectSchemaStmt' in node) {
     const { objectType, object } = node.AlterObjectSchemaStmt;
@@ -119,9 +128,13 @@ function parseOne(statement: string): Node | undefined {
 }
 
 function extension(act: string, names: readonly (string | undefined)[]): Privileged | undefined {
-  const known = names.every((name) => name !== undefined && privilegedExtensions.has(name));
-  if (names.length === 0 || !known) return undefined;
-  return { kind: 'extension', act, name: names.length === 1 ? names[0] : undefined };
+  if (names.length === 0 || names.includes(undefined)) return undefined;
+  const known = names.every((name) => privilegedExtensions.has(name!));
+  return {
+    kind: known ? 'extension' : 'text extension',
+    act,
+    name: names.length === 1 ? names[0] : undefined,
+  };
 }
 
 function optionsOf({
@@ -134,6 +147,7 @@ function optionsOf({
     version: nameOf(version?.arg),
     versionAt: version?.location,
     mayExist: mayExist === true,
+    cascades: optionNamed(options, 'cascade') !== undefined,
   };
 }
 

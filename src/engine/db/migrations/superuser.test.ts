@@ -57,6 +57,27 @@ const attacks: readonly Attack[] = [
     refused: '42501',
   },
   {
+    it: 'has the script of an extension of pg_tle run as somebody else',
+    sql: `create extension pg_tle; select pgtle.install_extension('evil', '1', '', $script$ do $do$ ${loot} $do$; $script$);
+      select pgtle.install_update_path('evil', '1', '2', $script$ do $do$ ${loot} $do$; $script$);
+      create extension evil version '1'; alter extension evil update to '2';`,
+  },
+  {
+    it: 'puts a function of its own where pg_tle would have one',
+    sql: `create schema pgtle; ${attacker('pgtle._control', 'extension text, out default_version text, out comment text, out requires text[], out schema text', 'record', "default_version := '1'; schema := 'public';")}
+      ${attacker('pgtle._path', 'extension text, source text, target text', 'text[]', "return array['1'];")}
+      ${attacker('pgtle._text', 'artifact text', 'text', "return 'select';")}
+      ${attacker('pgtle."evil.control"', '', 'text', "return '';")} create extension evil;`,
+    refused: '42704',
+  },
+  {
+    it: 'has the row of an extension written that is somebody else’s',
+    sql: `create extension pg_tle; select pgtle.install_extension('evil', '1', '', ''); create extension evil;
+      select set_config('millrace.tle', '[{"name": "evil", "owner": "supabase_admin", "schema": "public", "version": "1", "versions": ["1"]}]', true);
+      select _millrace.record_tle();`,
+    refused: '42501',
+  },
+  {
     it: 'has an event trigger fire on a statement that runs as supabase_admin',
     sql: `${attacker('steal', '', 'event_trigger', '')}
       create event trigger steal on ddl_command_start execute function steal();

@@ -4,7 +4,7 @@
 
 -- Runs the script of an extension in the schema `home`. The caller's search path does not reach it, but for what `home` is made of.
 create or replace function _millrace.install_extension(
-  extension text, version text, home name, must_be_empty boolean, may_exist boolean, is_own boolean, script text
+  extension text, version text, home name, must_be_empty boolean, may_exist boolean, is_own boolean, for_everybody boolean, script text
 ) returns void
   language plpgsql
   set search_path = pg_catalog, pg_temp
@@ -71,6 +71,10 @@ begin
     where not exists (select from pg_catalog.unnest(before) as known (objid) where known.objid = object.objid)
   loop
     members := members || (made.kind || ' ' || made.identity);
+    -- Whatever whoever asks has taken from everybody for functions of its own.
+    if for_everybody and made.kind in ('function', 'procedure', 'aggregate') then
+      execute pg_catalog.format('grant execute on %s %s to public', case made.kind when 'procedure' then 'procedure' else 'function' end, made.identity);
+    end if;
     if is_own then
       execute pg_catalog.format('alter extension %I add %s %s', extension, made.kind, made.identity);
     end if;
@@ -90,7 +94,7 @@ begin
       set version = excluded.version, schema = excluded.schema, members = excluded.members, installed_at = now();
 end
 $function$;
-comment on function _millrace.install_extension(text, text, name, boolean, boolean, boolean, text) is
+comment on function _millrace.install_extension(text, text, name, boolean, boolean, boolean, boolean, text) is
   'Runs the script of an extension that the server cannot be given as files, and remembers what it made.';
 
 -- What an extension's script may make, and how ALTER EXTENSION and DROP call its kind.
@@ -159,5 +163,5 @@ $function$;
 comment on function _millrace.drop_extension(text, text) is 'Drops an extension that stands only in _millrace.extensions.';
 
 revoke all on function
-  _millrace.install_extension(text, text, name, boolean, boolean, boolean, text), _millrace.extension_objects(), _millrace.drop_extension(text, text)
+  _millrace.install_extension(text, text, name, boolean, boolean, boolean, boolean, text), _millrace.extension_objects(), _millrace.drop_extension(text, text)
   from public;
