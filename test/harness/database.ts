@@ -26,7 +26,8 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   const login = (role: LoginRole): ClientConfig => ({ ...logins[role], database: name });
   // The template is `postgres` itself, where nobody works while tests run; a copy fails while somebody is connected to it.
   await withClient({ ...logins.supabase_admin, database: 'template1' }, (client) =>
-    client.query(`create database ${ident(name)} template postgres owner postgres`),
+    // By copying its files: a third of what copying through the write-ahead log costs, as nothing waits for the disk here.
+    client.query(`create database ${ident(name)} template postgres owner postgres strategy file_copy`),
   );
   const run: TestDatabase['run'] = (sql, role = 'postgres') =>
     withClient(login(role), async (client) => {

@@ -1,6 +1,6 @@
-// In charge of: the one Postgres that a test run shares. Each test file gets a database of its own, made from a shaped template.
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+// In charge of: what a test run shares: the place of its temporary files, and one Postgres, in which each test file gets a database of its own,
+// made from a shaped template.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { withClient } from '../../src/engine/db/client.ts';
@@ -9,6 +9,7 @@ import { openPostgres } from '../../src/engine/db/postgres/supervisor.ts';
 import { bootstrapDatabase } from '../../src/engine/db/shape/shape.ts';
 import { dataFromTemplate } from '../../src/engine/db/template/template.ts';
 import { templateVariable } from './made-data.ts';
+import { openTestFolder } from './test-folder.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -18,9 +19,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = await mkdtemp(join(tmpdir(), 'mr-test-'));
-  // Root's Postgres runs as another user, who has to get through.
-  await chmod(folder, 0o711);
+  const folder = await openTestFolder();
   const templates = join(folder, 'templates');
   process.env[templateVariable] = templates;
   const server = await openPostgres({
@@ -31,7 +30,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     password: 'postgres',
     makeData: dataFromTemplate({ cacheFolder: templates, password: 'postgres', observe: () => {} }),
     // A crash of the machine loses nothing that a test needs.
-    parameters: { synchronous_commit: false, max_connections: 200 },
+    throwAway: true,
+    parameters: { max_connections: 200 },
     observe: () => {},
   });
   try {
