@@ -53,4 +53,8 @@ const serviceCaller: Caller = {
   by: 'key',
 };
 
+/** Whether a key or a token says who it is; upstream's `isAuthenticated`. */
+export const isVouchedFor = ({ refused, caller }: ServiceRequest): boolean =>
+  refused === undefined && caller.by !== 'nothing';
+
 export const asService = ({ scope }: Asking): Asking => ({ caller: serviceCaller, scope });

@@ -25,6 +25,7 @@ export function refusedWords({ reason, value }: CredentialsRefused): string {
       return '"nbf" claim must be a number';
     case 'iat_not_a_number':
       return '"iat" claim must be a number';
+    // Upstream's gateway writes an empty token where there is none. Source: supabase/cli apps/cli-go/internal/start/templates/kong.yml.
     case 'missing':
     case 'empty':
     case 'wrong_parts':

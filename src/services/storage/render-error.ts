@@ -8,7 +8,6 @@ import {
   accessDenied,
   entityTooLarge,
   invalidParameter,
-  invalidShape,
   resourceAlreadyExists,
   StorageFault,
 } from './errors.ts';
@@ -32,7 +31,7 @@ export function renderError(error: unknown): Answer {
 export function storageFaultOf(error: unknown): StorageFault {
   if (error instanceof StorageFault) return error;
   if (error instanceof Fault) return ofGateway(error);
-  if (error instanceof CredentialsRefused) return refusedFault(error);
+  if (error instanceof CredentialsRefused) return accessDenied(refusedWords(error), error);
   if (error instanceof DatabaseUnavailable) return unavailable(error);
   return ofPostgres(error) ?? internal(error);
 }
@@ -40,12 +39,6 @@ export function storageFaultOf(error: unknown): StorageFault {
 /** Whether an error is nobody's to be told of but ours. */
 export function isBug(error: unknown): boolean {
   return storageFaultOf(error).code === 'InternalError';
-}
-
-/** A request without credentials lacks a header that upstream's own check of its shape wants. Source: supabase/storage src/http/schemas/auth.ts. */
-function refusedFault(error: CredentialsRefused): StorageFault {
-  if (error.reason === 'missing') return invalidShape("headers must have required property 'authorization'");
-  return accessDenied(refusedWords(error), error);
 }
 
 /** What the gateway refuses by itself, by its code. */

@@ -1,11 +1,13 @@
 // In charge of: files as a service: buckets and objects over HTTP, as supabase/storage v1.70 speaks it.
 import { join, resolve } from 'node:path';
+import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import { openDiskBlobs } from './blobs/disk.ts';
 import type { Storage, Visit } from './context.ts';
+import { isVouchedFor } from './context.ts';
 import { openGarbage } from './garbage.ts';
 import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
@@ -80,7 +82,8 @@ async function answer(opened: Storage, request: ServiceRequest): Promise<Answer>
   if (found.kind !== 'route') return nothing(request);
   const { handle, operation, access } = found.handle;
   try {
-    if (request.refused !== undefined && access === 'caller') throw request.refused;
+    if (access === 'caller' && !isVouchedFor(request))
+      throw request.refused ?? new CredentialsRefused('missing');
     const visit: Visit = {
       storage: opened,
       request,

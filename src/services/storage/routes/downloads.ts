@@ -2,7 +2,7 @@
 // Source: supabase/storage src/http/routes/object/{getObject,getPublicObject,getSignedObject,getObjectInfo}.ts.
 import type { Answer } from '../../../engine/service/http.ts';
 import { findBucketRules } from '../buckets.ts';
-import { asService, type Handle, type Visit } from '../context.ts';
+import { asService, type Handle, isVouchedFor, type Visit } from '../context.ts';
 import { download, head, info } from '../download.ts';
 import { invalidShape, noSuchBucket } from '../errors.ts';
 import { checkBucketName, checkKey } from '../names.ts';
@@ -36,7 +36,7 @@ async function finder(visit: Visit): Promise<() => Promise<ObjectRow>> {
   const { bucket, name } = placeOf(visit);
   const rules = await findBucketRules(storage.db, asService(asking), bucket);
   // Nobody vouches for this caller: there is nothing here, as far as they hear.
-  if (rules === undefined || (request.refused !== undefined && !rules.public)) throw noSuchBucket();
+  if (rules === undefined || !(isVouchedFor(request) || rules.public)) throw noSuchBucket();
   const rights = rules.public ? asService(asking) : asking;
   return () => loadObject(storage.db, rights, bucket, name);
 }
