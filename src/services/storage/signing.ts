@@ -35,7 +35,7 @@ export function signLink(
 
 /** @throws InvalidJWT where it does not hold; InvalidSignature where it is for something else */
 export async function verifyLink(
-  { identity }: Pick<Storage, 'identity'>,
+  { identity, now }: Pick<Storage, 'identity' | 'now'>,
   token: string,
   scope: LinkScope,
   path: string,
@@ -46,6 +46,8 @@ export async function verifyLink(
     throw invalidSignature(`Token is not scoped for ${scope}`);
   const { url, exp } = claims;
   if (typeof url !== 'string' || url !== path || typeof exp !== 'number') throw invalidSignature();
+  // To the second: the tokens of people are given some time for clocks that differ.
+  if (exp * 1000 <= now()) throw invalidJwt('"exp" claim timestamp check failed');
   // Sound: signed by us, with these members.
   return claims as unknown as LinkClaims;
 }
