@@ -10,6 +10,7 @@ import type { Blobs } from './blobs/blobs.ts';
 import type { Garbage } from './garbage.ts';
 import type { StorageSettings } from './settings.ts';
 import type { Transfers } from './transfers.ts';
+import type { Resumable } from './tus/resumable.ts';
 
 export interface Storage {
   readonly db: Pick<Db, 'as' | 'transaction' | 'asOwner'>;
@@ -19,6 +20,7 @@ export interface Storage {
   readonly blobs: Blobs;
   readonly garbage: Garbage;
   readonly transfers: Transfers;
+  readonly resumable: Resumable;
   readonly now: Clock;
   readonly observe: Observe;
   readonly signal: AbortSignal;

@@ -143,6 +143,21 @@ export const featureNotEnabled = (feature: string) =>
     message: `The feature ${feature} is not enabled for this resource`,
   });
 
+export const invalidUploadId = (message = 'Invalid upload id') =>
+  new StorageFault({ status: 400, code: 'InvalidUploadId', message });
+
+export const metadataRequired = () => invalidRequest('Metadata header is required');
+
+/** Another request works on the same upload and did not come to an end. */
+export const lockTimeout = () =>
+  new StorageFault({
+    status: 503,
+    code: 'LockTimeout',
+    error: 'acquiring_lock_timeout',
+    message: 'acquiring lock timeout',
+    headers: { 'retry-after': '1' },
+  });
+
 export const unableToEmptyBucket = (message: string) =>
   new StorageFault({ status: 409, code: 'InvalidRequest', message });
 

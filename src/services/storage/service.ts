@@ -14,6 +14,7 @@ import { routes } from './routes/table.ts';
 import { askingOf } from './scope.ts';
 import { type StorageSettings, settings } from './settings.ts';
 import { openTransfers } from './transfers.ts';
+import { openResumable } from './tus/resumable.ts';
 
 const find = openRoutes(routes);
 
@@ -35,12 +36,14 @@ function admits(_path: string, reason: Parameters<NonNullable<Service['admits']>
 
 /** Files go in and out by these. */
 function streams(method: string, path: string): boolean {
+  if (path.startsWith('/upload/resumable')) return method === 'POST' || method === 'PATCH';
   return path.startsWith('/object/') && method !== 'DELETE' && !isAboutObjects.test(path);
 }
 
 const isAboutObjects = /^\/object\/(?:move|copy|list|list-v2|info)(?:\/|$)/;
 
 const garbageEverySeconds = 60;
+const expiredEverySeconds = 300;
 
 async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   const { db, identity, now, observe, signal } = ctx;
@@ -48,6 +51,13 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   const folder = path === '' ? join(ctx.stateFolder, 'files') : resolve(ctx.project.folder, path);
   const blobs = await openDiskBlobs(folder);
   const garbage = openGarbage({ db, blobs, observe });
+  const resumable = openResumable({
+    db,
+    fanout: ctx.fanout,
+    observe,
+    baseUrl: () => ctx.externalUrl() + storage.mount,
+    wakeGarbage: () => garbage.wake(),
+  });
   const opened: Storage = {
     db,
     config,
@@ -56,6 +66,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     blobs,
     garbage,
     transfers: openTransfers(() => config.now().maxTransfers),
+    resumable,
     now,
     observe,
     signal,
@@ -69,8 +80,15 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
         scope: 'each',
         run: (stopped) => garbage.collect(stopped),
       },
+      {
+        name: 'storage.expired_uploads',
+        everySeconds: expiredEverySeconds,
+        scope: 'one',
+        run: (stopped) => resumable.collect(config.now().resumableSeconds, stopped),
+      },
     ],
     async close() {
+      await resumable.close();
       await garbage.close();
       await blobs.close();
     },

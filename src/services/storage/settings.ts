@@ -35,6 +35,15 @@ export const settings = {
     live,
     sentence: 'How long a signed URL for an upload is good for.',
   }),
+  resumableSeconds: wholeNumber({
+    key: 'storage.resumable_upload_expiry',
+    env: ['MILLRACE_RESUMABLE_UPLOAD_EXPIRY'],
+    default: 86_400,
+    min: 1,
+    unit: 'seconds',
+    live,
+    sentence: 'How long a resumable upload may take from its beginning to its end.',
+  }),
   emptyBucketMaxObjects: wholeNumber({
     key: 'storage.empty_bucket_max',
     env: ['STORAGE_EMPTY_BUCKET_MAX'],

@@ -64,7 +64,7 @@ export async function checkMayUpload(
   { db }: Pick<Storage, 'db'>,
   asking: Asking,
   target: Target,
-  facts: Pick<FileFacts, 'mimeType' | 'declaredBytes' | 'userMetadata'>,
+  facts: Pick<FileFacts, 'declaredBytes' | 'userMetadata'> & { readonly mimeType: string | undefined },
 ): Promise<void> {
   const object: NewObject = {
     ...target,

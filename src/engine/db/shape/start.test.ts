@@ -31,6 +31,7 @@ const files = [
   '0024-search-paths.sql',
   '0025-exposure.sql',
   '0026-blobs.sql',
+  '0027-uploads.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -149,6 +150,7 @@ describe('a server of our own', () => {
       '0024-search-paths.sql',
       '0025-exposure.sql',
       '0026-blobs.sql',
+      '0027-uploads.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);

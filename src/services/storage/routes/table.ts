@@ -23,6 +23,7 @@ import {
   listObjectsV2,
   moveObject,
 } from './objects.ts';
+import { resumableOptions, resumableUpload, signedResumableUpload } from './resumable.ts';
 import { createObject, updateObject, uploadSignedObject } from './uploads.ts';
 
 /** `open`: whoever comes, with whatever credentials; `judged`: a caller whose token does not hold is nobody, who sees what is public. */
@@ -41,6 +42,26 @@ const route = (
   handle: Handle,
   access: Access = 'caller',
 ): Route<Endpoint> => ({ method, pattern, handle: { operation, access, handle } });
+
+/** A URL of an upload, or of all; in upstream's words what is asked by a link is an operation of its own. */
+const resumable = (
+  path: string,
+  suffix: string,
+  answer: Handle,
+  options: Handle,
+): readonly Route<Endpoint>[] =>
+  [path, `${path}/*`].flatMap((pattern) => [
+    route('OPTIONS', pattern, `storage.tus.options${suffix}`, options, 'open'),
+    route('POST', pattern, `storage.tus.upload.create${suffix}`, answer, 'open'),
+    ...(pattern === path
+      ? []
+      : [
+          route('PUT', pattern, `storage.tus.upload.part${suffix}`, answer, 'open'),
+          route('PATCH', pattern, `storage.tus.upload.part${suffix}`, answer, 'open'),
+          route('HEAD', pattern, `storage.tus.upload.get${suffix}`, answer, 'open'),
+          route('DELETE', pattern, `storage.tus.upload.delete${suffix}`, answer, 'open'),
+        ]),
+  ]);
 
 /** Fixed words first: `/object/sign/…` is no bucket called "sign". */
 export const routes: readonly Route<Endpoint>[] = [
@@ -78,6 +99,9 @@ export const routes: readonly Route<Endpoint>[] = [
   route('HEAD', '/object/public/:bucket/*', 'storage.object.info_public', headPublicObject, 'open'),
   route('GET', '/object/authenticated/:bucket/*', 'storage.object.get_authenticated', getObject),
   route('HEAD', '/object/authenticated/:bucket/*', 'object.head_authenticated_info', headObject),
+
+  ...resumable('/upload/resumable/sign', '_signed', signedResumableUpload, signedResumableUpload),
+  ...resumable('/upload/resumable', '', resumableUpload, resumableOptions),
 
   route('DELETE', '/object/:bucket', 'storage.object.delete_many', deleteObjects),
   route('POST', '/object/:bucket/*', 'storage.object.upload', createObject),
