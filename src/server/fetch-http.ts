@@ -15,6 +15,7 @@ export function headOfRequest(request: Request): RequestHead {
     address: '',
     countedAs: '',
     isSecure: url.protocol === 'https:',
+    isProxied: false,
   };
 }
 

@@ -69,6 +69,7 @@ export function openFront(parts: FrontParts): Front {
       head.address = client.address;
       head.countedAs = clients.countedAs(client.address, head.headers);
       head.isSecure = client.isSecure;
+      head.isProxied = client.isProxied;
     },
     before(passage) {
       const { head } = passage;

@@ -27,6 +27,7 @@ export function headOf(incoming: IncomingMessage): RequestHead | string {
     address: '',
     countedAs: '',
     isSecure: false,
+    isProxied: false,
   };
 }
 

@@ -29,6 +29,8 @@ export interface RequestHead {
   countedAs: string;
   /** Whether the client came over https. */
   isSecure: boolean;
+  /** Whether a proxy that is trusted passed it on. */
+  isProxied: boolean;
 }
 
 /** Where the request came from, and where its answer goes. */
@@ -120,6 +122,10 @@ export class Passage implements ServiceRequest {
 
   get address(): string {
     return this.head.address;
+  }
+
+  get isProxied(): boolean {
+    return this.head.isProxied;
   }
 
   get countedAs(): string {

@@ -115,6 +115,7 @@ async function ask(url: string, { method = 'GET', headers = {}, body, caller = s
     refused: undefined,
     address: '',
     countedAs: '',
+    isProxied: false,
     requestId: 'test',
     cancellation: new Cancellation(),
     timings: undefined,

@@ -41,6 +41,8 @@ export interface ServiceRequest {
   readonly address: string;
   /** By which address is counted what somebody may do too often; empty: it is not. */
   readonly countedAs: string;
+  /** Whether a proxy that is trusted passed it on: what that writes into headers may be believed. */
+  readonly isProxied: boolean;
   readonly requestId: string;
   /** Says when the client goes away or the request's time is over. */
   readonly cancellation: Cancellation;

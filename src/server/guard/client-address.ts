@@ -10,6 +10,8 @@ export interface Client {
   readonly address: string;
   /** Whether the client came over https: to us, or to the outermost proxy that we trust. */
   readonly isSecure: boolean;
+  /** Whether a proxy that we trust passed it on. */
+  readonly isProxied: boolean;
 }
 
 export interface ProxySettings {
@@ -71,7 +73,7 @@ export function openClients(settings: () => ProxySettings, facts: ClientFacts = 
       const name = peer ?? '';
       let socket = known.get(name);
       if (socket === undefined) {
-        socket = { address: (peer && normalAddress(peer)) || '', isSecure };
+        socket = { address: (peer && normalAddress(peer)) || '', isSecure, isProxied: false };
         if (known.size >= maxRemembered) known.clear();
         known.set(name, socket);
       }
@@ -79,7 +81,7 @@ export function openClients(settings: () => ProxySettings, facts: ClientFacts = 
       const isTrusted = socket.address === '' ? isUnixTrusted : trusted.has(socket.address);
       if (!isTrusted) return socket;
       const hops = hopsOf(headers, forwardedHeader);
-      return hops === undefined ? socket : walk(socket, hops, trusted.has);
+      return hops === undefined ? { ...socket, isProxied: true } : walk(socket, hops, trusted.has);
     },
   };
 }
@@ -100,7 +102,7 @@ function walk(socket: Client, hops: readonly Hop[], isTrusted: (address: string)
     address = hop.address;
     if (!isTrusted(address)) break;
   }
-  return { address, isSecure };
+  return { address, isSecure, isProxied: true };
 }
 
 const isLoopback = (address: string) => address === '::1' || address.startsWith('127.');
