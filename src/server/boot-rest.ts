@@ -284,6 +284,7 @@ async function openDatabaseSide(
       project,
       stateFolder: '',
       externalUrl: () => '',
+      accessKeys: { s3: undefined, publicKeys: [] },
     };
     const context = { db, catalog, identity, leases, fanout, egress, ...others, now, observe, signal };
     const running = await service.open(context, rest);

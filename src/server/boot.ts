@@ -47,6 +47,8 @@ export interface Backend {
   /** Where the mails of development are read; undefined where there is no inbox. */
   readonly inboxUrl: string | undefined;
   readonly secrets: ProjectSecrets;
+  /** Where clients of S3 are answered: in which region; undefined: nowhere. */
+  readonly s3: { readonly region: string } | undefined;
   /** For whoever runs the backend in the own process: how each role logs in. */
   readonly login: PostgresServer['login'];
   readonly engine: PostgresServer['engine'];
@@ -157,6 +159,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     egress,
     signToken: signing.sign,
     secrets: keyring.secrets,
+    accessKeys: { s3: secrets.s3, publicKeys: [secrets.keys.anon, secrets.keys.publishable] },
     externalUrl: () => apiUrl,
     outbox: mail.outbox,
     smsInbox: mail.smsInbox,
@@ -230,6 +233,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     databaseUrl: server.url,
     inboxUrl: inbox && (inbox.portUrl ?? apiUrl + inboxPath),
     secrets,
+    s3: s3Of(settings, values),
     login: (role, database) => server.login(role, database),
     engine: server.engine,
     postgresVersion: server.version,
@@ -269,6 +273,15 @@ async function openServices(
     running.push({ service, running: opened });
   }
   return running;
+}
+
+/** Where clients of S3 are answered; undefined: nowhere. */
+function s3Of(
+  settings: Prepared['settings'],
+  { storageEnabled }: ValuesOf<typeof serverSettings>,
+): Backend['s3'] {
+  const { s3Enabled, s3Region } = settings.of(storage.settings).now();
+  return storageEnabled && s3Enabled ? { region: s3Region } : undefined;
 }
 
 function proxyNotices({ settings, serverSettings, production }: Prepared): readonly string[] {

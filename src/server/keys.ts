@@ -7,6 +7,7 @@ import {
   developmentDatabasePassword,
   developmentJwtSecret,
   developmentPublishableKey,
+  developmentS3Keys,
   developmentSecretKey,
   developmentSigningKey,
 } from '../engine/identity/development-secrets.ts';
@@ -22,8 +23,15 @@ export interface ProjectSecrets {
   /** The private half of the key that signs tokens; undefined: the secret signs them. */
   readonly signingKey: JWK | undefined;
   readonly databasePassword: string;
+  /** What signs requests of S3; undefined: there is no such key. */
+  readonly s3: S3Keys | undefined;
   /** Names of the secrets that are the public development ones. */
   readonly development: readonly string[];
+}
+
+export interface S3Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
 }
 
 /** @param folder the `supabase` folder, for `signing_keys_path`. */
@@ -49,11 +57,14 @@ export async function loadSecrets(
   };
   const databasePassword = settings.databasePassword || developmentDatabasePassword;
   refusePublicPassword(databasePassword, settings.databaseHost);
+  const s3 = readS3Keys(settings, jwtSecret);
   const development = [
     jwtSecret === developmentJwtSecret && 'the JWT secret (MILLRACE_JWT_SECRET)',
     keys.publishable === developmentPublishableKey && 'the publishable key (SUPABASE_PUBLISHABLE_KEY)',
     keys.secret === developmentSecretKey && 'the secret key (SUPABASE_SECRET_KEY)',
     databasePassword === developmentDatabasePassword && 'the database password (MILLRACE_DB_PASSWORD)',
+    s3?.secretAccessKey === developmentS3Keys.secretAccessKey &&
+      'the S3 access key (S3_PROTOCOL_ACCESS_KEY_ID, S3_PROTOCOL_ACCESS_KEY_SECRET)',
   ].filter((name) => name !== false);
   // The development signing key's private half is public too: it verifies nothing once a real secret is set.
   const trusted = settings.signingKeysPath || jwtSecret === developmentJwtSecret ? signingKeys : [];
@@ -63,11 +74,27 @@ export async function loadSecrets(
     jwks: { keys: trusted.map(publicJwk) },
     signingKey: trusted.find(isForSigning),
     databasePassword,
+    s3,
     development,
   };
 }
 
 const minSecretLength = 16;
+
+/** The public pair opens every file: it is none once a real secret is set. @throws OperatorError for half a pair */
+function readS3Keys(
+  { s3AccessKeyId, s3AccessKeySecret }: ValuesOf<typeof serverSettings>,
+  jwtSecret: string,
+): S3Keys | undefined {
+  if (s3AccessKeyId === '' && s3AccessKeySecret === '')
+    return jwtSecret === developmentJwtSecret ? developmentS3Keys : undefined;
+  if (s3AccessKeyId !== '' && s3AccessKeySecret.length >= minSecretLength)
+    return { accessKeyId: s3AccessKeyId, secretAccessKey: s3AccessKeySecret };
+  throw new OperatorError(
+    `An S3 access key needs an id, and a secret of ${minSecretLength} characters or more.`,
+    'Set S3_PROTOCOL_ACCESS_KEY_ID and S3_PROTOCOL_ACCESS_KEY_SECRET both; `millrace keys new` prints a pair.',
+  );
+}
 
 /** Source: supabase/auth internal/conf/jwk.go `GetSigningJwk`: the key whose `key_ops` has `sign`. */
 function isForSigning({ key_ops: uses, d }: JWK): boolean {

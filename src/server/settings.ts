@@ -128,6 +128,20 @@ export const serverSettings = {
     sentence:
       'The secret of HS256 tokens and of the legacy keys, 16 characters or more; take 32 or more. Empty: the public development secret.',
   }),
+  s3AccessKeyId: text({
+    key: 'storage.s3_protocol.access_key_id',
+    env: ['S3_PROTOCOL_ACCESS_KEY_ID'],
+    default: '',
+    sentence:
+      'The access key of the S3 protocol, which passes every policy. Empty: the public one of development, as long as the JWT secret is that, too; else there is none.',
+  }),
+  s3AccessKeySecret: text({
+    key: 'storage.s3_protocol.access_key_secret',
+    env: ['S3_PROTOCOL_ACCESS_KEY_SECRET'],
+    default: '',
+    secret: true,
+    sentence: 'The secret of that access key, 16 characters or more.',
+  }),
   signingKeysPath: text({
     key: 'auth.signing_keys_path',
     env: ['SUPABASE_AUTH_SIGNING_KEYS_PATH'],

@@ -17,6 +17,11 @@ export const developmentSigningKey: JWK = {
   y: 'P6IXMvA2WYXSHSOMTBH2jsw_9rrzGy89FjPf6oOsIxQ',
   d: 'dIhR8wywJlqlua4y_yMq2SLhlFXDZJBCvFrY1DCHyVU',
 };
+// Source: supabase/cli apps/cli-go/pkg/config/config.go, S3Credentials.
+export const developmentS3Keys = {
+  accessKeyId: '625729a08b95bf1b7ff351a663f3a23c',
+  secretAccessKey: '850181e4652dd023b7a98c58ae0d2d34bd487ee0cc3254aed6eda37307425907',
+};
 export const developmentDatabasePassword = 'postgres';
 
 /** 2032-11-12: the end of the legacy keys that the CLI prints. */

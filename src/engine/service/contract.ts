@@ -28,7 +28,7 @@ export interface Service<S extends Settings = Settings> {
    * Any error in the protocol's own shape: a Fault, CredentialsRefused, DatabaseUnavailable, a DatabaseError of `pg`, or a
    * bug of ours. The gateway uses it for what it refuses itself; `request` is the one that is refused, for a protocol with several shapes.
    */
-  readonly renderError: (error: unknown, request?: Pick<ServiceRequest, 'headers'>) => Answer;
+  readonly renderError: (error: unknown, request?: Pick<ServiceRequest, 'headers' | 'path'>) => Answer;
   /**
    * What may come in although nobody vouches for it. `open`: whatever credentials it has, as a link in a mail or a redirect has none;
    * `judged_here`: a token that does not hold, beside an API key that does, which the service then refuses or overlooks itself. Unset: nothing.
@@ -57,6 +57,13 @@ export interface Ctx {
   readonly signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   /** What opens something at somebody else's, wrapped by the master key; on a session of `millrace_admin`. */
   readonly secrets: Pick<Secrets, 'put' | 'find' | 'remove'>;
+  /** What signs requests of S3. */
+  readonly accessKeys: {
+    /** The project's pair; undefined: there is none. Whoever holds it is `service_role`. */
+    readonly s3: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+    /** Any of them signs beside a user's token: the legacy anonymous key, and the publishable one. */
+    readonly publicKeys: readonly string[];
+  };
   /** Where clients reach this server: what links and the issuer of tokens begin with. Known once the port is open. */
   readonly externalUrl: () => string;
   /** Where mails are put, in the transaction that makes them necessary. */

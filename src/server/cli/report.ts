@@ -14,9 +14,23 @@ export function reportOf(backend: Backend, readyMs: number): StatusReport {
     JWT_SECRET: backend.secrets.jwtSecret,
     ANON_KEY: backend.secrets.keys.anon,
     SERVICE_ROLE_KEY: backend.secrets.keys.serviceRole,
+    ...s3ReportOf(backend),
     ENGINE: `${backend.engine} postgresql ${backend.postgresVersion}`,
     READY_MS: Math.round(readyMs),
     PID: process.pid,
+  };
+}
+
+/** What `supabase status` prints for clients of S3, where they are answered. */
+function s3ReportOf({ apiUrl, secrets, s3 }: Backend): StatusReport {
+  if (s3 === undefined) return {};
+  return {
+    STORAGE_S3_URL: `${apiUrl}/storage/v1/s3`,
+    ...(secrets.s3 && {
+      S3_PROTOCOL_ACCESS_KEY_ID: secrets.s3.accessKeyId,
+      S3_PROTOCOL_ACCESS_KEY_SECRET: secrets.s3.secretAccessKey,
+    }),
+    S3_PROTOCOL_REGION: s3.region,
   };
 }
 

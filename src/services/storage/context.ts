@@ -4,6 +4,7 @@ import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../engine/db/db.ts';
 import type { Caller } from '../../engine/identity/caller.ts';
 import type { Identity } from '../../engine/identity/identity.ts';
+import type { Ctx } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { Blobs } from './blobs/blobs.ts';
@@ -19,6 +20,8 @@ export interface Storage {
   readonly sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   readonly blobs: Blobs;
   readonly garbage: Garbage;
+  readonly accessKeys: Ctx['accessKeys'];
+  readonly externalUrl: () => string;
   readonly transfers: Transfers;
   readonly resumable: Resumable;
   readonly now: Clock;
@@ -48,7 +51,7 @@ export interface Asking {
 export type Handle = (visit: Visit) => Promise<Answer>;
 
 /** Who may read and write all rows, for what policies have no say in: a public bucket, a bucket's limits. Source: supabase/storage `asSuperUser`. */
-const serviceCaller: Caller = {
+export const serviceCaller: Caller = {
   role: 'service_role',
   claims: '{"role":"service_role"}',
   subject: undefined,

@@ -156,7 +156,7 @@ function cacheHeaders(
 }
 
 /** Source: RFC 9110 section 13.2.2: with `If-None-Match` the time does not count. */
-function isUnchanged({ metadata }: ObjectRow, headers: Readonly<Record<string, string>>): boolean {
+export function isUnchanged({ metadata }: ObjectRow, headers: Readonly<Record<string, string>>): boolean {
   const tags = headers['if-none-match'];
   if (tags !== undefined) {
     const own = metadata?.eTag;

@@ -7,6 +7,10 @@ import { noContentProvided } from './errors.ts';
 export interface FormFile {
   /** The fields that stood before the file. */
   readonly fields: ReadonlyMap<string, string>;
+  /** The names of fields that stood there more than once; the last one counts. */
+  readonly repeated: ReadonlySet<string>;
+  /** As the client calls it; empty where it does not. */
+  readonly filename: string;
   /** The file's own type; `application/octet-stream` where it says none. */
   readonly mimeType: string;
   readonly body: Readable;
@@ -19,7 +23,11 @@ const limits = { fields: 10, files: 1, fieldSize: 1024 * 1024, headerPairs: 200,
  * Resolves when the file begins; its bytes are read as `body` is. A form that breaks off, or is none, fails `body`.
  * @throws InvalidRequest when there is no file in it, or it cannot be read
  */
-export function openForm(source: Readable, contentType: string): Promise<FormFile> {
+export function openForm(
+  source: Readable,
+  contentType: string,
+  maxFields: number = limits.fields,
+): Promise<FormFile> {
   return new Promise((resolve, reject) => {
     const refuse = (cause?: unknown) => {
       const message = cause instanceof Error ? cause.message : undefined;
@@ -27,12 +35,16 @@ export function openForm(source: Readable, contentType: string): Promise<FormFil
     };
     let form: InstanceType<typeof Busboy>;
     try {
-      form = new Busboy({ headers: { 'content-type': contentType }, limits });
+      form = new Busboy({
+        headers: { 'content-type': contentType },
+        limits: { ...limits, fields: maxFields, parts: maxFields + 2 },
+      });
     } catch (error) {
       refuse(error);
       return;
     }
     const fields = new Map<string, string>();
+    const repeated = new Set<string>();
     // Of its own, so that whoever gives it up leaves the form's reader alone.
     const body = new PassThrough();
     let found = false;
@@ -43,13 +55,20 @@ export function openForm(source: Readable, contentType: string): Promise<FormFil
     };
     form.on('field', (name, value) => {
       // Names are the client's: a Map takes any.
+      if (fields.has(name)) repeated.add(name);
       fields.set(name, value);
     });
-    form.on('file', (_name, file: BusboyFileStream, _filename, _encoding, mimeType) => {
+    form.on('file', (_name, file: BusboyFileStream, filename, _encoding, mimeType) => {
       found = true;
       file.on('error', fail);
       file.pipe(body);
-      resolve({ fields, mimeType: mimeType || 'application/octet-stream', body });
+      resolve({
+        fields,
+        repeated,
+        filename: filename ?? '',
+        mimeType: mimeType || 'application/octet-stream',
+        body,
+      });
     });
     form.on('finish', () => {
       if (!found) refuse();

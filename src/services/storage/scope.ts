@@ -3,8 +3,12 @@
 import type { ServiceRequest } from '../../engine/service/http.ts';
 import type { Asking } from './context.ts';
 
-export function askingOf(request: ServiceRequest, operation: string): Asking {
-  const { caller, headers, method, path } = request;
+export function askingOf(
+  request: ServiceRequest,
+  operation: string,
+  caller: Asking['caller'] = request.caller,
+): Asking {
+  const { headers, method, path } = request;
   return {
     caller,
     scope: [

@@ -11,6 +11,9 @@ import { isVouchedFor } from './context.ts';
 import { openGarbage } from './garbage.ts';
 import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
+import { answerS3, isS3Path, streamsS3 } from './s3/answer.ts';
+import { renderS3Error } from './s3/errors.ts';
+import { deleteOldUploads } from './s3/upload-rows.ts';
 import { askingOf } from './scope.ts';
 import { type StorageSettings, settings } from './settings.ts';
 import { openTransfers } from './transfers.ts';
@@ -23,7 +26,8 @@ export const storage = {
   mount: '/storage/v1',
   settings,
   answersFiles: true,
-  renderError,
+  renderError: (error, request) =>
+    request !== undefined && isS3Path(request.path) ? renderS3Error(error, request) : renderError(error),
   admits,
   streams,
   open,
@@ -37,6 +41,7 @@ function admits(_path: string, reason: Parameters<NonNullable<Service['admits']>
 /** Files go in and out by these. */
 function streams(method: string, path: string): boolean {
   if (path.startsWith('/upload/resumable')) return method === 'POST' || method === 'PATCH';
+  if (isS3Path(path)) return streamsS3(method);
   return path.startsWith('/object/') && method !== 'DELETE' && !isAboutObjects.test(path);
 }
 
@@ -44,6 +49,7 @@ const isAboutObjects = /^\/object\/(?:move|copy|list|list-v2|info)(?:\/|$)/;
 
 const garbageEverySeconds = 60;
 const expiredEverySeconds = 300;
+const oldUploadsEverySeconds = 600;
 
 async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   const { db, identity, now, observe, signal } = ctx;
@@ -65,6 +71,8 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     sign: ctx.signToken,
     blobs,
     garbage,
+    accessKeys: ctx.accessKeys,
+    externalUrl: ctx.externalUrl,
     transfers: openTransfers(() => config.now().maxTransfers),
     resumable,
     now,
@@ -86,6 +94,15 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
         scope: 'one',
         run: (stopped) => resumable.collect(config.now().resumableSeconds, stopped),
       },
+      {
+        name: 'storage.old_s3_uploads',
+        everySeconds: oldUploadsEverySeconds,
+        scope: 'each',
+        async run(stopped) {
+          await deleteOldUploads(db, config.now().s3UploadSeconds, stopped);
+          garbage.wake();
+        },
+      },
     ],
     async close() {
       await resumable.close();
@@ -96,6 +113,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
 }
 
 async function answer(opened: Storage, request: ServiceRequest): Promise<Answer> {
+  if (opened.config.now().s3Enabled && isS3Path(request.path)) return answerS3(opened, request);
   const found = find(request.method, request.path);
   if (found.kind !== 'route') return nothing(request);
   const { handle, operation, access } = found.handle;

@@ -2,6 +2,7 @@
 // Source: supabase/cli apps/cli-go/pkg/config/storage.go, templates/config.toml; supabase/storage src/config.ts.
 import { parseSizeBytes } from '../../base/bytes.ts';
 import { parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
+import { s3Settings } from './s3/settings.ts';
 
 const live = true;
 const aSize = 'a number of bytes, or a size such as "50MiB"';
@@ -62,6 +63,7 @@ export const settings = {
     live,
     sentence: 'Uploads that this process takes at once; one more is told to come back with 503.',
   }),
+  ...s3Settings,
 } as const;
 
 export type StorageSettings = ValuesOf<typeof settings>;

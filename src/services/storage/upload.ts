@@ -3,10 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { errorCode } from '../../base/errors.ts';
-import { TooManyBytes } from './blobs/blobs.ts';
+import { TooManyBytes, type Written } from './blobs/blobs.ts';
 import type { BucketRules } from './buckets.ts';
 import type { Asking, Storage } from './context.ts';
-import { entityTooLarge, keyAlreadyExists, noContentProvided } from './errors.ts';
+import { entityTooLarge, keyAlreadyExists, noContentProvided, StorageFault } from './errors.ts';
 import { checkMimeType } from './mime-types.ts';
 import { checkKey, isFolderPlaceholder } from './names.ts';
 import { insertObject, type NewObject, type ObjectMetadata, upsertObject } from './objects.ts';
@@ -120,17 +120,28 @@ export async function upload(
 }
 
 async function writeBytes(
-  { blobs, now }: Storage,
+  storage: Storage,
   version: string,
   facts: FileFacts,
   body: Readable,
   maxBytes: number,
 ): Promise<ObjectMetadata> {
+  const { sizeBytes, md5 } = await writeBlob(storage, version, body, maxBytes);
+  return metadataOf(facts, { sizeBytes, eTag: `"${md5}"`, at: new Date(storage.now()) });
+}
+
+/** A client's bytes. @throws EntityTooLarge; NoContentProvided when they break off; the fault that `body` fails with */
+export async function writeBlob(
+  { blobs }: Pick<Storage, 'blobs'>,
+  version: string,
+  body: Readable,
+  maxBytes: number,
+): Promise<Written> {
   try {
-    const { sizeBytes, md5 } = await blobs.write(version, body, { maxBytes });
-    return metadataOf(facts, { sizeBytes, eTag: `"${md5}"`, at: new Date(now()) });
+    return await blobs.write(version, body, { maxBytes });
   } catch (error) {
     if (error instanceof TooManyBytes) throw entityTooLarge();
+    if (error instanceof StorageFault) throw error;
     if (brokenOff.has(errorCode(error) ?? '') || body.errored === error)
       throw noContentProvided('The body broke off before all of it was here', error);
     throw error;

@@ -32,6 +32,7 @@ const files = [
   '0025-exposure.sql',
   '0026-blobs.sql',
   '0027-uploads.sql',
+  '0028-s3.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -151,6 +152,7 @@ describe('a server of our own', () => {
       '0025-exposure.sql',
       '0026-blobs.sql',
       '0027-uploads.sql',
+      '0028-s3.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);

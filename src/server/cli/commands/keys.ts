@@ -23,6 +23,10 @@ export async function keys(invocation: Invocation): Promise<number> {
     ANON_KEY: secrets.keys.anon,
     SERVICE_ROLE_KEY: secrets.keys.serviceRole,
     JWT_SECRET: secrets.jwtSecret,
+    ...(secrets.s3 && {
+      S3_PROTOCOL_ACCESS_KEY_ID: secrets.s3.accessKeyId,
+      S3_PROTOCOL_ACCESS_KEY_SECRET: secrets.s3.secretAccessKey,
+    }),
   };
   if (invocation.options.json) console.log(JSON.stringify(rows));
   else for (const [name, value] of Object.entries(rows)) console.log(`${name}=${value}`);
@@ -37,6 +41,8 @@ async function printNewKeys(): Promise<number> {
   console.log(`SUPABASE_SECRET_KEY=${newOpaqueKey('secret')}`);
   console.log(`ANON_KEY=${await signLegacyKey('anon', jwtSecret)}`);
   console.log(`SERVICE_ROLE_KEY=${await signLegacyKey('service_role', jwtSecret)}`);
+  console.log(`S3_PROTOCOL_ACCESS_KEY_ID=${randomBytes(16).toString('hex')}`);
+  console.log(`S3_PROTOCOL_ACCESS_KEY_SECRET=${randomBytes(32).toString('hex')}`);
   console.log(`MILLRACE_DB_PASSWORD=${randomBytes(24).toString('base64url')}`);
   return 0;
 }
