@@ -205,10 +205,22 @@ const works: readonly {
     check:
       "select extname::text, extowner::regrole::text as owner from pg_extension where extname in ('moddatetime', 'postgres_fdw') union all select fdwname, fdwowner::regrole::text from pg_foreign_data_wrapper",
     gives: [
-      { extname: 'moddatetime', owner: 'supabase_admin' },
-      { extname: 'postgres_fdw', owner: 'supabase_admin' },
+      { extname: 'moddatetime', owner: 'postgres' },
+      { extname: 'postgres_fdw', owner: 'postgres' },
       { extname: 'postgres_fdw', owner: 'postgres' },
     ],
+  },
+  {
+    it: 'an extension that one file creates and a DO block of the next moves to another schema',
+    migrations: {
+      '1_e.sql':
+        'create extension pg_net; create extension moddatetime; create extension if not exists dblink;',
+      '2_e.sql':
+        'do $$ begin drop extension pg_net cascade; create extension pg_net with schema extensions; drop extension moddatetime; drop extension dblink; end $$;',
+    },
+    check:
+      "select extnamespace::regnamespace::text as schema from pg_extension where extname in ('pg_net', 'moddatetime', 'dblink')",
+    gives: [{ schema: 'extensions' }],
   },
   {
     it: 'what a dump of a hosted project creates and no plain PostgreSQL has',

@@ -102,6 +102,24 @@ begin
     alter role postgres nosuperuser;
   end if;
 
+  -- The row alone, as where a trusted extension is created without our help: what is in it stays with the superuser. Who owns it may drop it in a DO
+  -- block, too, where hosted projects have supautils. The vault is of the platform.
+  if item.kind = 'extension' and item.act = 'create' and item.name <> 'supabase_vault' then
+    with handed as (
+      update pg_catalog.pg_extension as created set extowner = (select role.oid from pg_catalog.pg_roles as role where role.rolname = 'postgres')
+        where created.extname = item.name
+          and exists (select from pg_catalog.pg_roles as owner where owner.oid = created.extowner and owner.rolsuper)
+        returning created.oid, created.extowner
+    ), forgotten as (
+      delete from pg_catalog.pg_shdepend as known using handed
+        where known.dbid = (select base.oid from pg_catalog.pg_database as base where base.datname = pg_catalog.current_database())
+          and known.classid = 'pg_catalog.pg_extension'::pg_catalog.regclass and known.objid = handed.oid and known.deptype = 'o'
+    )
+    insert into pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+      select base.oid, 'pg_catalog.pg_extension'::pg_catalog.regclass, handed.oid, 0, 'pg_catalog.pg_authid'::pg_catalog.regclass, handed.extowner, 'o'
+      from handed, pg_catalog.pg_database as base where base.datname = pg_catalog.current_database();
+  end if;
+
   if item.kind = 'event trigger' then
     -- The trigger's code must not run with the rights of those who keep the platform. On hosted projects it does not either.
     for reserved in
