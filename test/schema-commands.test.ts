@@ -1,6 +1,6 @@
 // In charge of: the commands that look at a project's schema and change it: gen types, dump, diff, pull, migrate, test, lint, inspect. One backend for all.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -297,6 +297,48 @@ describe('millrace test', () => {
         error: { line: 4, message: 'relation "nowhere" does not exist' },
       },
       { passed: true, tests: [{ ok: true, directive: { kind: 'skip', reason: 'no time' } }] },
+    ]);
+    await rm(folder, { recursive: true });
+  });
+
+  it('knows what pgTAP files use of psql: included files, variables, rows into variables', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mr-tap-'));
+    await mkdir(join(folder, 'rls'));
+    const files = {
+      'helpers.inc':
+        "\\set greeting 'it\\'s '\ncreate function pg_temp.twice(n int) returns int language sql as 'select n * 2';",
+      'rls/a.sql': `\\ir ../helpers.inc
+begin;
+select plan(4);
+select 20 + 1 as half, 'me' as who \\gset
+\\set whole 40
+select is(pg_temp.twice(:half), 42, :'greeting' || 'twice');
+select is(:'who'::text, 'me', 'as a literal');
+select is(:whole + 2, 42, 'as it stands');
+select count(*) as found from generate_series(1, 3);
+\\gset my_
+\\echo # counted :my_found
+select is(:my_found::int, 3, 'behind a semicolon');
+select * from finish();
+rollback;`,
+      'rls/b.sql': 'select 1;\n\\i helpers.inc\n\\ir nowhere.inc\n',
+      'rls/c.sql': 'select 1 where false \\gset\n',
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    const { stdout } = await millrace('test', folder, '--json');
+    expect(JSON.parse(stdout).files).toMatchObject([
+      {
+        passed: true,
+        planned: 4,
+        tests: [
+          { description: "it's twice" },
+          { description: 'as a literal' },
+          { description: 'as it stands' },
+          { description: 'behind a semicolon' },
+        ],
+      },
+      { passed: false, error: { line: 3, message: 'nowhere.inc: No such file or directory' } },
+      { passed: false, error: { line: 1, message: 'no rows returned for \\gset' } },
     ]);
     await rm(folder, { recursive: true });
   });

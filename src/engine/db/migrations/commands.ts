@@ -4,12 +4,17 @@ import { lineAndColumn } from './failure.ts';
 import type { Piece } from './script.ts';
 
 /**
- * Refuses a script that needs psql. What only changes how psql prints, and the marks around newer dumps, is passed over.
+ * Refuses a script that needs psql, but for what whoever runs it understands. What only changes how psql prints, and the marks around newer dumps, is passed over.
  * @throws OperatorError with file, line and what to do.
  */
-export function checkCommands(file: string, text: string, pieces: readonly Piece[]): void {
+export function checkCommands(
+  file: string,
+  text: string,
+  pieces: readonly Piece[],
+  understood: ReadonlySet<string> = new Set(),
+): void {
   for (const piece of pieces) {
-    if (piece.kind !== 'command' || harmless.has(piece.name)) continue;
+    if (piece.kind !== 'command' || harmless.has(piece.name) || understood.has(piece.name)) continue;
     const { line } = lineAndColumn(text, piece.start);
     const command = text.slice(piece.start, piece.end).trim();
     throw new OperatorError(

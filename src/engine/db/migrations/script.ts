@@ -35,12 +35,17 @@ interface Open {
   bodies: number;
 }
 
+export interface CutOptions {
+  /** Whether `\\g…` ends a statement, as in psql. */
+  readonly forPsql?: boolean;
+}
+
 /**
  * The pieces of a script in order. Pure; never throws: what is not SQL goes to Postgres as it is and is refused there.
  * Follows psql: quotes, dollar quotes, nested comments, parentheses and the bodies of SQL functions hide semicolons; a line
  * that begins with `\` between two statements is a command. Source: PostgreSQL src/fe_utils/psqlscan.l.
  */
-export function scriptPieces(text: string): readonly Piece[] {
+export function scriptPieces(text: string, { forPsql = false }: CutOptions = {}): readonly Piece[] {
   const pieces: Piece[] = [];
   let open: Open | undefined;
   let backslashEscapes = false;
@@ -74,7 +79,8 @@ export function scriptPieces(text: string): readonly Piece[] {
       at = lineEndFrom(text, at);
     } else if (char === '/' && text[at + 1] === '*') {
       at = afterComment(text, at);
-    } else if (char === '\\' && open === undefined) {
+    } else if (char === '\\' && (open === undefined || (forPsql && sendsBuffer(text, at)))) {
+      finish(at, at);
       const end = lineEndFrom(text, at);
       const name = /^\\[^\s]*/.exec(text.slice(at, end))?.[0] ?? '\\';
       pieces.push({ kind: 'command', start: at, end, name });
@@ -88,6 +94,11 @@ export function scriptPieces(text: string): readonly Piece[] {
   }
   finish(text.length, text.length);
   return pieces;
+}
+
+/** `\\g`, `\\gset` and their kin send what stands before them. */
+function sendsBuffer(text: string, at: number): boolean {
+  return /^\\g(?:set|exec|desc|x)?(?:\s|$)/.test(text.slice(at, at + 8));
 }
 
 /** Reads one token of a statement and gives the offset behind it. */

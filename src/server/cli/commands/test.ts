@@ -1,6 +1,6 @@
 // In charge of: `millrace test`: the project's pgTAP files, run one by one, and what came of them.
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
 import { runTest, type TestRun } from '../../../engine/db/pgtap/run-test.ts';
 import { parseTap, type TapResult } from '../../../engine/db/pgtap/tap.ts';
@@ -33,10 +33,10 @@ export async function test(invocation: Invocation): Promise<number> {
     withPgtap(target, async () => {
       const done: FileResult[] = [];
       const width = Math.max(...files.map(({ shown }) => shown.length));
-      for (const { path, shown } of files) {
+      for (const { path, shown, folder } of files) {
         const run = await runTest(
           loginsOf(target),
-          { path: shown, text: await readFile(path, 'utf8') },
+          { path: shown, text: await readFile(path, 'utf8'), place: { file: path, folder } },
           target.opening.observe,
         );
         const result = { path: shown, ...run, ...verdictOf(run) };
@@ -107,6 +107,8 @@ interface TestFile {
   readonly path: string;
   /** From the project's folder. */
   readonly shown: string;
+  /** Where psql would have been started. */
+  readonly folder: string;
 }
 
 /** @throws OperatorError for a path that is not there. */
@@ -132,9 +134,11 @@ async function findTests(
       found.push(...names.map((entry) => join(entry.parentPath, entry.name)).sort());
     } else if (kind !== undefined) found.push(root);
   }
+  // Source: supabase/cli apps/cli-go/internal/db/test/test.go, `workingDir`.
+  const folder = /\.\w+$/.test(roots[0]!) ? dirname(roots[0]!) : roots[0]!;
   return [...new Set(found)].map((path) => {
     const below = relative(project, path);
-    return { path, shown: below.startsWith('..') || isAbsolute(below) ? path : below };
+    return { path, shown: below.startsWith('..') || isAbsolute(below) ? path : below, folder };
   });
 }
 
