@@ -34,6 +34,8 @@ export interface ChainReport {
   /** PGRST1xx, PGRST2xx and 42xxx. */
   readonly refused: readonly Refused[];
   readonly unresolvable: readonly { readonly file: string; readonly line: number; readonly why: string }[];
+  /** Why nobody could sign in, so that each chain was sent as a visitor alone. */
+  readonly signIn: { readonly refusal: string; readonly reason: string | undefined } | undefined;
   /** Entries of the list that nothing fitted. */
   readonly stale: readonly Expected[];
 }
@@ -100,8 +102,15 @@ export async function runChains({
     codes,
     refused,
     unresolvable,
-    stale: expected.filter((entry) => !used.has(entry)),
+    signIn: callers.refusal === undefined ? undefined : noSignIn(callers.refusal, expected),
+    // Those about tests and signing in are no chains'.
+    stale: expected.filter((entry) => !used.has(entry) && entry.code !== 'pgTAP' && entry.code !== 'sign-in'),
   };
+}
+
+function noSignIn(message: string, expected: readonly Expected[]): NonNullable<ChainReport['signIn']> {
+  const known = { file: '', target: '', as: 'user', code: 'sign-in', message };
+  return { refusal: message, reason: findExpected(expected, known)?.reason };
 }
 
 interface Place {

@@ -46,7 +46,7 @@ export interface ProjectReport {
   readonly problems: readonly string[];
 }
 
-const timeoutMs = 300_000;
+const timeoutMs = 900_000;
 
 /** @throws when the project does not start: with the program's own sentence. */
 export async function runProject(options: ProjectOptions): Promise<ProjectReport> {
@@ -84,8 +84,9 @@ export async function runProject(options: ProjectOptions): Promise<ProjectReport
     const tests = wants('tests')
       ? await runTests(copy.folder, DB_URL, options.beforeTests, options.expected, timeoutMs)
       : undefined;
-    say(`${options.name}: the official CLI, types`);
+    say(`${options.name}: the official CLI`);
     const official = wants('official') ? await askOfficialCli(copy.folder, DB_URL) : undefined;
+    say(`${options.name}: types`);
     const types = wants('types') ? await checkTypes(copy.folder, timeoutMs) : undefined;
     say(`${options.name}: chains`);
     const chains = wants('chains') ? await chainsOf(options, backend) : undefined;
@@ -162,6 +163,7 @@ function problemsOf(report: Omit<ProjectReport, 'problems'>): readonly string[] 
   if (failing > 0) problems.push(`${failing} pgTAP failures have no reason`);
   const unlisted = chains?.refused.filter(({ reason }) => reason === undefined).length ?? 0;
   if (unlisted > 0) problems.push(`${unlisted} requests are refused without a reason`);
+  if (chains?.signIn && chains.signIn.reason === undefined) problems.push('nobody can sign in');
   for (const { reason } of chains?.stale ?? []) problems.push(`nothing is refused any more: ${reason}`);
   return problems;
 }

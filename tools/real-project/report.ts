@@ -107,6 +107,7 @@ function figures(report: ProjectReport): readonly (readonly [name: string, value
     ],
     ['pgTAP', tests && `${tests.passed} of ${tests.total} in ${tests.files} files`],
     ['chains', chains && chainFigures(chains)],
+    ['signing in', chains?.signIn && `refused (${chains.signIn.refusal})${because(chains.signIn.reason)}`],
   ];
   return rows.filter((row): row is [string, string] => row[1] !== undefined);
 }

@@ -1,5 +1,6 @@
 // In charge of: sending chains: built on the real client, as a visitor and as a user, each taken back by the database.
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+import { errorMessage } from '../../src/base/errors.ts';
 import type { FilledChain } from './fill.ts';
 
 export type Caller = 'anonymous' | 'user' | 'service';
@@ -16,6 +17,8 @@ export interface Answer {
 export interface Callers {
   readonly clients: readonly (readonly [Caller, SupabaseClient])[];
   readonly userId: string;
+  /** Why there is no user; undefined when there is one. */
+  readonly refusal: string | undefined;
 }
 
 interface Reachable {
@@ -34,25 +37,30 @@ const password = 'correct-Horse-7-battery';
 
 /**
  * A visitor, and a user; with `service` also the project's own server. Where the project lets nobody sign up, or wants the
- * address confirmed, an administrator sees to it. @throws when there is no way in.
+ * address confirmed, an administrator sees to it. Where there is no way in, there is a visitor alone.
  */
 export async function openCallers(backend: Reachable, service: boolean, signIn: SignIn): Promise<Callers> {
   const { API_URL, PUBLISHABLE_KEY, SECRET_KEY } = backend;
   const auth = { persistSession: false, autoRefreshToken: false };
   const admin = createClient(API_URL, SECRET_KEY, { auth });
   const user = createClient(API_URL, PUBLISHABLE_KEY, { auth });
+  const refusal = await enter(user, admin, signIn).then(
+    () => undefined,
+    (error: unknown) => errorMessage(error),
+  );
+  const { data } = await user.auth.getUser();
+  const anonymous = createClient(API_URL, PUBLISHABLE_KEY, { auth });
+  const clients: [Caller, SupabaseClient][] = [['anonymous', anonymous]];
+  if (refusal === undefined) clients.push(['user', user]);
+  if (service) clients.push(['service', admin]);
+  return { clients, userId: data.user?.id ?? '', refusal };
+}
+
+async function enter(user: SupabaseClient, admin: SupabaseClient, signIn: SignIn): Promise<void> {
   if (signIn.kind === 'new') await signUp(user, admin, signIn.data);
   const who = signIn.kind === 'new' ? { email, password } : signIn;
   const signedIn = await user.auth.signInWithPassword({ email: who.email, password: who.password });
   if (signedIn.error !== null) throw signedIn.error;
-  const { data } = await user.auth.getUser();
-  const anonymous = createClient(API_URL, PUBLISHABLE_KEY, { auth });
-  const clients: [Caller, SupabaseClient][] = [
-    ['anonymous', anonymous],
-    ['user', user],
-  ];
-  if (service) clients.push(['service', admin]);
-  return { clients, userId: data.user?.id ?? '' };
 }
 
 async function signUp(
