@@ -48,6 +48,7 @@ export class FetchLine implements Line {
     if (body === null) return Readable.from([]);
     // Sound: the same class; fetch's types name it apart from Node's.
     const stream = Readable.fromWeb(body as unknown as ReadableStream);
+    stream.on('error', () => {});
     stream.on('data', (chunk: Uint8Array) => {
       this.#movedBytes += chunk.length;
     });

@@ -206,7 +206,10 @@ export function openGateway(options: GatewayOptions): Gateway {
 
   /** The answer goes out, once. */
   function finish(passage: Passage, found: Answer): void {
-    if (passage.isAnswered) return;
+    if (passage.isAnswered) {
+      if (isStream(found.body)) found.body.stream.destroy();
+      return;
+    }
     passage.isAnswered = true;
     deadlines.release(passage);
     // What finished all the same at the last moment is told as it is: a 504 would deny what was committed.

@@ -1,8 +1,8 @@
 // In charge of: a request of Node's as plain values, and a plain answer on Node's response.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Answer, type Headers, isStream } from '../engine/service/http.ts';
+import { type Answer, type BodyStream, type Headers, isStream } from '../engine/service/http.ts';
 import type { Line, RequestHead } from './passage.ts';
 
 /** The head; a sentence's end when it is none: what is wrong with it (RFC 9112 sections 3.2 and 3.2.2). */
@@ -145,6 +145,8 @@ export class NodeLine implements Line {
     askForBody(incoming, this.#outgoing);
     // Of its own: whoever gives it up would end the connection with Node's, before the refusal is out. The rest is read past then.
     const body = new PassThrough();
+    // Whoever reads it hears of it; until somebody does, it must not end the program.
+    body.on('error', () => {});
     incoming.on('error', (error) => body.destroy(error));
     incoming.on('close', () => {
       if (!incoming.complete) body.destroy(new Error('the client went away before its body was here'));
@@ -195,7 +197,7 @@ export class NodeLine implements Line {
     let over: Promise<void> | undefined;
     if (body === null) outgoing.end();
     else if (!isStream(body)) outgoing.end(body);
-    else if (carriesBody(method, status)) over = pipeline(body.stream, outgoing);
+    else if (carriesBody(method, status)) over = sendStream(body, outgoing);
     else {
       body.stream.destroy();
       outgoing.end();
@@ -203,6 +205,23 @@ export class NodeLine implements Line {
     if (this.#hasBody && !this.#incoming.complete) drain(this.#incoming);
     return over;
   }
+}
+
+/** As many bytes as were said, or the connection ends: the next answer on it would begin somewhere else (CWE-444). */
+function sendStream({ stream, sizeBytes }: BodyStream, outgoing: ServerResponse): Promise<void> {
+  if (sizeBytes === undefined) return pipeline(stream, outgoing);
+  let leftBytes = sizeBytes;
+  const exact = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      leftBytes -= chunk.length;
+      if (leftBytes < 0) done(new Error(`a body is longer than the ${sizeBytes} bytes that were said`));
+      else done(null, chunk);
+    },
+    flush(done) {
+      done(leftBytes > 0 ? new Error(`a body lacks ${leftBytes} of ${sizeBytes} bytes`) : null);
+    },
+  });
+  return pipeline(stream, exact, outgoing);
 }
 
 function lengthOf(body: Answer['body']): number | undefined {

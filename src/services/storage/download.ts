@@ -3,7 +3,8 @@
 import type { Answer, Headers, ServiceRequest } from '../../engine/service/http.ts';
 import { BlobMissing, type ByteRange } from './blobs/blobs.ts';
 import type { Storage } from './context.ts';
-import { invalidRange, resourceNotFound } from './errors.ts';
+import { invalidHeaderChar, invalidRange, resourceNotFound } from './errors.ts';
+import { isHeaderValue } from './header-value.ts';
 import { json } from './json.ts';
 import type { ObjectRow } from './objects.ts';
 import { checkXRobotsTag } from './x-robots-tag.ts';
@@ -109,7 +110,13 @@ export function info(object: ObjectRow): Answer {
   });
 }
 
-function describe({ metadata }: ObjectRow): Headers {
+function describe(object: ObjectRow): Headers {
+  const headers = describedBy(object);
+  for (const [name, value] of headers) if (!isHeaderValue(value)) throw invalidHeaderChar(name, value);
+  return headers;
+}
+
+function describedBy({ metadata }: ObjectRow): Headers {
   const modified = lastModified(metadata?.lastModified);
   return [
     ['accept-ranges', 'bytes'],
@@ -152,6 +159,7 @@ function cacheHeaders(
   // Whoever has an older copy may show it while this one comes.
   if (asked !== undefined && asked !== metadata?.eTag) parts.push('stale-while-revalidate=30');
   const value = parts.filter((part) => typeof part === 'string' && part !== '').join(', ');
+  if (!isHeaderValue(value)) throw invalidHeaderChar('cache-control', value);
   return value === '' ? [] : [['cache-control', value]];
 }
 

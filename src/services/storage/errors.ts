@@ -121,6 +121,15 @@ export const invalidXRobotsTag = (message: string) =>
     message: `Invalid X-Robots-Tag header: ${message}`,
   });
 
+/** A row that somebody wrote by hand says something that no header can. Source: supabase/storage src/http/plugins/header-validator.ts. */
+export const invalidHeaderChar = (name: string, value: string) =>
+  new StorageFault({
+    status: 400,
+    code: 'InvalidRequest',
+    error: 'invalid_header_char',
+    message: `Invalid character in response header "${name}": ${value.slice(0, 50)}`,
+  });
+
 export const invalidRange = () =>
   new StorageFault({
     status: 416,

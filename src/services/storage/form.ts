@@ -47,6 +47,7 @@ export function openForm(
     const repeated = new Set<string>();
     // Of its own, so that whoever gives it up leaves the form's reader alone.
     const body = new PassThrough();
+    body.on('error', () => {});
     let found = false;
     const fail = (error: Error) => {
       source.unpipe(form);

@@ -6,7 +6,15 @@ import { errorCode } from '../../base/errors.ts';
 import { TooManyBytes, type Written } from './blobs/blobs.ts';
 import type { BucketRules } from './buckets.ts';
 import type { Asking, Storage } from './context.ts';
-import { entityTooLarge, keyAlreadyExists, noContentProvided, StorageFault } from './errors.ts';
+import {
+  entityTooLarge,
+  invalidMimeType,
+  invalidParameter,
+  keyAlreadyExists,
+  noContentProvided,
+  StorageFault,
+} from './errors.ts';
+import { isHeaderValue } from './header-value.ts';
 import { checkMimeType } from './mime-types.ts';
 import { checkKey, isFolderPlaceholder } from './names.ts';
 import { insertObject, type NewObject, type ObjectMetadata, upsertObject } from './objects.ts';
@@ -50,9 +58,15 @@ export function checkFile(
   storage: Storage,
   rules: BucketRules,
   name: string,
-  { mimeType, declaredBytes }: Pick<FileFacts, 'mimeType' | 'declaredBytes'>,
+  {
+    mimeType,
+    cacheControl = '',
+    declaredBytes,
+  }: Pick<FileFacts, 'mimeType' | 'declaredBytes'> & Partial<Pick<FileFacts, 'cacheControl'>>,
 ): number {
   checkKey(name);
+  if (!isHeaderValue(mimeType)) throw invalidMimeType(mimeType);
+  if (!isHeaderValue(cacheControl)) throw invalidParameter('cacheControl');
   if (!isFolderPlaceholder(name)) checkMimeType(mimeType, rules.allowed_mime_types ?? []);
   const maxBytes = maxBytesFor(storage, rules, name);
   if (declaredBytes !== undefined && declaredBytes > maxBytes) throw entityTooLarge();

@@ -30,11 +30,13 @@ async function receive(visit: Visit, asking: Asking, target: Target): Promise<Up
   const rules = await findBucketRules(storage.db, asService(asking), target.bucket);
   if (rules === undefined) throw noSuchBucket();
   const { facts, body } = await openIncomingFile(request);
+  // Its time is over: nothing of it is kept.
+  request.cancellation.listen(() => body.destroy(request.cancellation.reason));
   try {
     const maxBytes = checkFile(storage, rules, target.name, facts);
     return await upload(storage, asking, target, facts, body, maxBytes);
   } finally {
-    body.on('error', () => {});
+    request.cancellation.listen(undefined);
     if (!body.readableEnded) body.destroy();
   }
 }
