@@ -2,6 +2,7 @@
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
 import type { Db } from '../../engine/db/db.ts';
+import type { Egress } from '../../engine/egress/egress.ts';
 import type { Caller } from '../../engine/identity/caller.ts';
 import type { Identity } from '../../engine/identity/identity.ts';
 import type { Ctx } from '../../engine/service/contract.ts';
@@ -9,6 +10,7 @@ import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { Blobs } from './blobs/blobs.ts';
 import type { Garbage } from './garbage.ts';
+import type { Images } from './images/images.ts';
 import type { StorageSettings } from './settings.ts';
 import type { Transfers } from './transfers.ts';
 import type { Resumable } from './tus/resumable.ts';
@@ -22,8 +24,10 @@ export interface Storage {
   readonly garbage: Garbage;
   readonly accessKeys: Ctx['accessKeys'];
   readonly externalUrl: () => string;
+  readonly images: Images;
   readonly transfers: Transfers;
   readonly resumable: Resumable;
+  readonly egress: Egress;
   readonly now: Clock;
   readonly observe: Observe;
   readonly signal: AbortSignal;
@@ -61,5 +65,8 @@ export const serviceCaller: Caller = {
 /** Whether a key or a token says who it is; upstream's `isAuthenticated`. */
 export const isVouchedFor = ({ refused, caller }: ServiceRequest): boolean =>
   refused === undefined && caller.by !== 'nothing';
+
+/** Work of our own, behind no request. */
+export const nobody: Asking = { caller: serviceCaller, scope: [] };
 
 export const asService = ({ scope }: Asking): Asking => ({ caller: serviceCaller, scope });

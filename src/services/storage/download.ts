@@ -23,16 +23,24 @@ const maxTries = 3;
  * The file that `find` finds. It is asked again when the bytes that a row names are gone: somebody has overwritten it just now.
  * @throws what `find` throws; NoSuchKey when the bytes are not there
  */
-export async function download(
+export function download(
   storage: Storage,
   request: Pick<ServiceRequest, 'headers'>,
   find: () => Promise<ObjectRow>,
   options: DownloadOptions = {},
 ): Promise<Answer> {
+  return withBytes(find, (object) => answerWith(storage, request, object, options));
+}
+
+/** `use` on the object that `find` finds; on the one that is there now, where its bytes have just gone. */
+export async function withBytes<T>(
+  find: () => Promise<ObjectRow>,
+  use: (object: ObjectRow) => Promise<T>,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     const object = await find();
     try {
-      return await answerWith(storage, request, object, options);
+      return await use(object);
     } catch (error) {
       if (!(error instanceof BlobMissing)) throw error;
       if (tries === maxTries) throw resourceNotFound(error);
@@ -132,7 +140,7 @@ function shownType(mimeType = 'application/octet-stream'): string {
   return mimeType.includes('text/html') ? 'text/plain' : mimeType;
 }
 
-function robotsTag(given: unknown): string {
+export function robotsTag(given: unknown): string {
   if (typeof given !== 'string') return 'none';
   try {
     checkXRobotsTag(given);
@@ -148,7 +156,7 @@ function lastModified(text: unknown): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
-function cacheHeaders(
+export function cacheHeaders(
   { metadata }: ObjectRow,
   headers: Readonly<Record<string, string>>,
   { expires }: DownloadOptions,
@@ -164,15 +172,20 @@ function cacheHeaders(
 }
 
 /** Source: RFC 9110 section 13.2.2: with `If-None-Match` the time does not count. */
-export function isUnchanged({ metadata }: ObjectRow, headers: Readonly<Record<string, string>>): boolean {
-  const tags = headers['if-none-match'];
-  if (tags !== undefined) {
-    const own = metadata?.eTag;
-    return tags.trim() === '*' || tags.split(',').some((tag) => tag.trim().replace(/^W\//, '') === own);
-  }
+export function isUnchanged(object: ObjectRow, headers: Readonly<Record<string, string>>): boolean {
+  if (headers['if-none-match'] !== undefined) return isKnown(object, headers);
+  const { metadata } = object;
   const since = lastModified(headers['if-modified-since']);
   const modified = lastModified(metadata?.lastModified);
   return since !== undefined && modified !== undefined && seconds(modified) <= seconds(since);
+}
+
+/** Whether the client says that it has what is there, by its tag. */
+export function isKnown({ metadata }: ObjectRow, headers: Readonly<Record<string, string>>): boolean {
+  const tags = headers['if-none-match'];
+  if (tags === undefined) return false;
+  const own = metadata?.eTag;
+  return tags.trim() === '*' || tags.split(',').some((tag) => tag.trim().replace(/^W\//, '') === own);
 }
 
 /** Such a header has no milliseconds. */
@@ -215,7 +228,7 @@ export function parseRange(header: string, sizeBytes: number): ByteRange {
 }
 
 /** Source: RFC 6266. */
-function dispositionOf(download: string | undefined): string | undefined {
+export function dispositionOf(download: string | undefined): string | undefined {
   if (download === undefined) return undefined;
   if (download === '') return 'attachment;';
   const name = encodeURIComponent(download);

@@ -74,6 +74,16 @@ function alreadyExists(code: string, cause: unknown): StorageFault {
 export const accessDenied = (message = 'Access denied', cause?: unknown) =>
   new StorageFault({ status: 403, code: 'AccessDenied', error: 'Unauthorized', message }, cause);
 
+/** For what the service role alone may do. Source: supabase/storage src/http/plugins/jwt.ts `enforceJwtRole`. */
+export const invalidRole = () =>
+  new StorageFault({
+    status: 403,
+    code: 'AccessDenied',
+    error: 'Unauthorized',
+    message: 'Access denied: Invalid role',
+    wireStatus: 403,
+  });
+
 export const invalidRequest = (message: string, cause?: unknown) =>
   new StorageFault({ status: 400, code: 'InvalidRequest', message }, cause);
 
@@ -166,6 +176,18 @@ export const lockTimeout = () =>
     message: 'acquiring lock timeout',
     headers: { 'retry-after': '1' },
   });
+
+/** Source: supabase/storage src/http/plugins/tenant-feature.ts. */
+export const notEnabledHere = () =>
+  new StorageFault({
+    status: 403,
+    code: 'FeatureNotEnabled',
+    message: 'feature not enabled for this tenant',
+    wireStatus: 403,
+  });
+
+export const cannotPurge = (cause: unknown) =>
+  new StorageFault({ status: 500, code: 'InternalError', message: 'Error purging cache' }, cause);
 
 export const unableToEmptyBucket = (message: string) =>
   new StorageFault({ status: 409, code: 'InvalidRequest', message });

@@ -25,6 +25,17 @@ function objectOf(bytes: Buffer): JsonObject {
   return value as JsonObject;
 }
 
+/** A query's members; one that is given several times is a list. */
+export function queryObject(query: URLSearchParams): JsonObject {
+  const names = new Set(query.keys());
+  return Object.fromEntries(
+    [...names].map((name) => {
+      const values = query.getAll(name);
+      return [name, values.length === 1 ? values[0] : values];
+    }),
+  );
+}
+
 export function textOf(body: JsonObject, name: string): string | undefined {
   const value = body[name];
   if (value === undefined) return undefined;

@@ -9,6 +9,10 @@ import { openDiskBlobs } from './blobs/disk.ts';
 import type { Storage, Visit } from './context.ts';
 import { isVouchedFor } from './context.ts';
 import { openGarbage } from './garbage.ts';
+import { openImageCache } from './images/cache.ts';
+import { forgetting } from './images/forgetting.ts';
+import { openImages } from './images/images.ts';
+import { nothing } from './not-found.ts';
 import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
 import { answerS3, isS3Path, streamsS3 } from './s3/answer.ts';
@@ -42,6 +46,7 @@ function admits(_path: string, reason: Parameters<NonNullable<Service['admits']>
 function streams(method: string, path: string): boolean {
   if (path.startsWith('/upload/resumable')) return method === 'POST' || method === 'PATCH';
   if (isS3Path(path)) return streamsS3(method);
+  if (path.startsWith('/render/')) return true;
   return path.startsWith('/object/') && method !== 'DELETE' && !isAboutObjects.test(path);
 }
 
@@ -50,12 +55,18 @@ const isAboutObjects = /^\/object\/(?:move|copy|list|list-v2|info)(?:\/|$)/;
 const garbageEverySeconds = 60;
 const expiredEverySeconds = 300;
 const oldUploadsEverySeconds = 600;
+const imagesEverySeconds = 900;
 
 async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   const { db, identity, now, observe, signal } = ctx;
   const { path } = config.now();
   const folder = path === '' ? join(ctx.stateFolder, 'files') : resolve(ctx.project.folder, path);
-  const blobs = await openDiskBlobs(folder);
+  const cache = openImageCache({
+    folder: join(ctx.stateFolder, 'images'),
+    maxBytes: () => config.now().imageCacheBytes,
+    observe,
+  });
+  const blobs = forgetting(await openDiskBlobs(folder), cache);
   const garbage = openGarbage({ db, blobs, observe });
   const resumable = openResumable({
     db,
@@ -64,6 +75,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     baseUrl: () => ctx.externalUrl() + storage.mount,
     wakeGarbage: () => garbage.wake(),
   });
+  const images = openImages({ db, config, blobs, cache });
   const opened: Storage = {
     db,
     config,
@@ -73,6 +85,8 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     garbage,
     accessKeys: ctx.accessKeys,
     externalUrl: ctx.externalUrl,
+    images,
+    egress: ctx.egress,
     transfers: openTransfers(() => config.now().maxTransfers),
     resumable,
     now,
@@ -102,6 +116,12 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
           await deleteOldUploads(db, config.now().s3UploadSeconds, stopped);
           garbage.wake();
         },
+      },
+      {
+        name: 'storage.images',
+        everySeconds: imagesEverySeconds,
+        scope: 'each',
+        run: (stopped) => images.tidy(stopped),
       },
     ],
     async close() {
@@ -134,14 +154,4 @@ async function answer(opened: Storage, request: ServiceRequest): Promise<Answer>
       opened.observe({ kind: 'storage.error', level: 'error', requestId: request.requestId, error });
     return renderError(error);
   }
-}
-
-/** Source: Fastify lib/fourOhFour.js, which upstream's handler repeats in its own shape: src/http/not-found-handler.ts. */
-function nothing({ method, path }: ServiceRequest): Answer {
-  const message = `Route ${method}:${path} not found`;
-  return {
-    status: 404,
-    headers: [['content-type', 'application/json; charset=utf-8']],
-    body: JSON.stringify({ statusCode: '404', code: 'InvalidRequest', error: 'Not Found', message }),
-  };
 }

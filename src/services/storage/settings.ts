@@ -3,10 +3,14 @@
 import { parseSizeBytes } from '../../base/bytes.ts';
 import { parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { s3Settings } from './s3/settings.ts';
+import { imageSettings } from './images/settings.ts';
 
 const live = true;
 const aSize = 'a number of bytes, or a size such as "50MiB"';
 const size = (raw: unknown) => parseSizeBytes(typeof raw === 'string' ? raw.trim() : raw);
+
+const isWebAddress = (raw: unknown): raw is string =>
+  typeof raw === 'string' && URL.canParse(raw) && /^https?:$/.test(new URL(raw).protocol);
 
 export const settings = {
   fileSizeLimitBytes: parsed(
@@ -64,6 +68,33 @@ export const settings = {
     sentence: 'Uploads that this process takes at once; one more is told to come back with 503.',
   }),
   ...s3Settings,
+  cdnPurgeUrl: parsed(
+    {
+      key: 'storage.cdn.purge_url',
+      env: ['CDN_PURGE_ENDPOINT_URL'],
+      default: '',
+      live,
+      sentence: 'Where `POST …/purge` lets a network of caches forget a file. Empty: there is none.',
+    },
+    'an http or https URL',
+    (raw) => (raw === '' || isWebAddress(raw) ? raw : undefined),
+  ),
+  cdnPurgeKey: text({
+    key: 'storage.cdn.purge_key',
+    env: ['CDN_PURGE_ENDPOINT_KEY'],
+    default: '',
+    live,
+    secret: true,
+    sentence: 'What is sent there as the bearer.',
+  }),
+  tenantId: text({
+    key: 'storage.tenant_id',
+    env: ['PROJECT_REF', 'TENANT_ID'],
+    default: 'stub',
+    live,
+    sentence: 'What this project is called there.',
+  }),
+  ...imageSettings,
 } as const;
 
 export type StorageSettings = ValuesOf<typeof settings>;

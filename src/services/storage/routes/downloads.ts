@@ -41,7 +41,7 @@ async function finder(visit: Visit): Promise<() => Promise<ObjectRow>> {
   return () => loadObject(storage.db, rights, bucket, name);
 }
 
-function placeOf({ params }: Visit): { readonly bucket: string; readonly name: string } {
+export function placeOf({ params }: Visit): { readonly bucket: string; readonly name: string } {
   const bucket = params.bucket!;
   const name = params.rest!;
   checkBucketName(bucket);

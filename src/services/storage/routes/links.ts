@@ -1,12 +1,13 @@
 // In charge of: links that open a file, or a place for one, for a while.
 // Source: supabase/storage src/http/routes/object/{getSignedURL,getSignedURLs,getSignedUploadURL}.ts, src/storage/object.ts.
-import type { Handle } from '../context.ts';
+import type { Handle, Storage } from '../context.ts';
 import { invalidShape } from '../errors.ts';
+import { readTransformation, signedWords } from '../images/transformation.ts';
 import { json } from '../json.ts';
-import { type JsonObject, numberOf, readObject, textsOf } from '../json-body.ts';
+import { type JsonObject, memberObject, numberOf, readObject, textsOf } from '../json-body.ts';
 import { checkBucketName, checkKey } from '../names.ts';
 import { findNames, loadObject } from '../objects.ts';
-import { signLink } from '../signing.ts';
+import { type LinkClaims, signLink } from '../signing.ts';
 import { checkMayUpload } from '../upload.ts';
 import { userMetadataOf } from '../user-metadata.ts';
 
@@ -14,13 +15,31 @@ export const signObject: Handle = async ({ storage, asking, params, request }) =
   const bucket = params.bucket!;
   const name = params.rest!;
   checkBucketName(bucket);
-  const expiresIn = expiryOf(await readObject(request));
+  const body = await readObject(request);
+  const expiresIn = expiryOf(body);
+  const image = imageClaims(storage, body);
   checkKey(name);
   await loadObject(storage.db, asking, bucket, name);
   const url = `${bucket}/${name}`;
-  const token = await signLink(storage, 'download', { url }, expiresIn);
-  return json({ signedURL: `/object/sign/${url}?token=${token}` });
+  const token = await signLink(storage, 'download', { ...image, url }, expiresIn);
+  const path = image.transformations === undefined ? 'object' : 'render/image';
+  return json({ signedURL: `/${path}/sign/${url}?token=${token}` });
 };
+
+/** What is to be made of an image goes into the token, so that whoever has the link gets that and nothing else. */
+function imageClaims(
+  { config }: Pick<Storage, 'config'>,
+  body: JsonObject,
+): Pick<LinkClaims, 'transformations' | 'format'> {
+  const asked = readTransformation(memberObject(body, 'transform') ?? {}, 'body/transform');
+  const { imagesEnabled, imageMinSide, imageMaxSide } = config.now();
+  if (!imagesEnabled) return {};
+  const transformations = signedWords(asked, { min: imageMinSide, max: imageMaxSide });
+  return {
+    ...(transformations !== '' && { transformations }),
+    ...(asked.format !== undefined && { format: asked.format }),
+  };
+}
 
 const maxPaths = 1000;
 

@@ -4,6 +4,7 @@ import type { Route } from '../../../engine/service/routes.ts';
 import type { Handle } from '../context.ts';
 import { health, status, version } from './about.ts';
 import { createBucket, deleteBucket, emptyBucket, getBucket, listBuckets, updateBucket } from './buckets.ts';
+import { purgeAll, purgeBucket, purgeObject } from './cdn.ts';
 import {
   getObject,
   getObjectInfo,
@@ -15,6 +16,7 @@ import {
   headSignedObject,
 } from './downloads.ts';
 import { signObject, signObjects, signUpload } from './links.ts';
+import { notEnabled, routesNotEnabled } from './not-enabled.ts';
 import {
   copyObject,
   deleteObject,
@@ -23,6 +25,7 @@ import {
   listObjectsV2,
   moveObject,
 } from './objects.ts';
+import { renderAuthenticated, renderPublic, renderSigned } from './render.ts';
 import { resumableOptions, resumableUpload, signedResumableUpload } from './resumable.ts';
 import { createObject, updateObject, uploadSignedObject } from './uploads.ts';
 
@@ -102,6 +105,28 @@ export const routes: readonly Route<Endpoint>[] = [
 
   ...resumable('/upload/resumable/sign', '_signed', signedResumableUpload, signedResumableUpload),
   ...resumable('/upload/resumable', '', resumableUpload, resumableOptions),
+  route(
+    'GET',
+    '/render/image/authenticated/:bucket/*',
+    'storage.render.image_authenticated',
+    renderAuthenticated,
+  ),
+  route(
+    'HEAD',
+    '/render/image/authenticated/:bucket/*',
+    'storage.render.image_authenticated',
+    renderAuthenticated,
+  ),
+  route('GET', '/render/image/public/:bucket/*', 'storage.render.image_public', renderPublic, 'open'),
+  route('HEAD', '/render/image/public/:bucket/*', 'storage.render.image_public', renderPublic, 'open'),
+  route('GET', '/render/image/sign/:bucket/*', 'storage.render.image_sign', renderSigned, 'open'),
+  route('HEAD', '/render/image/sign/:bucket/*', 'storage.render.image_sign', renderSigned, 'open'),
+
+  route('DELETE', '/cdn', 'storage.cdn.purge_tenant_cache', purgeAll),
+  route('DELETE', '/cdn/:bucket', 'storage.cdn.purge_bucket_cache', purgeBucket),
+  route('DELETE', '/cdn/:bucket/*', 'storage.cdn.purge_object_cache', purgeObject),
+
+  ...routesNotEnabled.map(([method, pattern]) => route(method, pattern, '', notEnabled, 'open')),
 
   route('DELETE', '/object/:bucket', 'storage.object.delete_many', deleteObjects),
   route('POST', '/object/:bucket/*', 'storage.object.upload', createObject),
