@@ -2,8 +2,8 @@
 // Source: supabase/cli apps/cli-go/pkg/config/storage.go, templates/config.toml; supabase/storage src/config.ts.
 import { parseSizeBytes } from '../../base/bytes.ts';
 import { parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
-import { s3Settings } from './s3/settings.ts';
 import { imageSettings } from './images/settings.ts';
+import { s3Settings } from './s3/settings.ts';
 
 const live = true;
 const aSize = 'a number of bytes, or a size such as "50MiB"';
