@@ -68,7 +68,7 @@ export async function openShaped({ major, pgBin, settings }: ShapedOptions = {})
       await runScript(session, await loadProgress(session.client), {
         file: 'script',
         text,
-        record: async () => {},
+        record: '',
       });
     },
     run: (sql, parameters) =>

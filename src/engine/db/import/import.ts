@@ -1,6 +1,6 @@
 // In charge of: taking a project in whole from another server: made ready in a database beside, visible all at once, resumable until then.
 import { createHash } from 'node:crypto';
-import type { Client, ClientConfig } from 'pg';
+import type { ClientConfig } from 'pg';
 import { errorCode, OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { withClient } from '../client.ts';
@@ -22,7 +22,7 @@ import { copyOnce, pairTables } from './copy-rows.ts';
 import { refuseFilled } from './empty.ts';
 import { copyExtensionState } from './extensions.ts';
 import { type Source, withSource } from './source.ts';
-import { dropSteps, openSteps, type Steps } from './steps.ts';
+import { dropSteps, openSteps, recordOf, type Steps } from './steps.ts';
 
 export interface ImportOptions {
   readonly source: ClientConfig;
@@ -156,8 +156,7 @@ async function fill(
   await session.refresh();
   await session.client.query('analyze');
   // What the project's first start would run once has been run where it comes from.
-  await recordStep(session.client, 'roles', undefined);
-  await recordStep(session.client, 'seed', undefined);
+  await session.client.query(`${recordStep('roles', undefined)}; ${recordStep('seed', undefined)}`);
   await session.client.query(dropSteps);
   const admin = await session.admin();
   await admin?.query('insert into _millrace.imports (source_version, tables) values ($1, $2)', [
@@ -175,11 +174,10 @@ async function script(
   text: string,
 ): Promise<readonly string[]> {
   if (steps.of(step) !== undefined) return [];
-  const record = (client: Client) => steps.record(client, step);
   const { warnings } = await runScript(session, await loadProgress(session.client), {
     file: `${step} of the source`,
     text,
-    record,
+    record: recordOf(step, {}),
   });
   return warnings;
 }

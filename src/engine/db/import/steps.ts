@@ -1,5 +1,6 @@
 // In charge of: what is remembered of an import that is not through, in the database that it fills: each step in the transaction that does it.
 import type { Client } from 'pg';
+import { literal } from '../ident.ts';
 
 export interface Steps {
   /** What was written down with a step; undefined while it is not done. */
@@ -22,7 +23,7 @@ export async function openSteps(client: Pick<Client, 'query'>): Promise<Steps> {
   return {
     of: (step) => known.get(step),
     async record(on, step, facts = {}) {
-      await on.query(recordStep, [step, JSON.stringify(facts)]);
+      await on.query(recordOf(step, facts));
       known.set(step, facts);
     },
   };
@@ -33,5 +34,9 @@ export const dropSteps = 'drop schema if exists _millrace_import cascade';
 
 const makeTable = `create schema if not exists _millrace_import;
   create table if not exists _millrace_import.steps (step text primary key, facts jsonb not null)`;
-const recordStep = `insert into _millrace_import.steps (step, facts) values ($1, $2)
-  on conflict (step) do update set facts = excluded.facts`;
+
+/** The statement that records a step. */
+export function recordOf(step: string, facts: Readonly<Record<string, unknown>>): string {
+  return `insert into _millrace_import.steps (step, facts) values (${literal(step)}, ${literal(JSON.stringify(facts))})
+    on conflict (step) do update set facts = excluded.facts`;
+}

@@ -50,6 +50,13 @@ const works: readonly {
     units: 1,
   },
   {
+    it: 'an end in a comment, without a semicolon',
+    migrations: { '1_t.sql': 'create table t (id int);\ninsert into t values (1) -- done' },
+    check: 'select count(*)::int as n from t',
+    gives: [{ n: 1 }],
+    units: 1,
+  },
+  {
     it: 'several transactions of its own, with statements between them',
     migrations: {
       '1_t.sql':

@@ -174,8 +174,8 @@ class Run {
     const { client } = this.#session;
     if (steps.size > 0 || (await loadHistory(client)).length === 0) return steps;
     const digest = await digestOf(this.#options.project.roles);
-    await recordStep(client, 'roles', digest);
-    await recordStep(client, 'seed', undefined);
+    await client.query(recordStep('roles', digest));
+    await client.query(recordStep('seed', undefined));
     return loadSteps(client);
   }
 
@@ -221,12 +221,15 @@ class Run {
 
   async #roles(progress: Progress, roles: SqlFile | undefined): Promise<void> {
     const { client } = this.#session;
-    if (roles === undefined) return recordStep(client, 'roles', undefined);
+    if (roles === undefined) {
+      await client.query(recordStep('roles', undefined));
+      return;
+    }
     const bytes = await roles.read();
     await this.#run(progress, 'roles', {
       file: roles.path,
       text: decode(bytes),
-      record: (on) => recordStep(on, 'roles', sha256(bytes)),
+      record: recordStep('roles', sha256(bytes)),
     });
     this.#rolesApplied = true;
   }
@@ -244,7 +247,7 @@ class Run {
   async #migration(progress: Progress, file: MigrationFile, number: number, total: number): Promise<void> {
     const text = decode(await file.read());
     const started = performance.now();
-    const record: Script['record'] = (client) => recordMigration(client, file, text);
+    const record = recordMigration(file, text);
     await this.#run(progress, 'migration', { file: file.path, text, record }, number, total);
     const elapsedMs = Math.round(performance.now() - started);
     this.#migrations.push({ version: file.version, path: file.path, elapsedMs });
@@ -260,19 +263,19 @@ class Run {
       if (known === hash) continue;
       if (known !== undefined) {
         // What a changed seed would insert is mostly there already. Source: supabase/cli apps/cli-go/pkg/migration/seed.go.
-        await recordSeed(client, seed.path, hash);
+        await client.query(recordSeed(seed.path, hash));
         this.#seeds.push({ path: seed.path, act: 'digest updated' });
         continue;
       }
       const script: Script = {
         file: seed.path,
         text: decode(bytes),
-        record: (on) => recordSeed(on, seed.path, hash),
+        record: recordSeed(seed.path, hash),
       };
       await this.#run(progress, 'seed', script, at + 1, seeds.length);
       this.#seeds.push({ path: seed.path, act: 'seeded' });
     }
-    await recordStep(client, 'seed', undefined);
+    await client.query(recordStep('seed', undefined));
   }
 
   async #run(progress: Progress, phase: string, script: Script, number = 1, total = 1): Promise<void> {

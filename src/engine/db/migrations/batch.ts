@@ -22,11 +22,16 @@ export class Batch implements Submittable {
   completed = 0;
   readonly #text: string;
   readonly #copies: string[];
+  /** Sent along with this one, without waiting for its answer. */
+  readonly #next: Batch | undefined;
+  #isSent = false;
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
 
-  constructor(text: string, copies: readonly string[] = []) {
+  /** `next` is given to the client right behind this one. */
+  constructor(text: string, copies: readonly string[] = [], next?: Batch) {
     this.#text = text;
+    this.#next = next;
     this.#copies = [...copies];
     this.done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -35,7 +40,10 @@ export class Batch implements Submittable {
   }
 
   submit(connection: Connection): void {
+    if (this.#isSent) return;
+    this.#isSent = true;
     wire(connection).query(this.#text);
+    this.#next?.submit(connection);
   }
 
   handleRowDescription(): void {}

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Client } from 'pg';
 import { errorCode } from '../../../base/errors.ts';
+import { literal } from '../ident.ts';
 import { recordedStatements } from './recorded.ts';
 
 /** A migration as it lies in the project. */
@@ -105,12 +106,11 @@ export async function ensureHistory(client: Client): Promise<void> {
     commit`);
 }
 
-/** Writes a migration down, in the caller's transaction. */
-export async function recordMigration(client: Client, file: MigrationFile, text: string): Promise<void> {
-  await client.query(
-    'insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, $3)',
-    [file.version, file.name, recordedStatements(text)],
-  );
+/** The statement that writes a migration down: it goes along with the migration's own. */
+export function recordMigration({ version, name }: MigrationFile, text: string): string {
+  const statements = recordedStatements(text).map(literal).join(', ');
+  return `insert into supabase_migrations.schema_migrations (version, name, statements)
+    values (${literal(version)}, ${literal(name)}, array[${statements}]::pg_catalog.text[])`;
 }
 
 /** The seeds that are recorded, with the SHA-256 of their bytes. */
@@ -121,12 +121,10 @@ export async function loadSeeds(client: Client): Promise<ReadonlyMap<string, str
   return new Map(rows.map(({ path, hash }) => [path, hash]));
 }
 
-export async function recordSeed(client: Client, path: string, hash: string): Promise<void> {
-  await client.query(
-    `insert into supabase_migrations.seed_files (path, hash) values ($1, $2)
-     on conflict (path) do update set hash = excluded.hash`,
-    [path, hash],
-  );
+/** The statement that writes a seed down. */
+export function recordSeed(path: string, hash: string): string {
+  return `insert into supabase_migrations.seed_files (path, hash) values (${literal(path)}, ${literal(hash)})
+    on conflict (path) do update set hash = excluded.hash`;
 }
 
 const undefinedTable = '42P01';

@@ -1,5 +1,6 @@
 // In charge of: what is remembered of scripts that are not through: `_millrace.migration_progress`.
 import type { Client } from 'pg';
+import { literal } from '../ident.ts';
 
 export interface ScriptProgress {
   readonly piecesDone: number;
@@ -10,12 +11,6 @@ export interface ScriptProgress {
 
 export interface Progress {
   of(script: string): ScriptProgress | undefined;
-  /** A statement outside of transactions is about to run. */
-  begin(client: Client, script: string, piece: number, digest: string): Promise<void>;
-  /** It was refused. */
-  stop(client: Client, script: string, piece: number): Promise<void>;
-  save(client: Client, script: string, piecesDone: number, digest: string): Promise<void>;
-  forget(client: Client, script: string): Promise<void>;
 }
 
 interface Row {
@@ -36,32 +31,32 @@ export async function loadProgress(client: Client): Promise<Progress> {
       { piecesDone: row.pieces_done, digest: row.digest, running: row.running ?? undefined },
     ]),
   );
-  return {
-    of: (script) => known.get(script),
-    async begin(on, script, piece, digest) {
-      await write(on, script, piece, digest, piece);
-    },
-    async stop(on, script, piece) {
-      const text =
-        piece === 0
-          ? 'delete from _millrace.migration_progress where script = $1'
-          : 'update _millrace.migration_progress set running = null, changed_at = now() where script = $1';
-      await on.query(text, [script]);
-    },
-    async save(on, script, piecesDone, digest) {
-      await write(on, script, piecesDone, digest, null);
-    },
-    async forget(on, script) {
-      await on.query('delete from _millrace.migration_progress where script = $1', [script]);
-    },
-  };
+  return { of: (script) => known.get(script) };
 }
 
-async function write(client: Client, script: string, done: number, digest: string, running: number | null) {
-  await client.query(
-    `insert into _millrace.migration_progress (script, pieces_done, digest, running) values ($1, $2, $3, $4)
-     on conflict (script) do update
-       set pieces_done = excluded.pieces_done, digest = excluded.digest, running = excluded.running, changed_at = now()`,
-    [script, done, digest, running],
-  );
+/** A statement outside of transactions is about to run. */
+export function begun(script: string, piece: number, digest: string): string {
+  return upsert(script, piece, digest, String(piece));
+}
+
+/** It was refused. */
+export function stopped(script: string, piece: number): string {
+  return piece === 0
+    ? forgotten(script)
+    : `update _millrace.migration_progress set running = null, changed_at = pg_catalog.now() where script = ${literal(script)}`;
+}
+
+export function saved(script: string, piecesDone: number, digest: string): string {
+  return upsert(script, piecesDone, digest, 'null');
+}
+
+export function forgotten(script: string): string {
+  return `delete from _millrace.migration_progress where script = ${literal(script)}`;
+}
+
+function upsert(script: string, done: number, digest: string, running: string): string {
+  return `insert into _millrace.migration_progress (script, pieces_done, digest, running)
+    values (${literal(script)}, ${done}, ${literal(digest)}, ${running})
+    on conflict (script) do update
+      set pieces_done = excluded.pieces_done, digest = excluded.digest, running = excluded.running, changed_at = pg_catalog.now()`;
 }

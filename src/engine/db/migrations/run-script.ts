@@ -6,7 +6,8 @@ import { checkCommands } from './commands.ts';
 import { type Failed, ScriptError } from './failure.ts';
 import { finishInterrupted, repairIndex } from './interrupted.ts';
 import { prepare } from './prepare.ts';
-import type { Progress } from './progress.ts';
+import { isCandidate } from './privileged.ts';
+import { begun, forgotten, type Progress, saved, stopped } from './progress.ts';
 import { type Piece, scriptPieces } from './script.ts';
 import { type Prepared, sendParts } from './send.ts';
 import type { MigrationSession } from './session.ts';
@@ -16,8 +17,8 @@ export interface Script {
   /** As people know it: `supabase/migrations/20240101000000_films.sql`. Also the key of its progress. */
   readonly file: string;
   readonly text: string;
-  /** Writes down that the script is through, in the transaction of its last unit. */
-  readonly record: (client: Client) => Promise<void>;
+  /** The statement that writes down that the script is through, in the transaction of its last unit. Empty: nothing is. */
+  readonly record: string;
 }
 
 export interface ScriptReport {
@@ -43,9 +44,11 @@ export async function runScript(
 ): Promise<ScriptReport> {
   const pieces = scriptPieces(script.text);
   checkCommands(script.file, script.text, pieces);
-  await session.refresh();
-  const { prepared, elevated, warnings } = await prepare(session, script.text, pieces);
   const known = progress.of(script.file);
+  // Most scripts take the session as they find it, and a new one comes along with their first statements.
+  let isFresh = known !== undefined || pieces.some(isCandidate);
+  if (isFresh) await session.refresh();
+  const { prepared, elevated, warnings } = await prepare(session, script.text, pieces);
   let done = known?.piecesDone ?? 0;
   if (done > 0 && known?.digest !== digestOf(script.text, pieces, done)) {
     throw new OperatorError(
@@ -53,7 +56,7 @@ export async function runScript(
       `Put them back as they were and change only what follows; or, if you have set the database right by hand, delete the row of this file from _millrace.migration_progress.`,
     );
   }
-  const facts = { script, pieces, prepared, session, progress };
+  const facts = { script, pieces, prepared, session };
   let lessons: Lessons = { ...noLessons, separate: asksForNoTransaction(script.text) };
   let count = 0;
   try {
@@ -67,8 +70,14 @@ export async function runScript(
     while (units.length > 0) {
       const unit = units[0]!;
       const last = units.length === 1;
+      if (!isFresh && unit.kind !== 'ours') {
+        await session.refresh();
+        isFresh = true;
+      }
+      const refreshes = !isFresh;
+      isFresh = true;
       try {
-        await runUnit(facts, unit, last, done > 0 || !last);
+        await runUnit(facts, unit, { last, tracked: done > 0 || !last, refreshes });
       } catch (failed) {
         const learnt = isFailed(failed) ? learn(lessons, unit, failed, script.text, pieces) : undefined;
         if (learnt === undefined) throw failed;
@@ -81,7 +90,8 @@ export async function runScript(
       units = units.slice(1);
       if (units.length === 0) return { elevated, warnings, units: count, resumed: known !== undefined };
     }
-    await recordAlone(facts, known !== undefined);
+    if (!isFresh) await session.refresh();
+    await inTransaction(session.client, closing(script, known !== undefined));
     return { elevated, warnings, units: count, resumed: known !== undefined };
   } catch (failed) {
     if (!isFailed(failed)) throw failed;
@@ -103,33 +113,34 @@ interface Facts {
   readonly pieces: readonly Piece[];
   readonly prepared: readonly Prepared[];
   readonly session: MigrationSession;
-  readonly progress: Progress;
 }
 
-/** Runs one unit and remembers it: in the same transaction where there is one. `tracked`: the script takes more than one unit. */
-async function runUnit(facts: Facts, unit: Unit, last: boolean, tracked: boolean): Promise<void> {
-  const { script, pieces, session, progress } = facts;
+interface HowToRun {
+  readonly last: boolean;
+  /** The script takes more than one unit. */
+  readonly tracked: boolean;
+  /** The session is made as new before it, on the same way. */
+  readonly refreshes: boolean;
+}
+
+/** Runs one unit and remembers it: in the same transaction where there is one, and in the same message. */
+async function runUnit(facts: Facts, unit: Unit, { last, tracked, refreshes }: HowToRun): Promise<void> {
+  const { script, pieces, session } = facts;
   const { client } = session;
   session.signal?.throwIfAborted();
   const parts = facts.prepared.filter(({ index }) => index >= unit.from && index < unit.to);
-  const remember = async (): Promise<void> => {
-    if (last) {
-      if (tracked) await progress.forget(client, script.file);
-      await script.record(client);
-    } else {
-      await progress.save(client, script.file, unit.to, digestOf(script.text, pieces, unit.to));
-    }
-  };
+  const digest = (to: number) => digestOf(script.text, pieces, to);
+  const remember = last ? closing(script, tracked) : `${saved(script.file, unit.to, digest(unit.to))};\n`;
 
   if (unit.kind === 'alone') {
     const text = textOf(script, pieces, unit.from);
-    await progress.begin(client, script.file, unit.from, digestOf(script.text, pieces, unit.from));
+    await client.query(begun(script.file, unit.from, digest(unit.from)));
     try {
-      await sendParts(client, parts, '', '');
+      await sendParts(client, parts);
     } catch (failed) {
       // What Postgres leaves of an index that could not be built is in the way of the next attempt.
       await repairIndex(client, text);
-      await progress.stop(client, script.file, unit.from);
+      await client.query(stopped(script.file, unit.from));
       throw failed;
     }
     await inTransaction(client, remember);
@@ -142,29 +153,34 @@ async function runUnit(facts: Facts, unit: Unit, last: boolean, tracked: boolean
       'Add a COMMIT at its end, or take the BEGIN out: a migration runs in a transaction anyway.',
     );
   }
-  const theirs = unit.kind === 'theirs';
-  const commit = theirs ? parts.at(-1) : undefined;
+  // The role goes back to the session's own, or a script that changes it could not be recorded.
+  const end = `reset role;\n${remember}`;
   try {
-    // The role goes back to the session's own, or a script that changes it could not be recorded.
-    await sendParts(
-      client,
-      commit === undefined ? parts : parts.slice(0, -1),
-      theirs ? '' : 'begin',
-      'reset role',
-    );
-    if (theirs && !endsInCommit(pieces, unit)) {
-      await sendParts(client, commit === undefined ? [] : [commit], '', '');
+    if (unit.kind === 'ours')
+      await sendParts(client, parts, { before: 'begin;\n', after: `${end}commit`, refreshes });
+    else if (endsInCommit(pieces, unit)) await sendParts(client, withBeforeLast(parts, end));
+    else {
+      await sendParts(client, withBeforeLast(parts, 'reset role;\n'));
       await inTransaction(client, remember);
-      return;
     }
-    await remember();
-    await sendParts(client, commit === undefined ? [] : [commit], '', commit === undefined ? 'commit' : '');
   } catch (failed) {
     await rollback(client);
     throw isFailed(failed)
       ? failed
       : ({ error: failed, piece: undefined, offset: undefined } satisfies Failed);
   }
+}
+
+/** The statements that write down that the script is through. */
+function closing({ file, record }: Script, tracked: boolean): string {
+  return `${tracked ? `${forgotten(file)};\n` : ''}${record === '' ? '' : `${record};\n`}`;
+}
+
+/** Puts statements of ours before the script's own end of its transaction. */
+function withBeforeLast(parts: readonly Prepared[], text: string): readonly Prepared[] {
+  return parts.map((part, at) =>
+    at === parts.length - 1 ? { ...part, sent: text + part.sent, asIs: false } : part,
+  );
 }
 
 /** What a refusal teaches about cutting the script, when everything of the unit is undone and it can be tried again. */
@@ -190,18 +206,9 @@ function isTransactionSetting(text: string, piece: Piece | undefined): boolean {
   return piece !== undefined && /^set\s/i.test(text.slice(piece.start, piece.end));
 }
 
-async function recordAlone({ session, script, progress }: Facts, tracked: boolean): Promise<void> {
-  await inTransaction(session.client, async () => {
-    if (tracked) await progress.forget(session.client, script.file);
-    await script.record(session.client);
-  });
-}
-
-async function inTransaction(client: Client, work: () => Promise<void>): Promise<void> {
-  await client.query('reset role; begin');
+async function inTransaction(client: Client, statements: string): Promise<void> {
   try {
-    await work();
-    await client.query('commit');
+    await client.query(`reset role; begin; ${statements}commit`);
   } catch (error) {
     await rollback(client);
     throw { error, piece: undefined, offset: undefined } satisfies Failed;

@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { Batch } from './batch.ts';
 import { type Failed, fieldsOf } from './failure.ts';
-import type { Piece } from './script.ts';
+import { type Piece, scriptPieces } from './script.ts';
 
 /** A piece as it is sent. */
 export interface Prepared {
@@ -13,21 +13,28 @@ export interface Prepared {
   readonly asIs: boolean;
 }
 
-/** Sends pieces in as few messages as can be, between `before` and `after`. @throws Failed */
+export interface Around {
+  /** Statements of ours before the pieces and behind them, each with its semicolon. */
+  readonly before?: string;
+  readonly after?: string;
+  /** `discard all` goes before everything, on the same way: it may stand in no message with others. */
+  readonly refreshes?: boolean;
+}
+
+/** Sends pieces in as few messages as can be. @throws Failed */
 export async function sendParts(
   client: Client,
   parts: readonly Prepared[],
-  before: string,
-  after: string,
+  { before = '', after = '', refreshes = false }: Around = {},
 ): Promise<void> {
   const runs = runsOf(parts);
-  const head = before === '' ? '' : `${before};\n`;
-  if (runs.length === 0) {
-    if (head + after !== '') await runBatch(client, [], head, after);
-    return;
-  }
   for (const [number, run] of runs.entries()) {
-    await runBatch(client, run, number === 0 ? head : '', number === runs.length - 1 ? after : '');
+    const [isFirst, isLast] = [number === 0, number === runs.length - 1];
+    await runBatch(client, run, {
+      before: isFirst ? before : '',
+      after: isLast ? after : '',
+      refreshes: isFirst && refreshes,
+    });
   }
 }
 
@@ -56,28 +63,33 @@ function runsOf(parts: readonly Prepared[]): readonly (readonly Prepared[])[] {
 async function runBatch(
   client: Client,
   parts: readonly Prepared[],
-  head: string,
-  tail: string,
+  { before, after, refreshes }: Required<Around>,
 ): Promise<void> {
   // A semicolon behind it would not make two statements of one; but what stands alone is sent alone.
-  const alone = parts.length === 1 && head === '' && tail === '';
+  const alone = parts.length === 1 && before + after === '';
   const starts: number[] = [];
-  let text = head;
+  let text = before;
   for (const part of parts) {
     starts.push(text.length);
-    text += alone ? part.sent : `${part.sent};\n`;
+    // On a line of its own: a piece may end in a comment.
+    text += alone ? part.sent : `${part.sent}\n;\n`;
   }
   const copies = parts.flatMap(({ piece }) => (piece.kind === 'copy' ? [piece.data] : []));
-  const batch = new Batch(text + tail, copies);
+  const batch = new Batch(text + after, copies);
+  const first = refreshes ? new Batch('discard all', [], batch) : undefined;
+  if (first !== undefined) client.query(first);
   client.query(batch);
   try {
-    await batch.done;
+    await Promise.all([first?.done, batch.done]);
   } catch (error) {
-    throw locate(error, batch, parts, starts, text, head === '' ? 0 : 1);
+    throw locate(error, batch, parts, starts, text, before === '' ? 0 : 1);
   }
 }
 
-/** Which piece an error is about: the one at the position that Postgres gives, or else the first that was not completed. */
+/**
+ * Which piece an error is about: the one at the position that Postgres gives, or else the first that was not completed; none when it is about what
+ * stands behind them.
+ */
 function locate(
   error: unknown,
   batch: Batch,
@@ -89,6 +101,7 @@ function locate(
   const fields = fieldsOf(error);
   if (fields.position !== undefined) {
     const at = offsetOfCharacter(text, Number(fields.position) - 1);
+    if (at >= text.length && text !== parts[0]?.sent) return { error, piece: undefined, offset: undefined };
     const found = starts.findLastIndex((start) => start <= at);
     const part = parts[found];
     if (part !== undefined) {
@@ -96,7 +109,7 @@ function locate(
       return { error, piece: part.index, offset };
     }
   }
-  const part = parts[Math.min(Math.max(0, batch.completed - headStatements), parts.length - 1)];
+  const part = partAt(parts, batch.completed - headStatements);
   if (part === undefined) return { error, piece: undefined, offset: undefined };
   // A statement that ran inside of run_privileged says where in it the error is.
   const inner =
@@ -104,6 +117,16 @@ function locate(
       ? part.piece.start + offsetOfCharacter(fields.internalQuery, Number(fields.internalPosition) - 1)
       : undefined;
   return { error, piece: part.index, offset: inner };
+}
+
+/** The piece whose statement is the one behind so many that are completed. */
+function partAt(parts: readonly Prepared[], completed: number): Prepared | undefined {
+  let left = completed;
+  for (const part of parts) {
+    left -= part.asIs ? 1 : scriptPieces(part.sent).length;
+    if (left < 0) return part;
+  }
+  return undefined;
 }
 
 /** Offset in UTF-16 units of a character that Postgres counts. */

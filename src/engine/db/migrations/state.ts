@@ -78,10 +78,9 @@ export async function loadSteps(client: Client): Promise<ReadonlyMap<Step, strin
   return new Map(rows.map(({ step, digest }) => [step, digest ?? undefined]));
 }
 
-export async function recordStep(client: Client, step: Step, digest: string | undefined): Promise<void> {
-  await client.query(
-    `insert into _millrace.project_steps (step, digest) values ($1, $2)
-     on conflict (step) do update set digest = excluded.digest, done_at = now()`,
-    [step, digest],
-  );
+/** The statement that writes a step down. */
+export function recordStep(step: Step, digest: string | undefined): string {
+  return `insert into _millrace.project_steps (step, digest)
+    values (${literal(step)}, ${digest === undefined ? 'null' : literal(digest)})
+    on conflict (step) do update set digest = excluded.digest, done_at = pg_catalog.now()`;
 }

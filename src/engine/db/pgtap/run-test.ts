@@ -90,7 +90,7 @@ async function runFile(run: Run, script: TestScript, depth: number): Promise<Tes
 
 async function runStatement(run: Run, cut: Cut, index: number): Promise<void> {
   const part = cut.prepared.get(index)!;
-  if (part.piece.kind === 'copy') return sendParts(run.session.client, [part], '', '');
+  if (part.piece.kind === 'copy') return sendParts(run.session.client, [part]);
   if (isSentByNext(cut, index)) return;
   const { rows } = await ask(
     run.session.client,

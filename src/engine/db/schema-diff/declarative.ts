@@ -34,7 +34,7 @@ export async function applyDeclared(
       const refused: typeof left = [];
       for (const { file } of left) {
         try {
-          await runScript(session, progress, { file: file.path, text: file.text, record: async () => {} });
+          await runScript(session, progress, { file: file.path, text: file.text, record: '' });
         } catch (error) {
           if (!(error instanceof ScriptError) || !missingCodes.has(error.sqlState ?? '')) throw error;
           refused.push({ file, refusal: error });
