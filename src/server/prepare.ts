@@ -1,7 +1,4 @@
 // In charge of: everything that is known before anything is started: the project, its settings, its secrets.
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OperatorError } from '../base/errors.ts';
 import type { ValuesOf } from '../base/settings.ts';
@@ -11,9 +8,6 @@ import { type Live, type LiveSettings, openSettings } from '../engine/settings/l
 import { withOpposites } from '../services/auth/settings.ts';
 import { withAppSettings } from '../services/rest/settings.ts';
 import { type EngineName, engineNames } from './choose-engine.ts';
-import type { Invocation } from './cli/command.ts';
-import type { Options } from './cli/options.ts';
-import { findProjectFolder } from './cli/project-folder.ts';
 import { loadSecrets, type ProjectSecrets } from './keys.ts';
 import { projectSettings } from './project-settings.ts';
 import { serverSettings } from './settings.ts';
@@ -51,23 +45,6 @@ export interface ProjectPlace
   readonly commandLine: ReadonlyMap<string, string>;
   /** Takes the place of what the environment and `.env` files say in DATABASE_URL. */
   readonly database?: { readonly url: string | undefined } | undefined;
-}
-
-/** Reads the project that the command line means. @throws OperatorError for whatever is wrong in it. */
-export async function prepare({ options, environment, currentFolder }: Invocation): Promise<Prepared> {
-  const folder = await findProjectFolder(options, currentFolder);
-  const memory = options.has('memory');
-  const remote = options.text('remote');
-  return prepareProject({
-    folder,
-    environment: remote === undefined ? environment : { ...environment, MILLRACE_REMOTE: remote },
-    commandLine: options.settings,
-    production: options.production,
-    data: memory ? memoryFolder(folder, options) : options.data,
-    pgBin: options.pgBin,
-    engine: engineOf(options.text('engine')),
-    memory,
-  });
 }
 
 /** Reads a project. @throws OperatorError for whatever is wrong in it. */
@@ -113,17 +90,4 @@ export function engineOf(word: string | undefined): EngineName | undefined {
   const known = engineNames.find((name) => name === word);
   if (known !== undefined) return known;
   throw new OperatorError(`There is no engine "${word}".`, `Engines: ${engineNames.join(', ')}.`);
-}
-
-/** Where a database is that is thrown away: in memory where the system keeps files there, and the same for every command of a project. */
-function memoryFolder(folder: string, { data, production }: Options): string {
-  if (data !== undefined || production) {
-    throw new OperatorError(
-      `--memory throws everything away at the end, and ${production ? '--production' : '--data'} keeps it.`,
-      'Leave one of the two away.',
-    );
-  }
-  const place = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 10);
-  return join(place, `millrace-memory-${process.getuid?.() ?? 0}-${name}`);
 }

@@ -1,10 +1,11 @@
 // In charge of: the database that a command looks at: the one of --db-url, else the project's own.
 import type { ClientConfig } from 'pg';
 import { openExternal } from '../../engine/db/postgres/external.ts';
-import { type Prepared, prepare } from '../prepare.ts';
+import type { Prepared } from '../prepare.ts';
 import type { OpenOptions } from '../project-database.ts';
 import type { Invocation } from './command.ts';
 import { withOpening } from './opening.ts';
+import { prepare } from './prepare.ts';
 import { withDatabase } from './with-database.ts';
 
 export interface Target {

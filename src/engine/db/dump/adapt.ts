@@ -1,7 +1,6 @@
 // In charge of: a dump for an older PostgreSQL: what that lacks is said in another way where the meaning stays, and refused by name where it does not.
-import { parseSync } from 'libpg-query';
 import { OperatorError } from '../../../base/errors.ts';
-import { loadParser } from '../migrations/privileged.ts';
+import { loadParser, parseSql } from '../migrations/parser.ts';
 import type { DumpEntry } from './entries.ts';
 import { missingFunctions } from './new-functions.ts';
 import { bodiesOf, type Found, nodesOf } from './nodes.ts';
@@ -87,7 +86,7 @@ function adaptStatement(
 /** Undefined syntax is for the server to refuse. */
 function parsed(statement: string): readonly Found[] {
   try {
-    return nodesOf(parseSync(statement));
+    return nodesOf(parseSql(statement));
   } catch {
     return [];
   }

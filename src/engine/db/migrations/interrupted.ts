@@ -1,9 +1,8 @@
 // In charge of: index statements that run outside of transactions and were cut off: what they leave is cleared, or taken as done.
 
-import { parseSync } from 'libpg-query';
 import type { Client } from 'pg';
 import { ident } from '../ident.ts';
-import { loadParser } from './privileged.ts';
+import { loadParser, parseSql } from './parser.ts';
 
 interface ConcurrentIndex {
   readonly act: 'create' | 'drop';
@@ -38,9 +37,9 @@ export async function repairIndex(client: Client, statement: string): Promise<vo
 
 async function concurrentIndex(statement: string): Promise<ConcurrentIndex | undefined> {
   await loadParser();
-  let node: NonNullable<ReturnType<typeof parseSync>['stmts']>[number]['stmt'];
+  let node: NonNullable<ReturnType<typeof parseSql>['stmts']>[number]['stmt'];
   try {
-    node = parseSync(statement).stmts?.[0]?.stmt;
+    node = parseSql(statement).stmts?.[0]?.stmt;
   } catch {
     return undefined;
   }

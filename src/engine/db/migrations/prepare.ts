@@ -1,6 +1,7 @@
 // In charge of: making the pieces of a script ready to be sent: registered where they need `supabase_admin`, changed where this server needs them in other words.
 import { adaptExtension } from './extension-statements.ts';
-import { isCandidate, loadParser, recognise } from './privileged.ts';
+import { loadParser } from './parser.ts';
+import { isCandidate, recognise } from './privileged.ts';
 import type { Piece } from './script.ts';
 import type { Prepared } from './send.ts';
 import type { MigrationSession } from './session.ts';

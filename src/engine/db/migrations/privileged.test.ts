@@ -1,6 +1,7 @@
 // In charge of: proving which statements are recognised, each refused one beside its allowed twin.
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isCandidate, loadParser, recognise } from './privileged.ts';
+import { loadParser } from './parser.ts';
+import { isCandidate, recognise } from './privileged.ts';
 import { scriptPieces } from './script.ts';
 
 /** What `supabase_admin` runs. */

@@ -1,6 +1,7 @@
 // In charge of: which statements of a migration are run as `supabase_admin`. Hosted projects have them through supautils; anything else runs as `postgres`.
-import { type CreateExtensionStmt, type DefElem, loadModule, type Node, parseSync } from 'libpg-query';
+import type { CreateExtensionStmt, DefElem, Node } from 'libpg-query';
 import type { CreateOptions } from '../extensions/install.ts';
+import { parseSql } from './parser.ts';
 import type { Piece } from './script.ts';
 
 /** A recognised statement. `name` is the object that `run_privileged` looks at again, when it runs it. */
@@ -32,7 +33,7 @@ export interface Privileged {
 }
 
 /**
- * What a statement needs `supabase_admin` for; undefined when `postgres` runs it. Pure once `libpg-query` is loaded.
+ * What a statement needs `supabase_admin` for; undefined when `postgres` runs it. Pure once the parser is loaded.
  *
  * Only a whole top-level statement is ever recognised: what a DO block or a function runs, runs as `postgres`. Statements that hold
  * an expression are never recognised, whatever they are about: reading `'{1}'::an_array_of_a_domain` calls the domain's
@@ -94,11 +95,6 @@ export function recognise(statement: string): Privileged | undefined {
   return undefined;
 }
 
-/** Loads the parser; later calls give the same promise. */
-export async function loadParser(): Promise<void> {
-  await loadModule();
-}
-
 /** Whether a statement is worth the parser's time. */
 export function isCandidate(piece: Piece): boolean {
   if (piece.kind !== 'statement') return false;
@@ -119,7 +115,7 @@ export function isCandidate(piece: Piece): boolean {
 
 function parseOne(statement: string): Node | undefined {
   try {
-    const { stmts } = parseSync(statement);
+    const { stmts } = parseSql(statement);
     return stmts?.length === 1 ? stmts[0]?.stmt : undefined;
   } catch {
     // Not SQL that this parser knows: Postgres says what is wrong with it.

@@ -1,8 +1,8 @@
 // In charge of: `millrace engine`: which engine a project's data is of, and moving it to another.
 import { OperatorError } from '../../../base/errors.ts';
 import { openLog } from '../../log.ts';
-import { prepare } from '../../prepare.ts';
 import type { Invocation } from '../command.ts';
+import { prepare } from '../prepare.ts';
 import { waitForSignal } from '../wait-for-signal.ts';
 
 const targets = ['embedded', 'pglite', 'system'] as const;

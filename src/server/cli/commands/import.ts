@@ -3,10 +3,10 @@ import { OperatorError } from '../../../base/errors.ts';
 import type { ImportReport } from '../../../engine/db/import/import.ts';
 import { openExternal } from '../../../engine/db/postgres/external.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
-import { prepare } from '../../prepare.ts';
 import { migrateDatabase, shapeDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
 import type { Invocation } from '../command.ts';
+import { prepare } from '../prepare.ts';
 import { renderTable } from '../table.ts';
 import { withDatabase } from '../with-database.ts';
 

@@ -2,8 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { OperatorError } from '../../../base/errors.ts';
 import { signLegacyKey } from '../../../engine/identity/keys.ts';
-import { prepare } from '../../prepare.ts';
 import type { Invocation } from '../command.ts';
+import { prepare } from '../prepare.ts';
 import { issuedKeyActions } from './issued-keys.ts';
 
 export async function keys(invocation: Invocation): Promise<number> {

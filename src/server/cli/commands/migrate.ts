@@ -1,9 +1,9 @@
 // In charge of: `millrace migrate`: applies what is pending; its words list, make, repair and fetch migrations.
 import { OperatorError } from '../../../base/errors.ts';
 import type { ApplyReport } from '../../../engine/db/migrations/apply.ts';
-import { prepare } from '../../prepare.ts';
 import { applyFiles } from '../../project-database.ts';
 import type { Invocation } from '../command.ts';
+import { prepare } from '../prepare.ts';
 import { withDatabase } from '../with-database.ts';
 import { fetchMigrations } from './migrate-fetch.ts';
 import { listMigrations } from './migrate-list.ts';

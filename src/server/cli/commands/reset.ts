@@ -1,11 +1,12 @@
 // In charge of: `millrace reset`.
 import { OperatorError } from '../../../base/errors.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
-import { type Prepared, prepare } from '../../prepare.ts';
+import type { Prepared } from '../../prepare.ts';
 import { resetDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
 import { askYesNo, canAsk } from '../ask.ts';
 import type { Invocation } from '../command.ts';
+import { prepare } from '../prepare.ts';
 import { withDatabase } from '../with-database.ts';
 import { renderApplied } from './migrate.ts';
 
