@@ -1,6 +1,7 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
 // `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
 // `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it,
+// `-- files` what uploads and downloads cost beside the same by hand,
 // `-- migrations [PROJECT]` how long migrations take beside psql, `-- library` how long a test waits for a backend of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,6 +13,7 @@ import { findRunningServer } from '../src/engine/db/postgres/running.ts';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { makeProject, type RunningBackend, startBackend } from '../test/harness/backend.ts';
 import { enginesTable } from './engines.ts';
+import { filesTable } from './files.ts';
 import { gatewayTable } from './gateway.ts';
 import { hashingTable } from './hashing.ts';
 import { libraryTable } from './library.ts';
@@ -37,6 +39,10 @@ if (only === 'hashing') {
 }
 if (only === 'migrations') {
   await migrationsTable(rounds, process.argv[3]);
+  process.exit();
+}
+if (only === 'files') {
+  await filesTable(rounds);
   process.exit();
 }
 if (only === 'library') {
