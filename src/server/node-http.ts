@@ -286,5 +286,7 @@ function drain(incoming: IncomingMessage): void {
   });
   incoming.on('close', () => clearTimeout(timer));
   incoming.on('end', () => clearTimeout(timer));
+  // Whoever had opened it and gave it up stops it when that is told, which may be later than now.
+  incoming.unpipe();
   incoming.resume();
 }

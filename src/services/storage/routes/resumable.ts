@@ -1,16 +1,8 @@
 // In charge of: /upload/resumable: uploads by the tus protocol, by a caller's own rights or by a link.
 // Source: supabase/storage src/http/routes/tus/index.ts.
 import type { Handle, Visit } from '../context.ts';
-import { accessDenied } from '../errors.ts';
-import { refusedWords } from '../refused-words.ts';
 
-export const resumableUpload: Handle = async (visit) => {
-  const { refused } = visit.request;
-  if (refused !== undefined) throw accessDenied(refusedWords(refused), refused);
-  return answer(visit, false);
-};
-
-export const resumableOptions: Handle = (visit) => answer(visit, false);
+export const resumableUpload: Handle = (visit) => answer(visit, false);
 
 export const signedResumableUpload: Handle = (visit) => answer(visit, true);
 

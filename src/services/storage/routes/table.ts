@@ -26,7 +26,7 @@ import {
   moveObject,
 } from './objects.ts';
 import { renderAuthenticated, renderPublic, renderSigned } from './render.ts';
-import { resumableOptions, resumableUpload, signedResumableUpload } from './resumable.ts';
+import { resumableUpload, signedResumableUpload } from './resumable.ts';
 import { createObject, updateObject, uploadSignedObject } from './uploads.ts';
 
 /** `open`: whoever comes, with whatever credentials; `judged`: a caller whose token does not hold is nobody, who sees what is public. */
@@ -46,25 +46,22 @@ const route = (
   access: Access = 'caller',
 ): Route<Endpoint> => ({ method, pattern, handle: { operation, access, handle } });
 
-/** A URL of an upload, or of all; in upstream's words what is asked by a link is an operation of its own. */
+/** The one path for all uploads, and below it a URL for each; in upstream's words what is asked by a link is an operation of its own. */
 const resumable = (
   path: string,
   suffix: string,
   answer: Handle,
-  options: Handle,
-): readonly Route<Endpoint>[] =>
-  [path, `${path}/*`].flatMap((pattern) => [
-    route('OPTIONS', pattern, `storage.tus.options${suffix}`, options, 'open'),
-    route('POST', pattern, `storage.tus.upload.create${suffix}`, answer, 'open'),
-    ...(pattern === path
-      ? []
-      : [
-          route('PUT', pattern, `storage.tus.upload.part${suffix}`, answer, 'open'),
-          route('PATCH', pattern, `storage.tus.upload.part${suffix}`, answer, 'open'),
-          route('HEAD', pattern, `storage.tus.upload.get${suffix}`, answer, 'open'),
-          route('DELETE', pattern, `storage.tus.upload.delete${suffix}`, answer, 'open'),
-        ]),
-  ]);
+  access: Access,
+): readonly Route<Endpoint>[] => [
+  route('OPTIONS', path, `storage.tus.options${suffix}`, answer, 'open'),
+  route('POST', path, `storage.tus.upload.create${suffix}`, answer, access),
+  route('OPTIONS', `${path}/*`, `storage.tus.options${suffix}`, answer, 'open'),
+  route('POST', `${path}/*`, `storage.tus.upload.create${suffix}`, answer, access),
+  route('PUT', `${path}/*`, `storage.tus.upload.part${suffix}`, answer, access),
+  route('PATCH', `${path}/*`, `storage.tus.upload.part${suffix}`, answer, access),
+  route('HEAD', `${path}/*`, `storage.tus.upload.get${suffix}`, answer, access),
+  route('DELETE', `${path}/*`, `storage.tus.upload.delete${suffix}`, answer, access),
+];
 
 /** Fixed words first: `/object/sign/…` is no bucket called "sign". */
 export const routes: readonly Route<Endpoint>[] = [
@@ -103,8 +100,9 @@ export const routes: readonly Route<Endpoint>[] = [
   route('GET', '/object/authenticated/:bucket/*', 'storage.object.get_authenticated', getObject),
   route('HEAD', '/object/authenticated/:bucket/*', 'object.head_authenticated_info', headObject),
 
-  ...resumable('/upload/resumable/sign', '_signed', signedResumableUpload, signedResumableUpload),
-  ...resumable('/upload/resumable', '', resumableUpload, resumableOptions),
+  ...resumable('/upload/resumable/sign', '_signed', signedResumableUpload, 'open'),
+  ...resumable('/upload/resumable', '', resumableUpload, 'caller'),
+
   route(
     'GET',
     '/render/image/authenticated/:bucket/*',

@@ -109,12 +109,19 @@ export function openStore(tus: Tus, request: UploadRequest): Store {
         },
         async unlock() {
           await turn?.release();
+          turn = undefined;
         },
       }),
     },
     async finish(id) {
-      const upload = await load(id);
-      if (!upload.isComplete) await complete(storage, upload, mine(), request.rights(), undefined);
+      const held = await turns.take(parseUploadId(id).version, () => {}, storage.signal);
+      if (held === undefined) throw fileNotFound();
+      try {
+        const upload = await load(id);
+        if (!upload.isComplete) await complete(storage, upload, held, request.rights(), undefined);
+      } finally {
+        await held.release();
+      }
     },
   };
 }
