@@ -286,7 +286,9 @@ describe('the disk', () => {
   it('is full: writes are refused and reads go on, and with room again all is well', async ({ skip }) => {
     if (disk === undefined) return skip();
     const ballast = join(disk, 'ballast');
-    await using backend = await startBackend(project.folder, ['--data', join(disk, 'state')]);
+    await using backend = await startBackend(project.folder, ['--data', join(disk, 'state')], {
+      ownData: true,
+    });
     const load = openLoad(backend);
     await acknowledges(load, 100);
     await fill(ballast);
@@ -306,7 +308,7 @@ describe('the disk', () => {
     if (disk === undefined) return skip();
     const ballast = join(disk, 'ballast');
     const state = join(disk, 'state');
-    await using backend = await startBackend(project.folder, ['--data', state]);
+    await using backend = await startBackend(project.folder, ['--data', state], { ownData: true });
     const load = openLoad(backend);
     await acknowledges(load, 100);
     await fill(ballast);

@@ -76,7 +76,7 @@ export async function startBackend(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<RunningBackend> {
-  if (isUsual(args, options)) await giveData(project);
+  if (isUsual(args, options)) await giveData(project, args[args.indexOf('--data') + 1 || args.length]);
   return untilReady(
     run(['start', '--json', '--project', project, ...freePorts, ...onEngine(args), ...args], options),
     options,
@@ -84,7 +84,7 @@ export async function startBackend(
 }
 
 function isUsual(args: readonly string[], { env, uid, ownData }: RunOptions): boolean {
-  const elsewhere = ['--data', '--pg-bin', '--engine', '--production'];
+  const elsewhere = ['--pg-bin', '--engine', '--production'];
   const isElsewhere = [...args, ...onEngine(args)].some((arg) => elsewhere.includes(arg));
   return ownData !== true && uid === undefined && env?.DATABASE_URL === undefined && !isElsewhere;
 }

@@ -13,12 +13,11 @@ export const templateVariable = 'MILLRACE_TEST_TEMPLATES';
 let binaries: Promise<Binaries> | undefined;
 
 /**
- * Puts data into the state folder of a project that is started as most tests do: by this user, on the embedded server, in its usual place,
- * for the first time. Every other start makes its own.
+ * Puts data into the state folder of a project that is started as most tests do: by this user, on the embedded server, for the first time.
+ * Every other start makes its own.
  */
-export async function giveData(project: string): Promise<void> {
+export async function giveData(project: string, state: string = join(project, '.millrace')): Promise<void> {
   const cacheFolder = process.env[templateVariable];
-  const state = join(project, '.millrace');
   if (cacheFolder === undefined || existsSync(state)) return;
   const config = await readFile(join(project, 'supabase', 'config.toml'), 'utf8').catch(() => '');
   if (config.includes('major_version')) return;

@@ -1,12 +1,21 @@
 // In charge of: what a key of our own looks like, and how the project's own keys are compared.
-import * as crypto from 'node:crypto';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { endingOf, isIssuedKey, isWellFormed, newKeyText } from './key-text.ts';
 import { isOpaqueKey, openProjectKeys } from './keys.ts';
 
-// Only listened to: every call goes through.
-vi.mock('node:crypto', { spy: true });
+// Only listened to: every call goes through. Node hands what its module has now to those that imported it by name.
+beforeAll(() => {
+  vi.spyOn(crypto, 'randomBytes');
+  vi.spyOn(crypto, 'timingSafeEqual');
+  syncBuiltinESMExports();
+});
 afterEach(() => vi.clearAllMocks());
+afterAll(() => {
+  vi.restoreAllMocks();
+  syncBuiltinESMExports();
+});
 
 describe('a key of our own', () => {
   it('has a prefix, 33 random characters and a checksum of 6', () => {
