@@ -5,6 +5,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Binaries, findEmbedded, prepareBinaries } from '../../src/engine/db/postgres/binaries.ts';
 import { isRoot, unprivilegedUser } from '../../src/engine/db/postgres/os-user.ts';
+import { stateFormat, writeStateFile } from '../../src/engine/db/postgres/state-folder.ts';
 import { dataFromTemplate } from '../../src/engine/db/template/template.ts';
 
 /** Where the run's template is; the global setup makes it. A bench has none, and makes its data as people do. */
@@ -28,4 +29,6 @@ export async function giveData(project: string, state: string = join(project, '.
   const make = dataFromTemplate({ cacheFolder, password: 'postgres', observe: () => {} });
   const dataFolder = join(state, 'db');
   await make({ path: state, dataFolder, runAs, copiesFolder: dirname(state), notices: [] }, await binaries);
+  // By this a start knows a folder that --data names as one of ours; it writes the rest.
+  await writeStateFile(state, { format: stateFormat });
 }
