@@ -159,6 +159,7 @@ function problemsOf(report: Omit<ProjectReport, 'problems'>): readonly string[] 
   if (types && types.errors.length > 0) problems.push('the types do not compile');
   if (official && (!official.upToDate || official.onlyOne > 0))
     problems.push(`the official CLI finds something to do: ${official.said}`);
+  if (official && official.types !== 'equal') problems.push(`gen types differs: ${official.types.differs}`);
   const failing = tests?.failures.filter(({ reason }) => reason === undefined).length ?? 0;
   if (failing > 0) problems.push(`${failing} pgTAP failures have no reason`);
   const unlisted = chains?.refused.filter(({ reason }) => reason === undefined).length ?? 0;

@@ -98,7 +98,7 @@ function figures(report: ProjectReport): readonly (readonly [name: string, value
     [
       'official CLI',
       official &&
-        `\`db push\` ${official.upToDate ? 'is up to date' : '**finds something to do**'}, \`migration list\` has ${official.both} in both columns and ${official.onlyOne} in one`,
+        `\`db push\` ${official.upToDate ? 'is up to date' : '**finds something to do**'}, \`migration list\` has ${official.both} in both columns and ${official.onlyOne} in one, \`gen types typescript\` ${official.types === 'equal' ? 'is the same up to white space' : `**differs**: ${official.types.differs.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ')}`}`,
     ],
     [
       'types',
