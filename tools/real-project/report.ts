@@ -46,6 +46,11 @@ code does not tell is a placeholder of a fitting type, so that most requests fin
 function or operator is missing (PGRST1xx, PGRST2xx, 42xxx). A refusal for want of rights (42501) is held against
 the database: it counts as the project's own when the role has no right on the object that is named, when the table's
 policies refuse the row, or when a function of the project raises it.
+
+What was given beside the checkout, by \`--before-tests\` unless said: basejump gets \`basejump-supabase_test_helpers\` 0.0.6 by \`pgtle.install_extension\` from
+its repository's file, which its own set-up fetches from database.dev; liam its own \`setup-testing.sql\`; sendapp an \`.env\` with the ports that its
+config.toml asks for, and, in the place of the migration that fetches dbdev from database.dev, one that installs the same extensions from text: the machine of
+these runs has no way out. One file of capgo wants that its seeds' user has signed in within the last five minutes, so tests come first.
 `;
 
 function renderSection(report: ProjectReport): string {
