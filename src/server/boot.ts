@@ -38,6 +38,7 @@ import { type ProjectSecrets, refuseDevelopmentSecrets } from './keys.ts';
 import type { Mounted } from './passage.ts';
 import type { Prepared } from './prepare.ts';
 import { applyFiles, openShapedServer } from './project-database.ts';
+import { seedBuckets } from './seed-buckets.ts';
 import type { serverSettings } from './settings.ts';
 
 /** What a running backend tells about itself. */
@@ -217,6 +218,17 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   let httpPort = 0;
   const places = { apiUrl: () => apiUrl, port: () => httpPort };
   await openWorkers(prepared, { server, database, leases, gateway, ...places, observe, now }, closers);
+  const seeded =
+    values.storageEnabled && prepared.chosen?.seed !== false
+      ? await seedBuckets({
+          project: prepared.project,
+          send: (request) => gateway.fetch(request),
+          base: 'http://127.0.0.1',
+          key: secrets.keys.secret,
+          progress: options.progress,
+          signal: options.signal,
+        })
+      : [];
   const port = await openPorts(prepared, { gateway, tls, apiUrl: () => apiUrl, observe }, closers);
   httpPort = port.port;
   apiUrl ||= `${tls ? 'https' : 'http'}://${urlHost(values.host)}:${port.port}`;
@@ -238,7 +250,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     engine: server.engine,
     postgresVersion: server.version,
     services: services.map(({ name }) => name),
-    notices: [...notices, ...door.notices],
+    notices: [...notices, ...seeded, ...door.notices],
     lost,
     fetch: (request) => gateway.fetch(request),
     stop: closers.closeAll,

@@ -18,10 +18,14 @@ function sectionOf(key: string): string {
   return key.slice(0, Math.max(0, key.indexOf('.')));
 }
 
-/** What reads the file by itself: `engine/project`. */
+/** What reads the file by itself: `engine/project`, and what seeds the buckets. */
 const projectKeys = [
   'project_id',
   'db.migrations.enabled',
+  'storage.buckets.*.public',
+  'storage.buckets.*.file_size_limit',
+  'storage.buckets.*.allowed_mime_types',
+  'storage.buckets.*.objects_path',
   'db.seed.enabled',
   'db.seed.sql_paths',
   'db.vault.**',

@@ -7,6 +7,7 @@ export function reportOf(backend: Backend, readyMs: number): StatusReport {
   return {
     API_URL: backend.apiUrl,
     REST_URL: `${backend.apiUrl}/rest/v1`,
+    ...(backend.services.includes('storage') && { STORAGE_URL: `${backend.apiUrl}/storage/v1` }),
     DB_URL: backend.databaseUrl,
     ...(backend.inboxUrl !== undefined && { MAILPIT_URL: backend.inboxUrl, INBUCKET_URL: backend.inboxUrl }),
     PUBLISHABLE_KEY: backend.secrets.keys.publishable,
@@ -37,6 +38,7 @@ function s3ReportOf({ apiUrl, secrets, s3 }: Backend): StatusReport {
 const labels: readonly (readonly [label: string, name: string])[] = [
   ['API', 'API_URL'],
   ['Data API', 'REST_URL'],
+  ['Files', 'STORAGE_URL'],
   ['Database', 'DB_URL'],
   ['Inbox', 'MAILPIT_URL'],
   ['Publishable key', 'PUBLISHABLE_KEY'],

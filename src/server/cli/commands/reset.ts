@@ -4,6 +4,7 @@ import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
 import type { Prepared } from '../../prepare.ts';
 import { resetDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
+import { seedBuckets } from '../../seed-buckets.ts';
 import { askYesNo, canAsk } from '../ask.ts';
 import type { Invocation } from '../command.ts';
 import { prepare } from '../prepare.ts';
@@ -27,8 +28,29 @@ export async function reset(invocation: Invocation): Promise<number> {
   const report = await withDatabase(prepared, (shaped, opening) =>
     resetDatabase(shaped, prepared, opening, options.seed),
   );
+  const complaints = await seedRunning(prepared, stateFolder);
+  for (const sentence of complaints) console.error(`- ${sentence}`);
   console.log(options.json ? JSON.stringify(report) : renderApplied(report));
   return 0;
+}
+
+/** The buckets of config.toml, by the backend that runs; where none does, the next start makes them. */
+async function seedRunning(
+  { project, serverSettings }: Prepared,
+  stateFolder: string,
+): Promise<readonly string[]> {
+  const running = await findRunning(stateFolder);
+  if (running === undefined || !serverSettings.now().storageEnabled) return [];
+  const { API_URL: base, SECRET_KEY: key } = running.report;
+  return seedBuckets({
+    project,
+    send: fetch,
+    base: String(base),
+    key: String(key),
+    all: true,
+    progress: (line) => console.error(line),
+    signal: new AbortController().signal,
+  });
 }
 
 /** @throws OperatorError where nobody can answer. */
