@@ -121,7 +121,7 @@ describe('millrace completion', () => {
   }
 
   it.each([
-    ['millrace st', ['start', 'stop', 'status']],
+    ['millrace st', ['start', 'stop', 'status', 'storage']],
     ['millrace migrate re', ['repair']],
     ['millrace gen types --sw', ['--swift-access-control']],
     ['millrace gen types --lang p', ['python']],

@@ -171,6 +171,23 @@ describe('DATABASE_URL of a superuser', () => {
     expect((await server.health()).ok).toBe(true);
   });
 
+  it('is refused to a second process whose files would be elsewhere, until it is told that they moved', async () => {
+    await using other = await makeProject(files);
+    await expect(startBackend(other.folder, [], { env: env() })).rejects.toThrow(
+      `are kept elsewhere than in the folder "${other.folder}`,
+    );
+    // With the same folder it is one of several processes.
+    const state = join(project.folder, '.millrace');
+    const id = await asSuperuser('select id::text from _millrace.blob_store', 'super');
+    // Sound: the statement gives one row.
+    const { id: store } = (id as { id: string }[])[0]!;
+    const STORAGE_FILE_BACKEND_PATH = join(state, `files-${store.slice(0, 8)}`);
+    await using backend = await startBackend(other.folder, [], {
+      env: { ...env(), STORAGE_FILE_BACKEND_PATH },
+    });
+    expect(backend.report.ENGINE).toContain('external');
+  }, 180_000);
+
   it('is refused with another master key, and takes no role its password by that', async () => {
     await using backend = await startBackend(project.folder, [], { env: env() });
     const start = await runCli(['start', '--json', '--project', project.folder, '--port', '0'], {

@@ -283,6 +283,7 @@ async function openDatabaseSide(
       smsInbox: undefined,
       project,
       stateFolder: '',
+      sharesDatabase: true,
       externalUrl: () => '',
       accessKeys: { s3: undefined, publicKeys: [] },
     };

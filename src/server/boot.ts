@@ -166,6 +166,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     smsInbox: mail.smsInbox,
     project: { folder: prepared.project.project, readFile: readTextFile },
     stateFolder,
+    sharesDatabase: server.engine === 'external',
     now,
     observe,
     signal: options.signal,

@@ -77,6 +77,8 @@ export interface Ctx {
   };
   /** Where this backend keeps on disk what is not in the database. */
   readonly stateFolder: string;
+  /** Whether other processes, perhaps on other machines, may work with the same database: it is no server of our own. */
+  readonly sharesDatabase: boolean;
   readonly now: Clock;
   readonly observe: Observe;
   /** Aborted when the program stops. */

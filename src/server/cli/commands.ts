@@ -256,5 +256,21 @@ export const commands: Readonly<Record<string, Command>> = {
     flags: ['db-url'],
     run: async (invocation) => (await import('./commands/test.ts')).test(invocation),
   },
+  storage: {
+    sentence:
+      'Compare the rows of files with their bytes, and mend what no row names; move them to another store.',
+    usage: 'check | move | adopt',
+    examples: [
+      'millrace storage check',
+      'millrace storage check --checksums --json     (reads every file)',
+      'millrace storage check --repair',
+      'millrace storage move                         (from storage.previous_backend to storage.backend)',
+      'millrace storage adopt                        (the files here belong to this database from now on)',
+    ],
+    words: 1,
+    actions: ['check', 'move', 'adopt'],
+    flags: ['checksums', 'repair'],
+    run: async (invocation) => (await import('./commands/storage.ts')).storage(invocation),
+  },
   completion: completionOf(() => commands),
 };

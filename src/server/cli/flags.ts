@@ -211,6 +211,8 @@ export const flags = {
     sentence: 'what ends it with status 1: none (the default), warning or error',
     words: ['none', 'warning', 'error'],
   },
+  checksums: { kind: 'switch', sentence: 'read every file and compare its digest' },
+  repair: { kind: 'switch', sentence: 'remove bytes that no row names' },
   remote: {
     kind: 'text',
     value: 'NAME',

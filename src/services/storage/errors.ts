@@ -214,3 +214,29 @@ export const slowDown = () =>
     wireStatus: 503,
     headers: { 'retry-after': '1' },
   });
+
+/** Where the bytes are kept there is no room left. Source for the status: RFC 4918 section 11.5; S3 has no code for it, MinIO calls it XMinioStorageFull. */
+export const storageFull = (cause?: unknown) =>
+  new StorageFault(
+    {
+      status: 507,
+      code: 'StorageFull',
+      message: 'There is no room left for files. Nothing was kept.',
+      wireStatus: 507,
+      headers: { 'retry-after': '60' },
+    },
+    cause,
+  );
+
+/** Where the bytes are kept does not answer. Source for the code: supabase/storage src/internal/errors/codes.ts. */
+export const storeUnavailable = (cause?: unknown) =>
+  new StorageFault(
+    {
+      status: 503,
+      code: 'S3Error',
+      message: 'The store of files does not answer. Try again in a moment.',
+      wireStatus: 503,
+      headers: { 'retry-after': '5' },
+    },
+    cause,
+  );

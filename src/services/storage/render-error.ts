@@ -4,12 +4,15 @@ import { errorCode, errorMessage, Fault } from '../../base/errors.ts';
 import { DatabaseUnavailable } from '../../engine/db/db.ts';
 import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import type { Answer, Headers } from '../../engine/service/http.ts';
+import { BlobsUnavailable, NoRoom } from './blobs/blobs.ts';
 import {
   accessDenied,
   entityTooLarge,
   invalidParameter,
   resourceAlreadyExists,
   StorageFault,
+  storageFull,
+  storeUnavailable,
 } from './errors.ts';
 import { refusedWords } from './refused-words.ts';
 
@@ -33,6 +36,8 @@ export function storageFaultOf(error: unknown): StorageFault {
   if (error instanceof Fault) return ofGateway(error);
   if (error instanceof CredentialsRefused) return accessDenied(refusedWords(error), error);
   if (error instanceof DatabaseUnavailable) return unavailable(error);
+  if (error instanceof NoRoom) return storageFull(error);
+  if (error instanceof BlobsUnavailable) return storeUnavailable(error);
   return ofPostgres(error) ?? internal(error);
 }
 

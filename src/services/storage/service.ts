@@ -1,11 +1,14 @@
 // In charge of: files as a service: buckets and objects over HTTP, as supabase/storage v1.70 speaks it.
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
-import { openDiskBlobs } from './blobs/disk.ts';
+import { markStore, ownFolderOf } from './blobs/mark.ts';
+import { moveBlobs } from './blobs/moving.ts';
+import { openStore } from './blobs/open.ts';
+import { sweep } from './consistency/sweep.ts';
 import type { Storage, Visit } from './context.ts';
 import { isVouchedFor } from './context.ts';
 import { openGarbage } from './garbage.ts';
@@ -56,17 +59,35 @@ const garbageEverySeconds = 60;
 const expiredEverySeconds = 300;
 const oldUploadsEverySeconds = 600;
 const imagesEverySeconds = 900;
+/** Most of what a run copies the first one does; the later ones see that nothing is left. */
+const moveEverySeconds = 3600;
+const sweepTask = 'storage.sweep';
 
 async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   const { db, identity, now, observe, signal } = ctx;
-  const { path } = config.now();
-  const folder = path === '' ? join(ctx.stateFolder, 'files') : resolve(ctx.project.folder, path);
   const cache = openImageCache({
     folder: join(ctx.stateFolder, 'images'),
     maxBytes: () => config.now().imageCacheBytes,
     observe,
   });
-  const blobs = forgetting(await openDiskBlobs(folder), cache);
+  const {
+    blobs: stored,
+    name,
+    move,
+  } = await openStore(config.now(), {
+    ownFolder: await ownFolderOf(ctx),
+    projectFolder: ctx.project.folder,
+    egress: ctx.egress,
+  });
+  const blobs = forgetting(stored, cache);
+  await markStore({
+    db,
+    blobs,
+    storeName: name,
+    home: ctx.stateFolder,
+    sharesDatabase: ctx.sharesDatabase,
+    observe,
+  });
   const garbage = openGarbage({ db, blobs, observe });
   const resumable = openResumable({
     db,
@@ -122,6 +143,35 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
         everySeconds: imagesEverySeconds,
         scope: 'each',
         run: (stopped) => images.tidy(stopped),
+      },
+      ...(move === undefined
+        ? []
+        : [
+            {
+              name: 'storage.move',
+              everySeconds: moveEverySeconds,
+              scope: 'one' as const,
+              async run(stopped: AbortSignal) {
+                const moved = await moveBlobs({ ...move, observe, signal: stopped });
+                observe({
+                  kind: 'storage.moved',
+                  level: 'info',
+                  from: move.previousName,
+                  to: name,
+                  ...moved,
+                });
+              },
+            },
+          ]),
+      {
+        name: sweepTask,
+        everySeconds: config.now().sweepEverySeconds,
+        scope: 'one',
+        async run(stopped, fence) {
+          const { orphanGraceSeconds: graceSeconds } = config.now();
+          const lease = `task ${sweepTask}`;
+          await sweep({ db, blobs, garbage, observe, graceSeconds, lease, fence, signal: stopped });
+        },
       },
     ],
     async close() {

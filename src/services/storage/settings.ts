@@ -2,6 +2,7 @@
 // Source: supabase/cli apps/cli-go/pkg/config/storage.go, templates/config.toml; supabase/storage src/config.ts.
 import { parseSizeBytes } from '../../base/bytes.ts';
 import { parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
+import { blobSettings } from './blobs/settings.ts';
 import { imageSettings } from './images/settings.ts';
 import { s3Settings } from './s3/settings.ts';
 
@@ -25,12 +26,6 @@ export const settings = {
     aSize,
     size,
   ),
-  path: text({
-    key: 'storage.path',
-    env: ['STORAGE_FILE_BACKEND_PATH', 'FILE_STORAGE_BACKEND_PATH'],
-    default: '',
-    sentence: 'The folder that holds the bytes. Empty: `files` in the state folder.',
-  }),
   signedUploadSeconds: wholeNumber({
     key: 'storage.signed_upload_url_expiry',
     env: ['UPLOAD_SIGNED_URL_EXPIRATION_TIME', 'SIGNED_UPLOAD_URL_EXPIRATION_TIME'],
@@ -95,6 +90,7 @@ export const settings = {
     sentence: 'What this project is called there.',
   }),
   ...imageSettings,
+  ...blobSettings,
 } as const;
 
 export type StorageSettings = ValuesOf<typeof settings>;

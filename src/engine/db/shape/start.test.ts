@@ -33,6 +33,7 @@ const files = [
   '0026-blobs.sql',
   '0027-uploads.sql',
   '0028-s3.sql',
+  '0030-blob-upkeep.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -153,6 +154,7 @@ describe('a server of our own', () => {
       '0026-blobs.sql',
       '0027-uploads.sql',
       '0028-s3.sql',
+      '0030-blob-upkeep.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);

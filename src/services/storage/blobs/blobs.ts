@@ -27,7 +27,7 @@ export interface ByteRange {
 }
 
 export interface Blobs {
-  /** Keeps all of `body` under a new name; it is durable when this resolves. @throws TooManyBytes; what `body` fails with */
+  /** Keeps all of `body` under a new name; it is durable when this resolves. @throws TooManyBytes; NoRoom; what `body` fails with */
   write(id: string, body: Readable, options: WriteOptions): Promise<Written>;
   /** The bytes, or those of a range. @throws BlobMissing before the first byte */
   read(id: string, range?: ByteRange): Promise<Readable>;
@@ -39,7 +39,7 @@ export interface Blobs {
   join(parts: readonly string[], to: string, signal?: AbortSignal): Promise<Written>;
   /** Those that are not there are as good as removed. */
   remove(ids: readonly string[]): Promise<void>;
-  /** All of them, in no order. */
+  /** All of them, by their ids in the order of their bytes: two lists of any length are compared side by side. */
   list(signal: AbortSignal): AsyncIterable<BlobFacts>;
   close(): Promise<void>;
 }
@@ -58,4 +58,33 @@ export class TooManyBytes extends Error {
   constructor(maxBytes: number) {
     super(`more than ${maxBytes} bytes came`);
   }
+}
+
+/** The place where bytes are kept is full. Nothing of what came is left there. */
+export class NoRoom extends Error {
+  override readonly name = 'NoRoom';
+
+  constructor(cause: unknown) {
+    super('there is no room left where files are kept', { cause });
+  }
+}
+
+/** The place where bytes are kept cannot be reached, or does not answer as it should. */
+export class BlobsUnavailable extends Error {
+  override readonly name = 'BlobsUnavailable';
+  /** `refused`: it answers, and does not let us; `away`: it does not answer, or has too much to do. */
+  readonly reason: 'refused' | 'away';
+
+  constructor(reason: BlobsUnavailable['reason'], message: string, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+  }
+}
+
+/** How an id of ours is written: it is a file's name, and a key in a bucket. */
+export const blobIdPattern = /^[0-9a-z][0-9a-z-]{7,99}$/;
+
+/** How Postgres's collation "C", disks and stores of objects order names. */
+export function inByteOrder(one: string, other: string): number {
+  return one === other ? 0 : Buffer.compare(Buffer.from(one), Buffer.from(other));
 }

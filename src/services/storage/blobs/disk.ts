@@ -2,38 +2,66 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { errorCode } from '../../../base/errors.ts';
-import { type BlobFacts, BlobMissing, type Blobs, type WriteOptions } from './blobs.ts';
+import {
+  type BlobFacts,
+  BlobMissing,
+  type Blobs,
+  blobIdPattern,
+  NoRoom,
+  type WriteOptions,
+} from './blobs.ts';
 import { countedBytes } from './counted.ts';
 
 /** Small enough that a thousand downloads at once fit, big enough that the disk is not asked for each page. */
 const chunkBytes = 64 * 1024;
 
+/** Folders that this process knows to be there; one more and it looks again. All there can be: 256 times 256. */
+const maxKnownFolders = 65_536;
+/** What no write has touched for so long nobody writes any more: a client that sends nothing is cut off long before. */
+const draftSeconds = 3600;
+
 /**
- * `folder/ab/cd/<id>`: two levels of 256 folders, so that a million blobs are some 15 in each. `folder/tmp` holds what is being written;
- * what a killed process left there is removed when it is opened.
+ * `folder/ab/cd/<id>`: two levels of 256 folders, so that a million blobs are some 15 in each. `folder/tmp` holds what is being written, by this
+ * process and by others that share the folder; what a killed one left there is removed when it has been still for an hour.
  */
 export async function openDiskBlobs(folder: string): Promise<Blobs> {
   const drafts = join(folder, 'tmp');
-  await rm(drafts, { recursive: true, force: true });
   await mkdir(drafts, { recursive: true, mode: 0o700 });
+  await syncFile(dirname(folder));
+  await syncFile(folder);
+  await removeLeftDrafts(drafts);
   /** Folders that are there, so that they are made and synced once. */
   const made = new Set<string>();
 
-  async function placeFor(id: string): Promise<string> {
+  async function makePlaceFor(id: string): Promise<string> {
     const place = pathOf(folder, id);
-    const outer = join(folder, id.slice(0, 2));
-    const inner = join(outer, id.slice(2, 4));
+    const inner = dirname(place);
     if (!made.has(inner)) {
       await mkdir(inner, { recursive: true, mode: 0o700 });
-      await syncFolder(outer);
-      await syncFolder(folder);
+      await syncFile(dirname(inner));
+      await syncFile(folder);
+      if (made.size >= maxKnownFolders) made.clear();
       made.add(inner);
     }
     return place;
+  }
+
+  /** Somebody may have removed a folder that is empty since: then it is made once more. */
+  async function put(id: string, take: (place: string) => Promise<void>): Promise<void> {
+    const place = await makePlaceFor(id);
+    try {
+      await take(place);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      made.delete(dirname(place));
+      await makePlaceFor(id);
+      await take(place);
+    }
+    await syncFile(dirname(place));
   }
 
   /** `fill` writes a file of that name; then it is synced and gets its place. */
@@ -41,13 +69,11 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     const draft = join(drafts, randomUUID());
     try {
       const result = await fill(draft);
-      const place = await placeFor(id);
-      await rename(draft, place);
-      await syncFolder(join(folder, id.slice(0, 2), id.slice(2, 4)));
+      await put(id, (place) => rename(draft, place));
       return result;
     } catch (error) {
       await rm(draft, { force: true });
-      throw error;
+      throw asNoRoom(error);
     }
   }
 
@@ -81,19 +107,18 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     },
     async copy(from, to) {
       const source = pathOf(folder, from);
-      const place = await placeFor(to);
+      await stat(source).catch(missing(from));
       try {
         // A blob never changes, so two names of one file are two blobs.
-        await link(source, place);
+        await put(to, (place) => link(source, place));
       } catch (error) {
-        if (errorCode(error) === 'ENOENT') throw new BlobMissing(from, error);
+        // A file system without hard links, one that has too many of this file, or a file that is gone by now.
+        if (!noLink.has(errorCode(error) ?? '')) throw asNoRoom(error);
         await keep(to, async (draft) => {
           await copyFile(source, draft, constants.COPYFILE_FICLONE).catch(missing(from));
           await syncFile(draft);
         });
-        return;
       }
-      await syncFolder(join(folder, to.slice(0, 2), to.slice(2, 4)));
     },
     async join(parts, to, signal) {
       return write(to, Readable.from(bytesOf(folder, parts), { objectMode: false }), {
@@ -102,13 +127,16 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
       });
     },
     async remove(ids) {
-      for (const id of ids) await rm(pathOf(folder, id), { force: true });
+      for (const id of ids.filter((one) => blobIdPattern.test(one)))
+        await rm(pathOf(folder, id), { force: true });
     },
     async *list(signal) {
       for (const outer of await foldersIn(folder)) {
         for (const inner of await foldersIn(join(folder, outer))) {
-          for (const id of await readdir(join(folder, outer, inner))) {
+          for (const id of (await readdir(join(folder, outer, inner))).sort()) {
             signal.throwIfAborted();
+            // What lies elsewhere than a blob of that name would is none.
+            if (!blobIdPattern.test(id) || !id.startsWith(outer + inner)) continue;
             const found = await stat(join(folder, outer, inner, id)).catch(() => undefined);
             if (found?.isFile()) yield factsOf(id, found);
           }
@@ -126,11 +154,9 @@ async function* bytesOf(folder: string, parts: readonly string[]): AsyncGenerato
   }
 }
 
-const idPattern = /^[0-9a-z][0-9a-z-]{7,99}$/;
-
 /** Ids are ours; one that is not, from a row that somebody wrote by hand, is no blob. */
 function pathOf(folder: string, id: string): string {
-  if (!idPattern.test(id)) throw new BlobMissing(id);
+  if (!blobIdPattern.test(id)) throw new BlobMissing(id);
   return join(folder, id.slice(0, 2), id.slice(2, 4), id);
 }
 
@@ -141,19 +167,41 @@ function missing(id: string) {
   };
 }
 
-function factsOf(id: string, found: { readonly size: number; readonly mtime: Date }): BlobFacts {
-  return { id, sizeBytes: found.size, writtenAt: found.mtime };
+/** A copy is another name of the same file: the time of its last change is when it got that, which the time of writing is not. */
+function factsOf(id: string, found: { readonly size: number; readonly ctime: Date }): BlobFacts {
+  return { id, sizeBytes: found.size, writtenAt: found.ctime };
 }
 
 async function foldersIn(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
-  return entries.filter((entry) => entry.isDirectory() && entry.name.length === 2).map(({ name }) => name);
+  return entries
+    .filter((entry) => entry.isDirectory() && entry.name.length === 2)
+    .map(({ name }) => name)
+    .sort();
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  await syncFile(folder);
+async function removeLeftDrafts(drafts: string): Promise<void> {
+  const before = Date.now() - draftSeconds * 1000;
+  for (const name of await readdir(drafts)) {
+    const path = join(drafts, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && found.mtimeMs < before) await rm(path, { force: true });
+  }
 }
 
+const asNoRoom = (error: unknown) => (noRoom.has(errorCode(error) ?? '') ? new NoRoom(error) : error);
+const noRoom: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
+const noLink: ReadonlySet<string> = new Set([
+  'EMLINK',
+  'EPERM',
+  'EXDEV',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'ENOENT',
+]);
+
+/** Also a folder: what it lists is then on the disk. */
 async function syncFile(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
