@@ -6,7 +6,14 @@ import type { Server, ServerOptions } from '@tus/server';
 import type { Answer, Headers as HeaderPairs, ServiceRequest } from '../../../engine/service/http.ts';
 import { type BucketRules, findBucketRules } from '../buckets.ts';
 import { asService, type Visit } from '../context.ts';
-import { invalidParameter, invalidSignature, metadataRequired, noSuchBucket } from '../errors.ts';
+import {
+  invalidMimeType,
+  invalidParameter,
+  invalidSignature,
+  metadataRequired,
+  noSuchBucket,
+} from '../errors.ts';
+import { isHeaderValue } from '../header-value.ts';
 import { checkMimeType } from '../mime-types.ts';
 import { isBug, storageFaultOf } from '../render-error.ts';
 import { verifyLink } from '../signing.ts';
@@ -129,6 +136,7 @@ export async function answerUpload(
     async onUploadCreate(_request, upload) {
       const rules = await rulesOf(parseUploadId(upload.id).bucket);
       const { contentType, cacheControl } = upload.metadata ?? {};
+      if (contentType && !isHeaderValue(contentType)) throw invalidMimeType(contentType);
       if (contentType) checkMimeType(contentType, rules.allowed_mime_types ?? []);
       const isAge = /^-?\d+$/.test(cacheControl ?? '');
       return {
