@@ -184,7 +184,7 @@ describe('a request', () => {
       {
         code: 'not_found',
         message: 'There is nothing at "/nowhere" for GET.',
-        hint: 'Services here: /rest/v1, /auth/v1.',
+        hint: 'Services here: /rest/v1, /auth/v1, /storage/v1.',
       },
     ]);
     expect(elsewhere.headers).toMatchObject({
@@ -471,7 +471,7 @@ describe('the public development secrets', () => {
       stdout: '',
       stderr:
         `${beginning} the public development secrets, and these are still in use: the JWT secret (MILLRACE_JWT_SECRET), ` +
-        'the publishable key (SUPABASE_PUBLISHABLE_KEY), the secret key (SUPABASE_SECRET_KEY), the database password (MILLRACE_DB_PASSWORD).\n' +
+        'the publishable key (SUPABASE_PUBLISHABLE_KEY), the secret key (SUPABASE_SECRET_KEY), the database password (MILLRACE_DB_PASSWORD), the S3 access key (S3_PROTOCOL_ACCESS_KEY_ID, S3_PROTOCOL_ACCESS_KEY_SECRET).\n' +
         'Make your own: `millrace keys new` prints a set of environment variables.\n',
     });
   });
@@ -511,7 +511,9 @@ describe('with secrets of its own', () => {
     });
     expect(start).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('still in use: the database password (MILLRACE_DB_PASSWORD).\n'),
+      stderr: expect.stringContaining(
+        'still in use: the database password (MILLRACE_DB_PASSWORD), the S3 access key (S3_PROTOCOL_ACCESS_KEY_ID, S3_PROTOCOL_ACCESS_KEY_SECRET).\n',
+      ),
     });
   });
 

@@ -45,6 +45,10 @@ describe.each([17, 18])('a PostgreSQL %i that was shaped', (major) => {
         // Upstream's is NOT VALID, because it came to tables with rows.
         'constraint realtime.messages.messages_payload_exclusive CHECK (((payload IS NULL) OR (binary_payload IS NULL)))',
         'table realtime.schema_migrations owner=supabase_realtime_admin',
+        // Bytes that no row names any more are written down as they are let go of.
+        'trigger storage.objects.millrace_let_go_of_blob_at_delete _millrace.let_go_of_blob()',
+        'trigger storage.objects.millrace_let_go_of_blob_at_update _millrace.let_go_of_blob()',
+        'trigger storage.s3_multipart_uploads_parts.millrace_let_go_of_blob_at_delete _millrace.let_go_of_blob()',
       ].sort(),
     );
     expect(upstream.filter((line) => !facts.includes(line)).map((line) => line.split('(')[0])).toEqual([
