@@ -90,12 +90,15 @@ export async function listObjects(
     hasNext: last !== undefined,
     nextCursor: last && encodeCursor(cursorBehind(last, page)),
     nextCursorKey: last?.name,
-    folders: shown.filter(({ id }) => id === null).map((entry) => ({ ...entry, name: asFolder(entry.name) })),
+    folders: shown
+      .filter(({ id }) => id === null)
+      .map((entry) => ({ ...entry, name: asFolder(entry.name, delimiter) })),
     objects: shown.filter(({ id }) => id !== null),
   };
 }
 
-const asFolder = (name: string) => (name.endsWith('/') ? name : `${name}/`);
+/** The database tells a folder without what it ends with. */
+const asFolder = (name: string, delimiter = '/') => (name.endsWith(delimiter) ? name : name + delimiter);
 
 interface Page {
   readonly prefix: string;

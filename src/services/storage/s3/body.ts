@@ -38,8 +38,9 @@ export function openS3Body(request: ServiceRequest, known: Known): S3Body {
   const checks = checksOf(headers, trailerNames ?? []);
   const checked = checkedBytes({ checks, hash, sizeBytes });
   const source = request.hasBody ? request.openBody() : Readable.from([]);
-  // Whoever reads it hears of it.
+  // It may fail before anybody reads it, who is told then.
   const heard = () => {};
+  checked.on('error', heard);
   if (chunks === undefined) pipeline(source, checked, heard);
   else {
     // A presigned URL has a signature of its own place, which no chunk follows.

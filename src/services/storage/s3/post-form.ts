@@ -2,7 +2,7 @@
 // Source: supabase/storage src/http/routes/s3/commands/put-object.ts; Amazon S3 API Reference, "POST Object".
 
 import { basename } from 'node:path/posix';
-import { type Readable, Transform } from 'node:stream';
+import { pipeline, type Readable, Transform } from 'node:stream';
 import type { Answer, ServiceRequest } from '../../../engine/service/http.ts';
 import { findBucketRules } from '../buckets.ts';
 import { asService, type Storage } from '../context.ts';
@@ -88,8 +88,10 @@ function atLeast(source: Readable, minBytes: number): Readable {
     },
     flush: (done) => done(count < minBytes ? entityTooSmall() : null),
   });
-  source.on('error', (error) => checked.destroy(error));
-  return source.pipe(checked);
+  // It may fail before anybody reads it, who is told then.
+  checked.on('error', () => {});
+  pipeline(source, checked, () => {});
+  return checked;
 }
 
 const entityTooSmall = () =>
