@@ -226,6 +226,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
           send: (request) => gateway.fetch(request),
           base: 'http://127.0.0.1',
           key: secrets.keys.secret,
+          files: production ? 'into_new_buckets' : 'changed',
           progress: options.progress,
           signal: options.signal,
         })

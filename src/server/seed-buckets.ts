@@ -16,8 +16,11 @@ export interface SeedOptions {
   readonly send: (request: Request) => Response | Promise<Response>;
   readonly base: string;
   readonly key: string;
-  /** Every file, also those that are there as they are in the folder. */
-  readonly all?: boolean;
+  /**
+   * `all`: every file, also those that are there as they are in the folder; `changed`: those that are missing, or newer in the folder;
+   * `into_new_buckets`: only those of buckets that are made just now. What people have changed or deleted since is theirs.
+   */
+  readonly files: 'all' | 'changed' | 'into_new_buckets';
   readonly progress: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -41,7 +44,8 @@ export async function seedBuckets(options: SeedOptions): Promise<readonly string
     if (!isSection(bucket)) continue;
     const { objects_path: path, ...rules } = bucket;
     try {
-      await settleBucket(options, name, rules);
+      const isNew = await settleBucket(options, name, rules);
+      if (options.files === 'into_new_buckets' && !isNew) continue;
       if (typeof path === 'string' && path !== '') await uploadAll(options, name, path, complaints);
     } catch (error) {
       options.signal.throwIfAborted();
@@ -53,21 +57,23 @@ export async function seedBuckets(options: SeedOptions): Promise<readonly string
   return [...complaints.slice(0, maxComplaints), `and ${more} more files of [storage.buckets] like these.`];
 }
 
-async function settleBucket(options: SeedOptions, name: string, given: BucketRows): Promise<void> {
+/** Whether it is new. */
+async function settleBucket(options: SeedOptions, name: string, given: BucketRows): Promise<boolean> {
   const wanted = rulesOf(given);
   const path = `/bucket/${encodeURIComponent(name)}`;
   const found = await ask(options, 'GET', path);
   if (!found.ok) {
     await must(ask(options, 'POST', '/bucket', JSON.stringify({ ...wanted, name })));
-    return;
+    return true;
   }
   // Sound: an answer of ours.
   const there = (await found.json()) as Readonly<Record<string, unknown>>;
   const isSame = Object.entries(wanted).every(
     ([member, value]) => JSON.stringify(there[member]) === JSON.stringify(value),
   );
-  if (Object.keys(wanted).length === 0 || isSame) return;
-  await must(ask(options, 'PUT', path, JSON.stringify(wanted)));
+  if (Object.keys(wanted).length > 0 && !isSame)
+    await must(ask(options, 'PUT', path, JSON.stringify(wanted)));
+  return false;
 }
 
 /** What the file says; what it does not say stays as it is. */
@@ -123,7 +129,7 @@ async function* filesBelow(path: string): AsyncGenerator<string> {
 
 async function uploadOne(options: SeedOptions, bucket: string, name: string, file: string): Promise<void> {
   const place = `${encodeURIComponent(bucket)}/${name.split('/').map(encodeURIComponent).join('/')}`;
-  if (!options.all && (await isThere(options, place, file))) return;
+  if (options.files === 'changed' && (await isThere(options, place, file))) return;
   const type = await contentTypeOf(file);
   const body = await openAsBlob(file, { type });
   await must(

@@ -91,7 +91,7 @@ export async function checkMayUpload(
   await write(db, asking, object, { end: 'rollback' }).catch(asKeyThere);
 }
 
-/** The row that names the bytes. They are removed where it cannot be written. */
+/** The row that names the bytes. They are removed where Postgres refuses it. */
 export async function completeUpload(
   storage: Storage,
   asking: Asking,
@@ -111,11 +111,19 @@ export async function completeUpload(
     const id = await write(storage.db, asking, object).catch(asKeyThere);
     return { id, metadata, version };
   } catch (error) {
-    await letGo(storage, version);
+    if (isRefusal(error)) await letGo(storage, version);
     throw error;
   } finally {
     storage.garbage.wake();
   }
+}
+
+/**
+ * Whether Postgres has said no. Where the connection was lost instead the row may be there, and its bytes are not ours to remove: the
+ * sweeper looks for the row first.
+ */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof StorageFault || /^(?!08|57P)[0-9A-Z]{5}$/.test(errorCode(error) ?? '');
 }
 
 /** A whole upload. @throws what the steps throw; NoContentProvided when the client goes away on the way */

@@ -47,7 +47,7 @@ async function seedRunning(
     send: fetch,
     base: String(base),
     key: String(key),
-    all: true,
+    files: 'all',
     progress: (line) => console.error(line),
     signal: new AbortController().signal,
   });

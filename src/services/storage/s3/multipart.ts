@@ -15,6 +15,7 @@ import {
   checkMayUpload,
   completeUpload,
   metadataOf as describe,
+  isRefusal,
   letGo,
   maxBytesFor,
   writeBlob,
@@ -131,7 +132,7 @@ async function keepPart(
     const part = { number, etag, sizeBytes, version, owner: asking.caller.subject };
     await replacePart(storage.db, asService(asking), place, part, maxBytes);
   } catch (error) {
-    await letGo(storage, version);
+    if (isRefusal(error)) await letGo(storage, version);
     throw error;
   } finally {
     storage.garbage.wake();
