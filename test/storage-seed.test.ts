@@ -74,6 +74,8 @@ it('is made at the start, brought up to date at the next, and made again by a re
       { id: 'one', isPublic: false, file_size_limit: null, allowed_mime_types: null },
     ]);
     expect(await objectsOf(backend)).toEqual(files);
+    // What a start has to say comes behind its report.
+    await expect.poll(() => backend.log()).toContain('buckets.lost.colour');
     const log = backend.log();
     expect(log).toMatch(/big\.png.{0,10} was not uploaded to the bucket .{0,4}images.*EntityTooLarge/);
     expect(log).toMatch(/page\.html.{0,10} was not uploaded to the bucket .{0,4}images.*InvalidMimeType/);

@@ -9,6 +9,7 @@ import { withClient } from '../src/engine/db/client.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
+import { markId } from '../src/services/storage/blobs/mark.ts';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
 import { freePort } from './harness/free-port.ts';
 import { personToken } from './harness/tokens.ts';
@@ -652,14 +653,13 @@ describe('what breaks off', () => {
   });
 });
 
-/** All blobs in the project's folder of files. */
+/** All blobs of the database that both processes work on, but for the mark that says whose they are. */
 async function blobs(): Promise<readonly string[]> {
-  const entries = await readdir(join(project.folder, '.millrace', 'files'), {
-    recursive: true,
-    withFileTypes: true,
-  });
+  const state = join(project.folder, '.millrace');
+  const folder = (await readdir(state)).find((name) => name.startsWith('files-'))!;
+  const entries = await readdir(join(state, folder), { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('tmp'))
+    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('tmp') && entry.name !== markId)
     .map(({ name }) => name)
     .sort();
 }
