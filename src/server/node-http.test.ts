@@ -1,4 +1,5 @@
 // In charge of: that an answer ends where it ends, whatever a service or a function of the project's says about that.
+import { Readable } from 'node:stream';
 import { afterEach, expect, it } from 'vitest';
 import { openSocket } from '../../test/harness/sockets.ts';
 import type { Answer } from '../engine/service/http.ts';
@@ -25,8 +26,9 @@ async function exchange(bytes: string, handle: HttpPortOptions['handle']): Promi
 /** The answers to these requests, the last of which ends the connection. */
 function ask(answer: Answer, ...methods: readonly string[]): Promise<string> {
   const requests = methods.map((method) => `${method} / HTTP/1.1\r\nhost: localhost\r\n\r\n`).join('');
-  return exchange(requests.replace(/\r\n$/, 'connection: close\r\n\r\n'), (incoming, outgoing) =>
-    new NodeLine(incoming, outgoing, false).reply(answer, []),
+  return exchange(
+    requests.replace(/\r\n$/, 'connection: close\r\n\r\n'),
+    (incoming, outgoing) => void new NodeLine(incoming, outgoing, false).reply(answer, [])?.catch(() => {}),
   );
 }
 
@@ -59,6 +61,19 @@ it('says of HEAD what it was told that GET has', async () => {
     'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nx-own: kept\r\nConnection: close\r\n\r\n',
   );
 });
+
+it.each([
+  ['abc', /^HTTP\/1.1 200 OK\r\ncontent-length: 3\r\nConnection: close\r\n\r\nabc$/],
+  // What is too much would be read as the next answer's beginning.
+  ['abcd', /^(?!.*abc)/s],
+  ['ab', /^$|content-length: 3\r\n.*\r\n\r\nab$/s],
+])(
+  'sends the 3 bytes that a stream of %j was said to have, or ends the connection',
+  async (text, expected) => {
+    const body = { stream: Readable.from([Buffer.from(text)]), sizeBytes: 3 };
+    expect(await ask({ status: 200, headers: [], body }, 'GET')).toMatch(expected);
+  },
+);
 
 it('tells nobody to go on in the middle of an answer', async () => {
   const requests =
