@@ -257,6 +257,7 @@ describe('a limit over three processes on one database', () => {
     const env = {
       DATABASE_URL: `postgresql://owner:owner-pw@127.0.0.1:${server.login('postgres').port}/shared`,
       MILLRACE_MASTER_KEY: 'the-same-for-all-three-0123456789-0123',
+      STORAGE_FILE_BACKEND_PATH: join(shared.folder, 'files'),
     };
     const start = (name: string) =>
       startBackend(shared.folder, ['--data', join(shared.folder, name)], { env, log: 'discard' });

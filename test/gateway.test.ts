@@ -512,7 +512,7 @@ describe('with secrets of its own', () => {
     expect(start).toMatchObject({
       code: 1,
       stderr: expect.stringContaining(
-        'still in use: the database password (MILLRACE_DB_PASSWORD), the S3 access key (S3_PROTOCOL_ACCESS_KEY_ID, S3_PROTOCOL_ACCESS_KEY_SECRET).\n',
+        'still in use: the database password (MILLRACE_DB_PASSWORD).\n',
       ),
     });
   });

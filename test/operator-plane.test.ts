@@ -202,6 +202,7 @@ describe('GET /admin/v1/status', () => {
         services: [
           { name: 'rest', mount: '/rest/v1', ok: true },
           { name: 'auth', mount: '/auth/v1', ok: true },
+          { name: 'storage', mount: '/storage/v1', ok: true },
         ],
       },
     });
