@@ -12,7 +12,8 @@ import { askDatabase, openSession, openSuperuser } from './harness/sessions.ts';
 import { exchange, openSocket, requestText } from './harness/sockets.ts';
 
 const files = {
-  'supabase/config.toml': 'project_id = "data-api-faults"\n[api]\nauto_expose_new_tables = true\n',
+  'supabase/config.toml':
+    'project_id = "data-api-faults"\n[gateway]\nshed_target = "10s"\n[api]\nauto_expose_new_tables = true\n',
   'supabase/migrations/20260601000000_films.sql': `
     create table public.authors (id int primary key, name text not null);
     create table public.films (

@@ -106,7 +106,7 @@ describe('under load', () => {
       );
       for (const { usename, rolsuper, query } of rows) {
         if (rolsuper) throw new Error(`${usename} is a superuser and runs: ${query}`);
-        const asks = /"?notes"?|who/.test(query) ? ' asks' : '';
+        const asks = /\bnotes\b|\bwho\b/.test(query) ? ' asks' : '';
         seen.set(usename + asks, (seen.get(usename + asks) ?? 0) + 1);
       }
     };

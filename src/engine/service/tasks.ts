@@ -8,16 +8,21 @@ import type { Task } from './contract.ts';
 const leaseMarginSeconds = 15;
 /** Runs of all processes are spread by up to this part of the interval, so that they do not all wake at once. */
 const spread = 0.1;
+/** The first runs come one after the other: all at once they would stand in the way of the start, whose connections these are, too. */
+const staggerMs = 20;
 
 export interface TaskRunner {
   /** Resolves when the runs that are under way have ended. */
   close(): Promise<void>;
 }
 
-/** Runs `tasks` until closed; the first time at once. A run that fails is reported, and tried again at its next time. */
+/** Runs `tasks` until closed; the first time soon. A run that fails is reported, and tried again at its next time. */
 export function openTaskRunner(tasks: readonly Task[], leases: Leases, observe: Observe): TaskRunner {
   const closing = new AbortController();
-  const loops = tasks.map((task) => loop(task, leases, observe, closing.signal));
+  const loops = tasks.map(async (task, at) => {
+    await delay(at * staggerMs, closing.signal).catch(() => {});
+    await loop(task, leases, observe, closing.signal);
+  });
   return {
     async close() {
       closing.abort();

@@ -119,6 +119,8 @@ describe('GET /admin/v1/metrics', () => {
       await at.test.run(
         'create table public.filler as select repeat(n::text, 100) from generate_series(1, 2000) as n',
       );
+      // What is committed may not be written yet where nobody has to survive a crash.
+      await at.test.run('select pg_switch_wal()', 'supabase_admin');
       const found = await scrape();
       expect(found.get(`millrace_replication_slot_wal_bytes{slot="${name}"}`)).toBeGreaterThan(100_000);
       expect(found.get(`millrace_replication_slot_active{slot="${name}"}`)).toBe(0);

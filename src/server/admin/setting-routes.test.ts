@@ -59,6 +59,7 @@ describe('GET /admin/v1/settings', () => {
       'auth.secret_key',
       'auth.service_role_key',
       'db.password',
+      'storage.s3_protocol.access_key_secret',
     ]);
   });
 

@@ -28,8 +28,8 @@ describe('without trusted proxies', () => {
       'x-forwarded-proto': 'https',
       forwarded: 'for=10.0.0.2;proto=https',
     };
-    expect(clients([]).of(peer, false, headers)).toEqual({ address, isSecure: false });
-    expect(clients([]).of(peer, true, {})).toEqual({ address, isSecure: true });
+    expect(clients([]).of(peer, false, headers)).toEqual({ address, isSecure: false, isProxied: false });
+    expect(clients([]).of(peer, true, {})).toEqual({ address, isSecure: true, isProxied: false });
   });
 
   it('reads no header at all', () => {
@@ -129,6 +129,7 @@ describe('Forwarded', () => {
     expect(clients(['private'], 'forwarded').of('10.0.0.1', false, { forwarded })).toEqual({
       address,
       isSecure,
+      isProxied: true,
     });
   });
 });
@@ -155,10 +156,12 @@ describe('X-Forwarded-Proto', () => {
     expect(clients(['private']).of('10.0.0.1', false, headers)).toEqual({
       address: '10.0.0.1',
       isSecure: true,
+      isProxied: true,
     });
     expect(clients(['private']).of('203.0.113.7', false, headers)).toEqual({
       address: '203.0.113.7',
       isSecure: false,
+      isProxied: false,
     });
   });
 });
