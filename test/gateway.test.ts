@@ -511,9 +511,7 @@ describe('with secrets of its own', () => {
     });
     expect(start).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining(
-        'still in use: the database password (MILLRACE_DB_PASSWORD).\n',
-      ),
+      stderr: expect.stringContaining('still in use: the database password (MILLRACE_DB_PASSWORD).\n'),
     });
   });
 
