@@ -56,8 +56,7 @@ async function versionOf({ report }: RunningBackend, name: string): Promise<stri
   }
 }
 
-const placeOf = (project: string, id: string) =>
-  join(project, '.millrace', 'files', id.slice(0, 2), id.slice(2, 4), id);
+const placeOf = (project: string, id: string) => join(project, '.millrace', 'files', id.slice(0, 2), id);
 
 describe('millrace storage check', () => {
   let project: Awaited<ReturnType<typeof makeProject>>;

@@ -56,8 +56,8 @@ describe('blobs on disk', () => {
   it('are those of our own names in their own places alone', async () => {
     const id = `abcd${randomUUID().slice(4)}`;
     await blobs.write(id, inPieces(made(10)), { maxBytes: 10 });
-    await writeFile(join(folder, 'files', 'ab', 'cd', 'notes.txt'), 'not ours');
-    await writeFile(join(folder, 'files', 'ab', 'cd', randomUUID().replace(/^..../, 'eeee')), 'elsewhere');
+    await writeFile(join(folder, 'files', 'ab', 'notes.txt'), 'not ours');
+    await writeFile(join(folder, 'files', 'ab', randomUUID().replace(/^..../, 'eeee')), 'elsewhere');
     const ids: string[] = [];
     for await (const blob of blobs.list(AbortSignal.timeout(10_000))) ids.push(blob.id);
     expect(ids).toContain(id);

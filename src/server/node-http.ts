@@ -1,6 +1,6 @@
 // In charge of: a request of Node's as plain values, and a plain answer on Node's response.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough, type Readable, Transform } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Answer, type BodyStream, type Headers, isStream } from '../engine/service/http.ts';
 import type { Line, RequestHead } from './passage.ts';
@@ -211,17 +211,21 @@ export class NodeLine implements Line {
 function sendStream({ stream, sizeBytes }: BodyStream, outgoing: ServerResponse): Promise<void> {
   if (sizeBytes === undefined) return pipeline(stream, outgoing);
   let leftBytes = sizeBytes;
-  const exact = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      leftBytes -= chunk.length;
-      if (leftBytes < 0) done(new Error(`a body is longer than the ${sizeBytes} bytes that were said`));
-      else done(null, chunk);
-    },
-    flush(done) {
-      done(leftBytes > 0 ? new Error(`a body lacks ${leftBytes} of ${sizeBytes} bytes`) : null);
-    },
+  const over = pipeline(stream, outgoing);
+  const breakOff = (sentence: string) => {
+    const error = new Error(sentence);
+    outgoing.destroy(error);
+    stream.destroy(error);
+  };
+  // Before those of the pipeline, which then write to nobody. A stream between the two would cost a fifth of the rate.
+  stream.prependListener('data', (chunk: Buffer) => {
+    leftBytes -= chunk.length;
+    if (leftBytes < 0) breakOff(`a body is longer than the ${sizeBytes} bytes that were said`);
   });
-  return pipeline(stream, exact, outgoing);
+  stream.prependListener('end', () => {
+    if (leftBytes > 0) breakOff(`a body lacks ${leftBytes} of ${sizeBytes} bytes`);
+  });
+  return over;
 }
 
 function lengthOf(body: Answer['body']): number | undefined {

@@ -19,13 +19,11 @@ import { countedBytes } from './counted.ts';
 /** Small enough that a thousand downloads at once fit, big enough that the disk is not asked for each page. */
 const chunkBytes = 64 * 1024;
 
-/** Folders that this process knows to be there; one more and it looks again. All there can be: 256 times 256. */
-const maxKnownFolders = 65_536;
 /** What no write has touched for so long nobody writes any more: a client that sends nothing is cut off long before. */
 const draftSeconds = 3600;
 
 /**
- * `folder/ab/cd/<id>`: two levels of 256 folders, so that a million blobs are some 15 in each. `folder/tmp` holds what is being written, by this
+ * `folder/ab/<id>`: 256 folders, so that a million blobs are some 4,000 in each, and each is made and synced once. `folder/tmp` holds what is being written, by this
  * process and by others that share the folder; what a killed one left there is removed when it has been still for an hour.
  */
 export async function openDiskBlobs(folder: string): Promise<Blobs> {
@@ -42,9 +40,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     const inner = dirname(place);
     if (!made.has(inner)) {
       await mkdir(inner, { recursive: true, mode: 0o700 });
-      await syncFile(dirname(inner));
       await syncFile(folder);
-      if (made.size >= maxKnownFolders) made.clear();
       made.add(inner);
     }
     return place;
@@ -131,15 +127,13 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
         await rm(pathOf(folder, id), { force: true });
     },
     async *list(signal) {
-      for (const outer of await foldersIn(folder)) {
-        for (const inner of await foldersIn(join(folder, outer))) {
-          for (const id of (await readdir(join(folder, outer, inner))).sort()) {
-            signal.throwIfAborted();
-            // What lies elsewhere than a blob of that name would is none.
-            if (!blobIdPattern.test(id) || !id.startsWith(outer + inner)) continue;
-            const found = await stat(join(folder, outer, inner, id)).catch(() => undefined);
-            if (found?.isFile()) yield factsOf(id, found);
-          }
+      for (const inner of await foldersIn(folder)) {
+        for (const id of (await readdir(join(folder, inner))).sort()) {
+          signal.throwIfAborted();
+          // What lies elsewhere than a blob of that name would is none.
+          if (!blobIdPattern.test(id) || !id.startsWith(inner)) continue;
+          const found = await stat(join(folder, inner, id)).catch(() => undefined);
+          if (found?.isFile()) yield factsOf(id, found);
         }
       }
     },
@@ -157,7 +151,7 @@ async function* bytesOf(folder: string, parts: readonly string[]): AsyncGenerato
 /** Ids are ours; one that is not, from a row that somebody wrote by hand, is no blob. */
 function pathOf(folder: string, id: string): string {
   if (!blobIdPattern.test(id)) throw new BlobMissing(id);
-  return join(folder, id.slice(0, 2), id.slice(2, 4), id);
+  return join(folder, id.slice(0, 2), id);
 }
 
 function missing(id: string) {
