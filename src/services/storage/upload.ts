@@ -123,7 +123,8 @@ export async function completeUpload(
  * sweeper looks for the row first.
  */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof StorageFault || /^(?!08|57P)[0-9A-Z]{5}$/.test(errorCode(error) ?? '');
+  // No SQLSTATE of Postgres begins with E; EPIPE and its kin are sockets.
+  return error instanceof StorageFault || /^(?!08|57P|E)[0-9A-Z]{5}$/.test(errorCode(error) ?? '');
 }
 
 /** A whole upload. @throws what the steps throw; NoContentProvided when the client goes away on the way */

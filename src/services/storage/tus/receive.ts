@@ -3,10 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Storage } from '../context.ts';
-import { letGo } from '../upload.ts';
+import { isRefusal, letGo } from '../upload.ts';
 import type { Checksum } from './checksum.ts';
 import { type Cutter, openCutter } from './cutter.ts';
-import { aborted } from './refusal.ts';
+import { aborted, isTusRefusal } from './refusal.ts';
 import { addPart, type Part, type Turn, type UploadRow } from './uploads.ts';
 
 /** The least that S3 joins; a smaller one is written anew together with what comes next. Source: Amazon S3 User Guide, "Multipart upload limits". */
@@ -69,16 +69,19 @@ export async function receive(
         await record();
         await finish(end?.part);
       } catch (error) {
-        if (end) await letGo(storage, end.part.version);
+        if (end && isDefinite(error)) await letGo(storage, end.part.version);
         throw error;
       }
     } else await record();
     return at;
   } catch (error) {
-    for (const { part } of written) await letGo(storage, part.version);
+    if (isDefinite(error)) for (const { part } of written) await letGo(storage, part.version);
     throw error;
   }
 }
+
+/** Whether no row can name the bytes. Where a connection was lost, or the client, one may: the sweeper looks for it. */
+const isDefinite = (error: unknown) => isRefusal(error) || isTusRefusal(error);
 
 function partSizes(sizeBytes: number) {
   const minBytes = Math.max(minPartBytes, Math.ceil(sizeBytes / maxParts));
