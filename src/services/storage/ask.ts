@@ -1,4 +1,5 @@
 // In charge of: one statement on storage's tables under a caller's rights, and its rows as values.
+import { errorCode } from '../../base/errors.ts';
 import type { Db, Rows, Work } from '../../engine/db/db.ts';
 import type { Asking } from './context.ts';
 
@@ -55,3 +56,9 @@ export const escapeLike = (text: string) => text.replaceAll('\\', '\\\\').replac
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** The column `owner` holds users alone; `owner_id` any subject. */
 export const uuidOrNull = (text: string | undefined) => (text !== undefined && uuid.test(text) ? text : null);
+
+/** Of an error of Postgres; undefined for any other. None of its SQLSTATEs begins with E, as the codes of sockets and files do (EPIPE, EPERM). */
+export function sqlStateOf(error: unknown): string | undefined {
+  const code = errorCode(error);
+  return code !== undefined && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}

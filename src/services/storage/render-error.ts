@@ -1,9 +1,10 @@
 // In charge of: any error in the storage API's shape: `{statusCode, code, error, message}`.
 // Source: supabase/storage src/http/error-handler.ts, src/storage/database/errors.ts, src/http/plugins/jwt.ts.
-import { errorCode, errorMessage, Fault } from '../../base/errors.ts';
+import { errorMessage, Fault } from '../../base/errors.ts';
 import { DatabaseUnavailable } from '../../engine/db/db.ts';
 import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import type { Answer, Headers } from '../../engine/service/http.ts';
+import { sqlStateOf } from './ask.ts';
 import { BlobsUnavailable, NoRoom } from './blobs/blobs.ts';
 import {
   accessDenied,
@@ -83,8 +84,8 @@ function unavailable(error: DatabaseUnavailable): StorageFault {
 }
 
 function ofPostgres(error: unknown): StorageFault | undefined {
-  const code = errorCode(error);
-  if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return undefined;
+  const code = sqlStateOf(error);
+  if (code === undefined) return undefined;
   const message = errorMessage(error);
   switch (code) {
     case '42501':

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { errorCode } from '../../base/errors.ts';
+import { sqlStateOf } from './ask.ts';
 import { TooManyBytes, type Written } from './blobs/blobs.ts';
 import type { BucketRules } from './buckets.ts';
 import type { Asking, Storage } from './context.ts';
@@ -123,8 +124,7 @@ export async function completeUpload(
  * sweeper looks for the row first.
  */
 export function isRefusal(error: unknown): boolean {
-  // No SQLSTATE of Postgres begins with E; EPIPE and its kin are sockets.
-  return error instanceof StorageFault || /^(?!08|57P|E)[0-9A-Z]{5}$/.test(errorCode(error) ?? '');
+  return error instanceof StorageFault || /^(?!08|57P)/.test(sqlStateOf(error) ?? '08');
 }
 
 /** A whole upload. @throws what the steps throw; NoContentProvided when the client goes away on the way */
