@@ -1,6 +1,7 @@
 // In charge of: bytes in Azure Blob Storage, against azurite, Microsoft's own stand-in for it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
@@ -43,7 +44,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await blobs?.close();
   await egress.close();
+  // It writes its files until it has ended.
+  const ended = azurite && once(azurite, 'exit');
   azurite?.kill('SIGTERM');
+  await ended;
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -267,7 +267,7 @@ describe('transaction(caller, run)', () => {
 });
 
 describe('a database that does not answer', () => {
-  const limits = { maxConnections: 1, acquireTimeoutMs: 200, maxWaiting: 1 };
+  const limits = { maxConnections: 1, acquireTimeoutMs: 2_000, maxWaiting: 1 };
   const reason = (promise: Promise<unknown>) =>
     promise.then(
       () => 'no error',
