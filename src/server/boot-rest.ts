@@ -9,6 +9,7 @@ import { type Database, openDatabase } from '../engine/db/database.ts';
 import type { Db } from '../engine/db/db.ts';
 import { openExternal } from '../engine/db/postgres/external.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import { absentChanges } from '../engine/db/replication/absent.ts';
 import { openEgress } from '../engine/egress/egress.ts';
 import { type Identity, openIdentity } from '../engine/identity/identity.ts';
 import { roleAt } from '../engine/identity/role-path.ts';
@@ -287,7 +288,19 @@ async function openDatabaseSide(
       externalUrl: () => '',
       accessKeys: { s3: undefined, publicKeys: [] },
     };
-    const context = { db, catalog, identity, leases, fanout, egress, ...others, now, observe, signal };
+    const context = {
+      db,
+      catalog,
+      identity,
+      leases,
+      fanout,
+      changes: absentChanges,
+      egress,
+      ...others,
+      now,
+      observe,
+      signal,
+    };
     const running = await service.open(context, rest);
     return {
       server,

@@ -6,6 +6,7 @@ import { openCatalog } from '../engine/catalog/source.ts';
 import { type Database, openDatabase } from '../engine/db/database.ts';
 import { endLeftLeases } from '../engine/db/leases.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
+import { absentChanges } from '../engine/db/replication/absent.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openEgress } from '../engine/egress/egress.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
@@ -157,6 +158,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     identity,
     leases,
     fanout,
+    changes: absentChanges,
     egress,
     signToken: signing.sign,
     secrets: keyring.secrets,

@@ -1,4 +1,6 @@
 // In charge of: what a service is to the rest of the program. Before it runs everything about it can be read; after `open` it is answers, tasks, health, close.
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Observe } from '../../base/observe.ts';
 import type { Settings, ValuesOf } from '../../base/settings.ts';
 import type { Clock } from '../../base/time.ts';
@@ -6,6 +8,7 @@ import type { CatalogSource } from '../catalog/source.ts';
 import type { Db } from '../db/db.ts';
 import type { Fanout } from '../db/fanout.ts';
 import type { Leases } from '../db/leases.ts';
+import type { ChangeFeed } from '../db/replication/feed.ts';
 import type { Egress } from '../egress/egress.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { RefusalReason } from '../identity/refused.ts';
@@ -51,6 +54,8 @@ export interface Ctx {
   readonly identity: Identity;
   readonly leases: Leases;
   readonly fanout: Fanout;
+  /** What is committed, as it is committed. */
+  readonly changes: ChangeFeed;
   /** The only way to other hosts. */
   readonly egress: Egress;
   /** Signs a token's claims, in their order, by the project's signing key. */
@@ -88,10 +93,28 @@ export interface Ctx {
 export interface Running {
   /** Answers every request below the mount. What it throws is a bug of its own; what a client did wrong it answers in its protocol's shape. */
   readonly answer: (request: ServiceRequest) => Promise<Answer>;
+  /**
+   * A request to go on in another protocol on the same connection (RFC 9110 section 7.8), which was let in as any other. Its answer is a refusal;
+   * undefined: the connection is the service's own from now on. Unset: there is none.
+   */
+  readonly upgrade?: (request: UpgradeRequest) => Promise<Answer | undefined>;
   /** Work that is done again and again. */
   readonly tasks?: readonly Task[];
   health?(): Promise<Health>;
   close?(): Promise<void>;
+}
+
+/** What comes with the wish for another protocol. */
+export interface UpgradeRequest
+  extends Pick<
+    ServiceRequest,
+    'path' | 'query' | 'headers' | 'caller' | 'refused' | 'address' | 'countedAs' | 'requestId'
+  > {
+  /** Node's own, for whoever shakes hands over it. */
+  readonly incoming: IncomingMessage;
+  readonly socket: Duplex;
+  /** What came behind the head already. */
+  readonly first: Buffer;
 }
 
 export interface Task {
