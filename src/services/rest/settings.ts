@@ -18,10 +18,10 @@ function names(raw: unknown): readonly string[] | undefined {
     .map((part) => (/^".*"$/s.test(part) ? part.slice(1, -1).replace(/\\(.)/gs, '$1') : part));
 }
 
-/** The same, and not none. */
+/** The same; none is `public`. Source: PostgREST 14.12, src/PostgREST/Config.hs (`parseDbSchemas`): an empty text is none given. */
 function someNames(raw: unknown): readonly string[] | undefined {
   const found = names(raw);
-  return found?.length === 0 ? undefined : found;
+  return found?.length === 0 ? ['public'] : found;
 }
 
 /** `{"app.settings.name": "value"}`, in TOML a table. */

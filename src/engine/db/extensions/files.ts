@@ -37,7 +37,7 @@ async function filesOf(extension: PlacedExtension): Promise<readonly ExtensionFi
  * @throws OperatorError when the npm package that holds it is not installed.
  */
 export async function loadScript(extension: PlacedExtension): Promise<string> {
-  if (extension.kind === 'absent') return absentFunctions(extension);
+  if (extension.kind === 'absent') return absentScript(extension);
   const upstream =
     extension.package === undefined
       ? ''
@@ -107,7 +107,7 @@ export async function digestOfFiles(): Promise<string> {
   const texts = await Promise.all(
     extensions.map(async (extension) => {
       if (extension.kind === 'elsewhere') return '';
-      if (extension.kind === 'absent') return renderControl(extension) + absentFunctions(extension);
+      if (extension.kind === 'absent') return renderControl(extension) + absentScript(extension);
       const manifest =
         extension.package === undefined
           ? ''
@@ -119,20 +119,19 @@ export async function digestOfFiles(): Promise<string> {
   return createHash('sha256').update(texts.join('\0')).digest('hex');
 }
 
-/** The functions of an absent extension: whoever calls one hears what is missing, and not that it does not exist. */
-function absentFunctions({ name, functions, sentence }: AbsentExtension): string {
+/** What an absent extension has: functions, of which whoever calls one hears what is missing, and not that it does not exist. */
+function absentScript({ name, functions, written, sentence }: AbsentExtension): string {
   const message = literal(
     `the extension "${name}" is not in this PostgreSQL, so its functions cannot be called`,
   );
-  return (functions ?? [])
-    .map(
-      (signature) => `create function ${signature} language plpgsql as $absent$
+  const refusing = (functions ?? []).map(
+    (signature) => `create function ${signature} language plpgsql as $absent$
 begin
   raise exception using errcode = '0A000', message = ${message}, hint = ${literal(sentence)};
 end
 $absent$;`,
-    )
-    .join('\n\n');
+  );
+  return [...refusing, ...(written === undefined ? [] : [written])].join('\n\n');
 }
 
 /** Source: PostgreSQL manual, "Extension Files". */

@@ -32,6 +32,10 @@ export interface AbsentExtension {
   readonly requires?: readonly string[];
   /** Those that projects call, as `create function` wants them up to `language`. */
   readonly functions?: readonly string[];
+  /** The statement that makes what dumps of hosted projects write into; nothing here reads it. */
+  readonly written?: string;
+  /** Hosted projects have had it from the start, so that scripts of theirs name what is in its schema without creating it. */
+  readonly isAssumed?: true;
   /** What is missed, and what to do instead. */
   readonly sentence: string;
 }
@@ -223,8 +227,15 @@ export const extensions: readonly Extension[] = [
       'crypto_aead_det_keygen() returns bytea',
       'crypto_aead_det_noncegen() returns bytea',
     ],
+    written: `create table key (
+  id uuid primary key default gen_random_uuid(), status text default 'valid', created timestamptz not null default now(), expires timestamptz,
+  key_type text, key_id bigserial, key_context bytea default 'pgsodium', name text unique, associated_data text default 'associated',
+  raw_key bytea, raw_key_nonce bytea, parent_key uuid references key, comment text, user_data text
+);
+alter table key alter column key_id drop not null;`,
+    isAssumed: true,
     sentence:
-      'It is deprecated upstream, and only the vault needed it, which is there without it; pgcrypto encrypts.',
+      'It is deprecated upstream, and only the vault needed it, which is there without it; pgcrypto encrypts. Where a script names its schema without creating it, as hosted projects up to PostgreSQL 15 have it from the start, it is recorded ahead; its table `key` is there to be written to.',
   },
   {
     kind: 'provided',

@@ -150,6 +150,48 @@ const works: readonly {
     gives: [{ films: 'films', leak: null, who: 'postgres', rows: 'on' }],
   },
   {
+    it: 'what asks the catalog by the bare name of a constraint or an index',
+    migrations: {
+      '1_roles.sql': `create table roles (id int);
+        do $$ begin
+          if not exists (select from pg_constraint where conname = 'roles_pkey') then
+            alter table roles add constraint roles_pkey primary key (id);
+          end if;
+          if not exists (select from pg_class where relname = 'events_at_idx') then
+            create table events (at timestamptz);
+            create index events_at_idx on events (at);
+          end if;
+        end $$;
+        create table members (role int references roles);`,
+    },
+    check: "select to_regclass('events_at_idx')::text as idx",
+    gives: [{ idx: 'events_at_idx' }],
+  },
+  {
+    it: 'a dump of a project that had pgsodium from its start',
+    migrations: {
+      '1_remote.sql': 'create table t (id int);',
+      '2_data.sql':
+        'insert into "pgsodium"."key" (id) select gen_random_uuid() where false;\nSELECT pg_catalog.setval(\'"pgsodium"."key_key_id_seq"\', 7, false);',
+    },
+    check:
+      "select extversion as version, nextval('pgsodium.key_key_id_seq')::int as next from pg_extension where extname = 'pgsodium'",
+    gives: [{ version: 'absent', next: 7 }],
+  },
+  {
+    it: 'an extension in the one schema that it can be in, which nobody made',
+    migrations: {
+      '1_remote.sql': 'CREATE EXTENSION IF NOT EXISTS "pgsodium" WITH SCHEMA "pgsodium";',
+      '2_version.sql': 'create extension pgmq with schema pgmq version "1.4.4" cascade;',
+    },
+    check:
+      "select extname as name, extnamespace::regnamespace::text as schema from pg_extension where extname in ('pgsodium', 'pgmq') order by 1",
+    gives: [
+      { name: 'pgmq', schema: 'pgmq' },
+      { name: 'pgsodium', schema: 'pgsodium' },
+    ],
+  },
+  {
     it: 'COPY … FROM stdin, with semicolons and quotes in the data',
     migrations: {
       '1_copy.sql':

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import { OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
+import { assumedExtensions } from '../extensions/needs.ts';
+import { ident } from '../ident.ts';
 import { keepRoleBaseline } from './baseline.ts';
 import { withGuard } from './guard.ts';
 import {
@@ -154,7 +156,10 @@ class Run {
     const progress = await loadProgress(client);
     const isFirst = !steps.has('roles');
     if (isFirst) await keepRoleBaseline(this.#session);
-    if (isFirst || wanted.length > 0) await this.#vault();
+    if (isFirst || wanted.length > 0) {
+      await this.#vault();
+      await this.#assumed(progress, wanted);
+    }
     if (isFirst || includeRoles === true) await this.#roles(progress, project.roles);
     else await this.#sayChangedRoles(steps, project.roles);
     for (const [at, file] of wanted.entries()) await this.#migration(progress, file, at + 1, wanted.length);
@@ -217,6 +222,16 @@ class Run {
     this.#warn(
       `[db.vault] holds ${vault.length === 1 ? 'a secret' : `${vault.length} secrets`} (${vault.map(({ name }) => name).join(', ')}), and this database has no vault: left out. On an external server it takes the extension supabase_vault.`,
     );
+  }
+
+  /** Extensions that the project's scripts find in a hosted project without creating them. */
+  async #assumed(progress: Progress, wanted: readonly MigrationFile[]): Promise<void> {
+    const files = [...wanted, ...this.#options.project.seeds];
+    const texts = await Promise.all(files.map(async (file) => decode(await file.read())));
+    for (const name of assumedExtensions(texts)) {
+      const text = `create extension if not exists ${ident(name)}`;
+      await this.#run(progress, 'extension', { file: `the extension "${name}"`, text, record: '' });
+    }
   }
 
   async #roles(progress: Progress, roles: SqlFile | undefined): Promise<void> {

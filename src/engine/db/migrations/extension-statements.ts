@@ -1,5 +1,6 @@
 // In charge of: what a script's statement about an extension becomes on this server: itself, without a version that is not there, or SQL of ours.
 import {
+  type CreateOptions,
   createTle,
   dropStatement,
   installStatement,
@@ -8,7 +9,7 @@ import {
   updateTle,
 } from '../extensions/install.ts';
 import { absentVersion, findExtension, sayAbsent } from '../extensions/registry.ts';
-import { ident } from '../ident.ts';
+import { ident, literal } from '../ident.ts';
 import type { Privileged } from './privileged.ts';
 import type { MigrationSession } from './session.ts';
 
@@ -57,11 +58,23 @@ async function adaptCreate(
   if (available !== undefined && versions !== undefined) {
     // A script of ours that needs no superuser gets none: whatever stands in the schema already would run as one.
     const elevates = available.needsSuperuser || known === undefined || known.kind === 'elsewhere';
-    if (options?.version === undefined || versions.has(options.version))
-      return { statement, elevates, warnings };
+    const wanted = options ?? { mayExist: false };
     // A dump of a hosted project pins what was current there on that day; those projects get what is current, too.
-    if (known?.kind !== 'absent') warnings.push(noSuchVersion(name, options.version, versions));
-    return { statement: withoutVersion(statement, options.versionAt), elevates, warnings };
+    const lacksVersion = wanted.version !== undefined && !versions.has(wanted.version);
+    if (lacksVersion && known?.kind !== 'absent')
+      warnings.push(noSuchVersion(name, wanted.version ?? '', versions));
+    // Its only schema, which a hosted project had before the extension and a dump does not make: named, Postgres would not make it either.
+    const ownsSchema =
+      wanted.schema !== undefined &&
+      (known?.kind === 'absent' || known?.kind === 'provided') &&
+      known.schema === wanted.schema;
+    if (!lacksVersion && !ownsSchema) return { statement, elevates, warnings };
+    const kept = {
+      ...wanted,
+      ...(lacksVersion ? { version: undefined } : {}),
+      ...(ownsSchema ? { schema: undefined } : {}),
+    };
+    return { statement: createStatement(name, kept), elevates, warnings };
   }
   if (known === undefined || known.kind === 'elsewhere') return { statement, elevates: true, warnings };
   await session.preparePlainExtensions();
@@ -140,10 +153,15 @@ function noSuchVersion(name: string, version: string, versions: ReadonlySet<stri
   return `The extension "${name}" has no version "${version}" here; ${[...versions].join(' or ')} was taken.`;
 }
 
-/** `at` counts bytes, as the parser does. */
-function withoutVersion(statement: string, at: number | undefined): string {
-  const bytes = Buffer.from(statement);
-  const before = bytes.toString('utf8', 0, at);
-  const clause = bytes.toString('utf8', at);
-  return before + clause.replace(/^version\s*('(?:[^']|'')*'|"(?:[^"]|"")*"|[^\s;]+)/i, '');
+function createStatement(name: string, { schema, version, mayExist, cascades }: CreateOptions): string {
+  return [
+    'create extension',
+    mayExist ? 'if not exists' : '',
+    ident(name),
+    schema === undefined ? '' : `schema ${ident(schema)}`,
+    version === undefined ? '' : `version ${literal(version)}`,
+    cascades === true ? 'cascade' : '',
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
 }

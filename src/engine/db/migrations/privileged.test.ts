@@ -94,7 +94,7 @@ describe('recognise', () => {
       kind: 'extension',
       act: 'create',
       name: 'http',
-      options: { schema: 'extensions', version: '1.6', versionAt: 63, mayExist: true, cascades: false },
+      options: { schema: 'extensions', version: '1.6', mayExist: true, cascades: false },
     });
     expect(recognise("alter extension citext update to '1.6'")).toEqual({
       kind: 'extension',

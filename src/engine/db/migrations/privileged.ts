@@ -28,8 +28,8 @@ export interface Privileged {
   readonly updates?: boolean | undefined;
   /** The version of `alter extension … update to`. */
   readonly updatesTo?: string | undefined;
-  /** What a CREATE EXTENSION says beside the name, and where in the statement its VERSION stands, in bytes. */
-  readonly options?: (CreateOptions & { readonly versionAt?: number | undefined }) | undefined;
+  /** What a CREATE EXTENSION says beside the name. */
+  readonly options?: CreateOptions | undefined;
 }
 
 /**
@@ -137,11 +137,9 @@ function optionsOf({
   if_not_exists: mayExist,
   options,
 }: CreateExtensionStmt): NonNullable<Privileged['options']> {
-  const version = optionNamed(options, 'new_version');
   return {
     schema: nameOf(optionNamed(options, 'schema')?.arg),
-    version: nameOf(version?.arg),
-    versionAt: version?.location,
+    version: nameOf(optionNamed(options, 'new_version')?.arg),
     mayExist: mayExist === true,
     cascades: optionNamed(options, 'cascade') !== undefined,
   };

@@ -21,6 +21,8 @@ const maxQueuedBytes = 4 * 1024 * 1024;
 
 /** What ends a batch: the client waits for an answer then. */
 const flushing: ReadonlySet<string> = new Set(['S', 'Q', 'H', 'F']);
+/** What is answered by ReadyForQuery. */
+const ends: ReadonlySet<string> = new Set(['S', 'Q']);
 const copying: ReadonlySet<string> = new Set(['d', 'c', 'f']);
 const known: ReadonlySet<string> = new Set(['S', 'Q', 'H', 'F', 'P', 'B', 'D', 'C', 'E', ...copying]);
 
@@ -188,9 +190,16 @@ export class Connection {
     this.#pump();
   }
 
-  /** All messages up to the last that ends a batch. */
+  /**
+   * All messages up to the last that ends a batch. What a DISCARD or RESET goes back to is put right when its batch is over, so one that is sent
+   * ahead of others ends the batch.
+   */
   #takeBatch(): Buffer {
-    const last = this.#queue.findLastIndex(({ type }) => flushing.has(type));
+    const end = this.#queue.findLastIndex(({ type }) => flushing.has(type));
+    const resets = this.#queue.findIndex((one, at) => at < end && isReset(one));
+    const reset =
+      resets === -1 ? -1 : this.#queue.findIndex(({ type }, at) => at >= resets && ends.has(type));
+    const last = reset === -1 ? end : Math.min(reset, end);
     const taken = this.#queue.splice(0, last + 1).map(({ bytes }) => bytes);
     const bytes = taken.length === 1 ? taken[0]! : Buffer.concat(taken);
     this.#queuedBytes -= bytes.length;
@@ -249,4 +258,9 @@ export class Connection {
       turns.leave(this);
     }
   }
+}
+
+/** The text says DISCARD or RESET; also where that is only a name, and a batch ends early for nothing. */
+function isReset({ type, body }: Message): boolean {
+  return (type === 'Q' || type === 'P') && /\b(?:discard|reset)\b/i.test(body.toString('latin1'));
 }

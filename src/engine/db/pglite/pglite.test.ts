@@ -252,6 +252,25 @@ describe('what sessions keep apart', () => {
     await second.end();
   });
 
+  it('the settings of the login, also for what is sent behind a reset without waiting for it', async () => {
+    // Sound: pg knows `pipeline`, its types do not.
+    const client = await connect('visitor', { pipeline: true } as pg.ClientConfig);
+    const look = "select current_setting('search_path')";
+    for (const way of ['discard all', 'reset all', 'set search_path = public; reset search_path']) {
+      const [, simple, , prepared] = await Promise.all([
+        client.query(way),
+        client.query(look),
+        client.query(way),
+        client.query({ text: look, values: [] }),
+      ]);
+      expect([simple.rows, prepared.rows]).toEqual([
+        [{ current_setting: 'pg_catalog' }],
+        [{ current_setting: 'pg_catalog' }],
+      ]);
+    }
+    await client.end();
+  });
+
   it('prepared statements of the same name', async () => {
     const first = await connect('visitor');
     const second = await connect('visitor');

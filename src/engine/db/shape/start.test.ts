@@ -34,6 +34,7 @@ const files = [
   '0027-uploads.sql',
   '0028-s3.sql',
   '0030-blob-upkeep.sql',
+  '0031-own-names.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -155,6 +156,7 @@ describe('a server of our own', () => {
       '0027-uploads.sql',
       '0028-s3.sql',
       '0030-blob-upkeep.sql',
+      '0031-own-names.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);
