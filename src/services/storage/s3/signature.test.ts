@@ -187,7 +187,7 @@ describe('an answer that takes long', () => {
 
   it.each([
     ['its result', 'resolve', '<A '],
-    ['its error', 'reject', '<Error '],
+    ['its error', 'reject', '<Error>'],
   ] as const)('begins after a while, and ends with %s', async (_what, end, root) => {
     const later = Promise.withResolvers<ReturnType<typeof xmlAnswer>>();
     const answer = await slowAnswer(() => later.promise, refuse, 1);

@@ -25,7 +25,9 @@ export function xmlAnswer(root: string, value: XmlValue, status = 200, headers: 
 }
 
 export function renderXml(root: string, value: XmlValue): string {
-  return `${declaration}<${root} xmlns="${namespace}">${inner(value)}</${root}>`;
+  // Amazon's errors are in no namespace, and its clients in Python know them by that alone. Source: boto/botocore botocore/parsers.py, `_parse_error_from_body`.
+  const inNamespace = root === 'Error' ? '' : ` xmlns="${namespace}"`;
+  return `${declaration}<${root}${inNamespace}>${inner(value)}</${root}>`;
 }
 
 function inner(value: XmlValue): string {
