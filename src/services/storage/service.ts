@@ -6,9 +6,7 @@ import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import { markStore, ownFolderOf } from './blobs/mark.ts';
-import { moveBlobs } from './blobs/moving.ts';
 import { openStore } from './blobs/open.ts';
-import { sweep } from './consistency/sweep.ts';
 import type { Storage, Visit } from './context.ts';
 import { isVouchedFor } from './context.ts';
 import { openGarbage } from './garbage.ts';
@@ -20,9 +18,9 @@ import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
 import { answerS3, isS3Path, streamsS3 } from './s3/answer.ts';
 import { renderS3Error } from './s3/errors.ts';
-import { deleteOldUploads } from './s3/upload-rows.ts';
 import { askingOf } from './scope.ts';
 import { type StorageSettings, settings } from './settings.ts';
+import { tasksOf } from './tasks.ts';
 import { openTransfers } from './transfers.ts';
 import { openResumable } from './tus/resumable.ts';
 
@@ -54,14 +52,6 @@ function streams(method: string, path: string): boolean {
 }
 
 const isAboutObjects = /^\/object\/(?:move|copy|list|list-v2|info)(?:\/|$)/;
-
-const garbageEverySeconds = 60;
-const expiredEverySeconds = 300;
-const oldUploadsEverySeconds = 600;
-const imagesEverySeconds = 900;
-/** Most of what a run copies the first one does; the later ones see that nothing is left. */
-const moveEverySeconds = 3600;
-const sweepTask = 'storage.sweep';
 
 async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   const { db, identity, now, observe, signal } = ctx;
@@ -116,64 +106,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   };
   return {
     answer: (request) => answer(opened, request),
-    tasks: [
-      {
-        name: 'storage.garbage',
-        everySeconds: garbageEverySeconds,
-        scope: 'each',
-        run: (stopped) => garbage.collect(stopped),
-      },
-      {
-        name: 'storage.expired_uploads',
-        everySeconds: expiredEverySeconds,
-        scope: 'one',
-        run: (stopped) => resumable.collect(config.now().resumableSeconds, stopped),
-      },
-      {
-        name: 'storage.old_s3_uploads',
-        everySeconds: oldUploadsEverySeconds,
-        scope: 'each',
-        async run(stopped) {
-          await deleteOldUploads(db, config.now().s3UploadSeconds, stopped);
-          garbage.wake();
-        },
-      },
-      {
-        name: 'storage.images',
-        everySeconds: imagesEverySeconds,
-        scope: 'each',
-        run: (stopped) => images.tidy(stopped),
-      },
-      ...(move === undefined
-        ? []
-        : [
-            {
-              name: 'storage.move',
-              everySeconds: moveEverySeconds,
-              scope: 'one' as const,
-              async run(stopped: AbortSignal) {
-                const moved = await moveBlobs({ ...move, observe, signal: stopped });
-                observe({
-                  kind: 'storage.moved',
-                  level: 'info',
-                  from: move.previousName,
-                  to: name,
-                  ...moved,
-                });
-              },
-            },
-          ]),
-      {
-        name: sweepTask,
-        everySeconds: config.now().sweepEverySeconds,
-        scope: 'one',
-        async run(stopped, fence) {
-          const { orphanGraceSeconds: graceSeconds } = config.now();
-          const lease = `task ${sweepTask}`;
-          await sweep({ db, blobs, garbage, observe, graceSeconds, lease, fence, signal: stopped });
-        },
-      },
-    ],
+    tasks: tasksOf({ db, config, blobs, garbage, resumable, images, observe, storeName: name, move }),
     async close() {
       await resumable.close();
       await garbage.close();

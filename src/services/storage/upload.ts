@@ -19,6 +19,7 @@ import { isHeaderValue } from './header-value.ts';
 import { checkMimeType } from './mime-types.ts';
 import { checkKey, isFolderPlaceholder } from './names.ts';
 import { insertObject, type NewObject, type ObjectMetadata, upsertObject } from './objects.ts';
+import { isTusRefusal } from './tus/refusal.ts';
 
 export interface Target {
   readonly bucket: string;
@@ -120,11 +121,12 @@ export async function completeUpload(
 }
 
 /**
- * Whether Postgres has said no. Where the connection was lost instead the row may be there, and its bytes are not ours to remove: the
+ * Whether no row can name the bytes: Postgres has said no, or we have. Where the connection was lost instead the row may be there, and its bytes are not ours to remove: the
  * sweeper looks for the row first.
  */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof StorageFault || /^(?!08|57P)/.test(sqlStateOf(error) ?? '08');
+  if (error instanceof StorageFault || isTusRefusal(error)) return true;
+  return /^(?!08|57P)/.test(sqlStateOf(error) ?? '08');
 }
 
 /** A whole upload. @throws what the steps throw; NoContentProvided when the client goes away on the way */

@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { errorCode } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import type { MadeImage } from './transform.ts';
 
@@ -140,8 +141,15 @@ export function openImageCache({ folder, maxBytes, observe }: ImageCacheOptions)
       for (const version of gone) await rm(join(folder, version), { recursive: true, force: true });
     },
     async versions() {
-      await ready();
-      return [...new Set([...entries.values()].map(({ version }) => version))];
+      if (opened !== undefined) {
+        await opened;
+        return [...new Set([...entries.values()].map(({ version }) => version))];
+      }
+      // Nobody has asked for an image yet: the names of the folders say it, and no file of theirs is looked at.
+      return readdir(folder).catch((error: unknown) => {
+        if (errorCode(error) === 'ENOENT') return [];
+        throw error;
+      });
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Storage } from '../context.ts';
 import { isRefusal, letGo } from '../upload.ts';
 import type { Checksum } from './checksum.ts';
 import { type Cutter, openCutter } from './cutter.ts';
-import { aborted, isTusRefusal } from './refusal.ts';
+import { aborted } from './refusal.ts';
 import { addPart, type Part, type Turn, type UploadRow } from './uploads.ts';
 
 /** The least that S3 joins; a smaller one is written anew together with what comes next. Source: Amazon S3 User Guide, "Multipart upload limits". */
@@ -69,19 +69,16 @@ export async function receive(
         await record();
         await finish(end?.part);
       } catch (error) {
-        if (end && isDefinite(error)) await letGo(storage, end.part.version);
+        if (end && isRefusal(error)) await letGo(storage, end.part.version);
         throw error;
       }
     } else await record();
     return at;
   } catch (error) {
-    if (isDefinite(error)) for (const { part } of written) await letGo(storage, part.version);
+    if (isRefusal(error)) for (const { part } of written) await letGo(storage, part.version);
     throw error;
   }
 }
-
-/** Whether no row can name the bytes. Where a connection was lost, or the client, one may: the sweeper looks for it. */
-const isDefinite = (error: unknown) => isRefusal(error) || isTusRefusal(error);
 
 function partSizes(sizeBytes: number) {
   const minBytes = Math.max(minPartBytes, Math.ceil(sizeBytes / maxParts));
