@@ -4,7 +4,9 @@ import type { Prepared } from './prepare.ts';
 
 /** Keys that a stronger place hides, and keys that nothing here acts on, a line for each section of the file. */
 export function configNotices({ project, settings }: Prepared): readonly string[] {
-  const acted = [...settings.origins().map(({ key }) => key), ...projectKeys];
+  // Of a bucket's table several parts read a key each: one that none of them knows is said.
+  const own = settings.origins().flatMap(({ key }) => (key === 'storage.buckets' ? [] : [key]));
+  const acted = [...own, ...projectKeys];
   const sections = Map.groupBy(unknownKeys(project, acted), sectionOf);
   const lines = [...sections].map(([section, keys]) => {
     const names = keys.map((key) => (section === '' ? key : key.slice(section.length + 1)));
@@ -26,6 +28,9 @@ const projectKeys = [
   'storage.buckets.*.file_size_limit',
   'storage.buckets.*.allowed_mime_types',
   'storage.buckets.*.objects_path',
+  'storage.buckets.*.encrypted',
+  'storage.buckets.*.total_size_limit',
+  'storage.buckets.*.object_limit',
   'db.seed.enabled',
   'db.seed.sql_paths',
   'db.vault.**',

@@ -30,12 +30,12 @@ async function idsOf(blobs: Blobs): Promise<string[]> {
   return ids;
 }
 
-/** @param open the same store at every call */
-export function tellStoreStories(open: () => Blobs): void {
+/** @param open the same store at every call; @param newId what its blobs are called */
+export function tellStoreStories(open: () => Blobs, newId: () => string = randomUUID): void {
   it.each([0, 1, 70_000, 5 * mebibyte, 23 * mebibyte + 7])(
     'keeps %d bytes, and says their number and their MD5',
     async (sizeBytes) => {
-      const [blobs, id, bytes] = [open(), randomUUID(), made(sizeBytes)];
+      const [blobs, id, bytes] = [open(), newId(), made(sizeBytes)];
       expect(await blobs.write(id, inPieces(bytes), all)).toEqual({ sizeBytes, md5: md5(bytes) });
       expect((await buffer(await blobs.read(id))).equals(bytes)).toBe(true);
       const found = await blobs.find(id);
@@ -46,7 +46,7 @@ export function tellStoreStories(open: () => Blobs): void {
   );
 
   it('gives ranges, to the byte', async () => {
-    const [blobs, id, bytes] = [open(), randomUUID(), made(200_001)];
+    const [blobs, id, bytes] = [open(), newId(), made(200_001)];
     await blobs.write(id, inPieces(bytes), all);
     for (const [from, to] of [
       [0, 0],
@@ -61,7 +61,7 @@ export function tellStoreStories(open: () => Blobs): void {
   });
 
   it.each([10, 9 * mebibyte])('keeps nothing of a body that is longer than %d bytes', async (maxBytes) => {
-    const [blobs, id] = [open(), randomUUID()];
+    const [blobs, id] = [open(), newId()];
     await expect(blobs.write(id, inPieces(made(maxBytes + 1)), { maxBytes })).rejects.toThrow(TooManyBytes);
     expect(await blobs.find(id)).toBeUndefined();
     await blobs.write(id, inPieces(made(maxBytes)), { maxBytes });
@@ -71,7 +71,7 @@ export function tellStoreStories(open: () => Blobs): void {
   it.each([100_000, 20 * mebibyte])(
     'keeps nothing of a body that breaks off after %d bytes',
     async (sizeBytes) => {
-      const [blobs, id] = [open(), randomUUID()];
+      const [blobs, id] = [open(), newId()];
       const broken = Readable.from(
         (function* () {
           yield made(sizeBytes);
@@ -85,7 +85,7 @@ export function tellStoreStories(open: () => Blobs): void {
   );
 
   it('copies, and each goes by itself', async () => {
-    const [blobs, from, to, bytes] = [open(), randomUUID(), randomUUID(), made(100_000)];
+    const [blobs, from, to, bytes] = [open(), newId(), newId(), made(100_000)];
     await blobs.write(from, inPieces(bytes), all);
     await blobs.copy(from, to);
     await blobs.remove([from]);
@@ -95,23 +95,23 @@ export function tellStoreStories(open: () => Blobs): void {
   it('joins parts one behind the other, and they stay', async () => {
     const blobs = open();
     const parts = [made(6 * mebibyte), made(10), made(0), made(300_000)];
-    const ids = parts.map((): string => randomUUID());
+    const ids = parts.map((): string => newId());
     for (const [index, part] of parts.entries()) await blobs.write(ids[index]!, inPieces(part), all);
     const whole = Buffer.concat(parts);
-    const to = randomUUID();
+    const to = newId();
     expect(await blobs.join(ids, to)).toEqual({ sizeBytes: whole.length, md5: md5(whole) });
     expect((await buffer(await blobs.read(to))).equals(whole)).toBe(true);
     expect((await blobs.find(ids[0]!))?.sizeBytes).toBe(6 * mebibyte);
-    await expect(blobs.join([ids[0]!, randomUUID()], randomUUID())).rejects.toThrow(BlobMissing);
+    await expect(blobs.join([ids[0]!, newId()], newId())).rejects.toThrow(BlobMissing);
   });
 
   it('says that there is none, and removes it without a word', async () => {
-    const [blobs, id] = [open(), randomUUID()];
+    const [blobs, id] = [open(), newId()];
     await expect(blobs.read(id)).rejects.toThrow(BlobMissing);
     await expect(blobs.read(id, { from: 0, to: 1 })).rejects.toThrow(BlobMissing);
-    await expect(blobs.copy(id, randomUUID())).rejects.toThrow(BlobMissing);
+    await expect(blobs.copy(id, newId())).rejects.toThrow(BlobMissing);
     expect(await blobs.find(id)).toBeUndefined();
-    await blobs.remove([id, randomUUID()]);
+    await blobs.remove([id, newId()]);
   });
 
   it.each(['', '..', '../../etc/passwd', 'a/b/c/d/e/f', 'x', 'AB-CDEFGHIJ', 'é'.repeat(10)])(
@@ -125,7 +125,7 @@ export function tellStoreStories(open: () => Blobs): void {
 
   it('lists all by the bytes of their ids', async () => {
     const blobs = open();
-    const ids = Array.from({ length: 25 }, (): string => randomUUID());
+    const ids = Array.from({ length: 25 }, (): string => newId());
     for (const id of ids) await blobs.write(id, inPieces(made(3)), all);
     const listed = await idsOf(blobs);
     expect(listed).toEqual([...listed].sort());

@@ -258,17 +258,18 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   storage: {
     sentence:
-      'Compare the rows of files with their bytes, and mend what no row names; move them to another store.',
-    usage: 'check | move | adopt',
+      'Compare the rows of files with their bytes, and mend what no row names; move them to another store; encrypt them.',
+    usage: 'check | move | encrypt | adopt',
     examples: [
       'millrace storage check',
       'millrace storage check --checksums --json     (reads every file)',
       'millrace storage check --repair',
       'millrace storage move                         (from storage.previous_backend to storage.backend)',
+      'millrace storage encrypt                      (files whose bucket was encrypted after they came)',
       'millrace storage adopt                        (the files here belong to this database from now on)',
     ],
     words: 1,
-    actions: ['check', 'move', 'adopt'],
+    actions: ['check', 'move', 'encrypt', 'adopt'],
     flags: ['checksums', 'repair'],
     run: async (invocation) => (await import('./commands/storage.ts')).storage(invocation),
   },

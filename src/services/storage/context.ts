@@ -21,6 +21,8 @@ export interface Storage {
   readonly identity: Pick<Identity, 'callerOf'>;
   readonly sign: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   readonly blobs: Blobs;
+  /** What the bytes of a new file of that bucket are called; also whether they are encrypted. */
+  readonly newBlobId: (bucket: string) => Promise<string>;
   readonly garbage: Garbage;
   readonly accessKeys: Ctx['accessKeys'];
   readonly externalUrl: () => string;

@@ -1,6 +1,5 @@
 // In charge of: a copy of a file under another name, with bytes of its own.
 // Source: supabase/storage src/storage/object.ts `copyObject`.
-import { randomUUID } from 'node:crypto';
 import { BlobMissing } from './blobs/blobs.ts';
 import { findBucketRules } from './buckets.ts';
 import { type Asking, asService, type Storage } from './context.ts';
@@ -35,7 +34,7 @@ export async function copyInto(
   if (rules === undefined) throw noSuchBucket();
   checkFile(storage, rules, to.name, facts);
   await checkMayUpload(storage, asking, to, facts);
-  const copy = randomUUID();
+  const copy = await storage.newBlobId(to.bucket);
   await storage.blobs.copy(version ?? '', copy).catch((error: unknown) => {
     throw error instanceof BlobMissing ? resourceNotFound(error) : error;
   });

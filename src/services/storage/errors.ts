@@ -240,3 +240,15 @@ export const storeUnavailable = (cause?: unknown) =>
     },
     cause,
   );
+
+/** The bytes that are kept are not those that were written. */
+export const fileDamaged = (cause: unknown) =>
+  new StorageFault(
+    {
+      status: 500,
+      code: 'InternalError',
+      error: 'Internal',
+      message: 'The bytes of this file are damaged. They are not given out.',
+    },
+    cause,
+  );

@@ -154,19 +154,26 @@ export async function deleteObjects(
   return askRows<ObjectRow>(db, asking, { text, params: [bucket, JSON.stringify(names)] });
 }
 
-/** The row gets another name; its bytes stay where they are. @throws NoSuchKey where the caller may not; 23505 where the name is taken */
+/**
+ * The row gets another name; its bytes stay where they are, unless `bytes` says what they are now and what they shall be.
+ * @throws NoSuchKey where the caller may not, or the bytes are others by now; 23505 where the name is taken
+ */
 export async function renameObject(
   db: AsOne,
   asking: Asking,
   from: { readonly bucket: string; readonly name: string },
   to: { readonly bucket: string; readonly name: string; readonly owner: string | undefined },
+  bytes?: { readonly from: string; readonly to: string },
 ): Promise<ObjectRow> {
-  const owned = to.owner === undefined ? '' : ', owner = $5::uuid, owner_id = $6';
+  const params: (string | null)[] = [from.bucket, from.name, to.bucket, to.name];
+  const put = (value: string | null) => `$${params.push(value)}`;
+  const owned =
+    to.owner === undefined ? '' : `, owner = ${put(uuidOrNull(to.owner))}::uuid, owner_id = ${put(to.owner)}`;
+  const anew = bytes === undefined ? '' : `, version = ${put(bytes.to)}`;
+  const still = bytes === undefined ? '' : ` and version = ${put(bytes.from)}`;
   const text = `
-    update storage.objects set bucket_id = $3, name = $4${owned}
-    where bucket_id = $1 and name = $2 returning ${objectColumns}`;
-  const params = [from.bucket, from.name, to.bucket, to.name];
-  if (to.owner !== undefined) params.push(uuidOrNull(to.owner) as string, to.owner);
+    update storage.objects set bucket_id = $3, name = $4${owned}${anew}
+    where bucket_id = $1 and name = $2${still} returning ${objectColumns}`;
   const [row] = await askRows<ObjectRow>(db, asking, { text, params });
   if (row === undefined) throw noSuchKey();
   return row;

@@ -5,10 +5,11 @@ import { DatabaseUnavailable } from '../../engine/db/db.ts';
 import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import type { Answer, Headers } from '../../engine/service/http.ts';
 import { sqlStateOf } from './ask.ts';
-import { BlobsUnavailable, NoRoom } from './blobs/blobs.ts';
+import { BlobDamaged, BlobsUnavailable, NoRoom } from './blobs/blobs.ts';
 import {
   accessDenied,
   entityTooLarge,
+  fileDamaged,
   invalidParameter,
   resourceAlreadyExists,
   StorageFault,
@@ -38,6 +39,7 @@ export function storageFaultOf(error: unknown): StorageFault {
   if (error instanceof CredentialsRefused) return accessDenied(refusedWords(error), error);
   if (error instanceof DatabaseUnavailable) return unavailable(error);
   if (error instanceof NoRoom) return storageFull(error);
+  if (error instanceof BlobDamaged) return fileDamaged(error);
   if (error instanceof BlobsUnavailable) return storeUnavailable(error);
   return ofPostgres(error) ?? internal(error);
 }

@@ -5,8 +5,11 @@ import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import { openRoutes } from '../../engine/service/routes.ts';
 import type { Live } from '../../engine/settings/live.ts';
+import { openBucketKeys } from './blobs/bucket-keys.ts';
 import { markStore, ownFolderOf } from './blobs/mark.ts';
+import { newBlobIds } from './blobs/new-id.ts';
 import { openStore } from './blobs/open.ts';
+import { sealing } from './blobs/sealing.ts';
 import type { Storage, Visit } from './context.ts';
 import { isVouchedFor } from './context.ts';
 import { openGarbage } from './garbage.ts';
@@ -69,7 +72,8 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     projectFolder: ctx.project.folder,
     egress: ctx.egress,
   });
-  const blobs = forgetting(stored, cache);
+  const bucketKeys = openBucketKeys(db, async () => ctx.secrets);
+  const blobs = forgetting(sealing(stored, { keyOf: bucketKeys.find, observe }), cache);
   await markStore({
     db,
     blobs,
@@ -93,6 +97,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     identity,
     sign: ctx.signToken,
     blobs,
+    newBlobId: newBlobIds(config, bucketKeys),
     garbage,
     accessKeys: ctx.accessKeys,
     externalUrl: ctx.externalUrl,

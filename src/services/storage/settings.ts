@@ -3,6 +3,7 @@
 import { parseSizeBytes } from '../../base/bytes.ts';
 import { parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { blobSettings } from './blobs/settings.ts';
+import { bucketSettings } from './bucket-settings.ts';
 import { imageSettings } from './images/settings.ts';
 import { s3Settings } from './s3/settings.ts';
 
@@ -89,6 +90,7 @@ export const settings = {
     live,
     sentence: 'What this project is called there.',
   }),
+  ...bucketSettings,
   ...imageSettings,
   ...blobSettings,
 } as const;

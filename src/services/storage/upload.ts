@@ -139,7 +139,7 @@ export async function upload(
   maxBytes: number,
 ): Promise<Uploaded> {
   await checkMayUpload(storage, asking, target, facts);
-  const version = randomUUID();
+  const version = await storage.newBlobId(target.bucket);
   const metadata = await storage.transfers.run(() => writeBytes(storage, version, facts, body, maxBytes));
   return completeUpload(storage, asking, target, facts, { version, metadata });
 }

@@ -35,6 +35,7 @@ const files = [
   '0028-s3.sql',
   '0030-blob-upkeep.sql',
   '0031-own-names.sql',
+  '0040-bucket-keys.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -157,6 +158,7 @@ describe('a server of our own', () => {
       '0028-s3.sql',
       '0030-blob-upkeep.sql',
       '0031-own-names.sql',
+      '0040-bucket-keys.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);

@@ -1,8 +1,10 @@
-// In charge of: `millrace storage check | move | adopt`: whether rows and bytes agree; files from one store to another; whose they are.
+// In charge of: `millrace storage check | move | encrypt | adopt`: whether rows and bytes agree; files from one store to another, or encrypted; whose they are.
 import { OperatorError } from '../../../base/errors.ts';
 import { forgetMark, markStore } from '../../../services/storage/blobs/mark.ts';
 import { moveBlobs } from '../../../services/storage/blobs/moving.ts';
+import { isEncrypted } from '../../../services/storage/bucket-settings.ts';
 import { type CheckReport, checkFiles, type Finding } from '../../../services/storage/consistency/check.ts';
+import { rewriteFiles } from '../../../services/storage/rewrite.ts';
 import { storage as service } from '../../../services/storage/service.ts';
 import { withProjectFiles } from '../../project-files.ts';
 import type { Invocation } from '../command.ts';
@@ -15,9 +17,10 @@ export async function storage(invocation: Invocation): Promise<number> {
   if (more.length === 0 && action === 'check') return check(invocation);
   if (more.length === 0 && action === 'adopt') return adopt(invocation);
   if (more.length === 0 && action === 'move') return move(invocation);
+  if (more.length === 0 && action === 'encrypt') return encrypt(invocation);
   throw new OperatorError(
     `"${invocation.options.rest.join(' ')}" is nothing that storage does.`,
-    'Try `millrace storage check`, `millrace storage check --repair`, `millrace storage move`, or `millrace storage adopt`.',
+    'Try `millrace storage check`, `millrace storage check --repair`, `millrace storage move`, `millrace storage encrypt`, or `millrace storage adopt`.',
   );
 }
 
@@ -135,6 +138,39 @@ async function move(invocation: Invocation): Promise<number> {
         ? `Everything is there: take storage.previous_backend away and restart. ${from} is as it was; remove it when you have seen that all is well.`
         : `${moved.failed} failed: run it again.`,
     );
+  }
+  return isDone ? 0 : 1;
+}
+
+async function encrypt(invocation: Invocation): Promise<number> {
+  const prepared = await prepare(invocation);
+  const config = prepared.settings.of(service.settings);
+  const report = await withDatabase(prepared, (shaped, opening) =>
+    withProjectFiles(prepared, shaped, opening, ({ db, blobs, newBlobId }) => {
+      const { observe, signal, progress } = opening;
+      let said = Date.now();
+      return rewriteFiles({
+        db,
+        blobs,
+        newBlobId,
+        isEncrypted: (bucket) => isEncrypted(config.now(), bucket),
+        observe,
+        signal,
+        onRewritten(so) {
+          if (Date.now() - said < progressMs) return;
+          said = Date.now();
+          progress(`${so.encrypted + so.decrypted} files with ${so.bytes} bytes so far.`);
+        },
+      });
+    }),
+  );
+  const isDone = report.failed === 0;
+  if (invocation.options.json) console.log(JSON.stringify({ ...report, isDone }));
+  else {
+    console.log(
+      `${report.encrypted} files were encrypted, ${report.decrypted} are no longer, ${report.bytes} bytes in all.`,
+    );
+    console.log(isDone ? 'Every file is kept as its bucket says.' : `${report.failed} failed: run it again.`);
   }
   return isDone ? 0 : 1;
 }

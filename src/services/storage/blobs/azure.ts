@@ -1,11 +1,11 @@
 // In charge of: blobs in a container of Azure Blob Storage.
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { BlockBlobClient } from '@azure/storage-blob';
 import { errorMessage } from '../../../base/errors.ts';
 import type { Egress } from '../../../engine/egress/egress.ts';
 import { BlobMissing, type Blobs, BlobsUnavailable, blobIdPattern, NoRoom } from './blobs.ts';
 import { guardedAgents } from './guarded-agents.ts';
-import { bytesOf, openSlots, type PartTarget, writeInParts } from './in-parts.ts';
+import { joinByBytes, openSlots, type PartTarget, writeInParts } from './in-parts.ts';
 
 export interface AzurePlace {
   readonly connectionString: string;
@@ -106,11 +106,7 @@ export async function openAzureBlobs({
         throw asOurs(error, from);
       }
     },
-    join: (parts, to, signal) =>
-      blobs.write(to, Readable.from(bytesOf(blobs, parts), { objectMode: false }), {
-        maxBytes: Number.POSITIVE_INFINITY,
-        ...(signal && { signal }),
-      }),
+    join: (parts, to, signal) => joinByBytes(blobs, parts, to, signal),
     async remove(ids) {
       const left = ids.filter((id) => blobIdPattern.test(id));
       const work = async () => {

@@ -52,6 +52,15 @@ export class BlobMissing extends Error {
   }
 }
 
+/** The bytes are there, and are not those that were written. */
+export class BlobDamaged extends Error {
+  override readonly name = 'BlobDamaged';
+
+  constructor(id: string, what: string) {
+    super(`the blob "${id}" is damaged: ${what}`);
+  }
+}
+
 export class TooManyBytes extends Error {
   override readonly name = 'TooManyBytes';
 

@@ -1,5 +1,5 @@
 // In charge of: a body of unknown length as parts, for stores that want to know each part's: one on its way while the next one fills.
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { type Blobs, BlobsUnavailable, type WriteOptions, type Written } from './blobs.ts';
 import { countedBytes } from './counted.ts';
 
@@ -90,8 +90,21 @@ async function* partsOf(stream: Readable, partBytes: number): AsyncGenerator<Buf
 }
 
 /** The bytes of several blobs, one behind the other. */
-export async function* bytesOf(blobs: Pick<Blobs, 'read'>, parts: readonly string[]): AsyncGenerator<Buffer> {
+async function* bytesOf(blobs: Pick<Blobs, 'read'>, parts: readonly string[]): AsyncGenerator<Buffer> {
   for (const part of parts) yield* (await blobs.read(part)) as AsyncIterable<Buffer>;
+}
+
+/** For stores that join nothing by themselves, and where the MD5 is wanted: the bytes have to come by. */
+export function joinByBytes(
+  blobs: Pick<Blobs, 'read' | 'write'>,
+  parts: readonly string[],
+  to: string,
+  signal?: AbortSignal,
+): Promise<Written> {
+  return blobs.write(to, Readable.from(bytesOf(blobs, parts), { objectMode: false }), {
+    maxBytes: Number.POSITIVE_INFINITY,
+    ...(signal && { signal }),
+  });
 }
 
 export interface Slots {

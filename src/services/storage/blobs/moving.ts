@@ -1,9 +1,8 @@
 // In charge of: files that move from one store to another while the program serves: what is not in the new place yet is read in the earlier one.
 // What there is to do is read from both lists side by side, so that a move goes on where it was, whoever broke it off, without writing anything down.
-import { Readable } from 'node:stream';
 import type { Observe } from '../../../base/observe.ts';
 import { type BlobFacts, BlobMissing, type Blobs, inByteOrder } from './blobs.ts';
-import { bytesOf } from './in-parts.ts';
+import { joinByBytes } from './in-parts.ts';
 
 /** New bytes go to `current` alone; `previous` is only read, and what nobody wants any more is removed from both. */
 export function openMovingBlobs(current: Blobs, previous: Blobs): Blobs {
@@ -25,11 +24,7 @@ export function openMovingBlobs(current: Blobs, previous: Blobs): Blobs {
         await current.write(to, await previous.read(from), all);
       }
     },
-    join: (parts, to, signal) =>
-      current.write(to, Readable.from(bytesOf(blobs, parts), { objectMode: false }), {
-        ...all,
-        ...(signal && { signal }),
-      }),
+    join: (parts, to, signal) => joinByBytes({ read: blobs.read, write: current.write }, parts, to, signal),
     async remove(ids) {
       // The earlier place first: removed there, nothing brings it back.
       await previous.remove(ids);

@@ -1,5 +1,5 @@
 // In charge of: blobs in a bucket of S3: AWS, or what speaks its protocol. Small ones in one request; larger ones, and those of unknown length, in parts.
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type {
   S3Client as Client,
   CompletedPart,
@@ -10,7 +10,7 @@ import { errorMessage } from '../../../base/errors.ts';
 import type { Egress } from '../../../engine/egress/egress.ts';
 import { BlobMissing, type Blobs, BlobsUnavailable, blobIdPattern, NoRoom, TooManyBytes } from './blobs.ts';
 import { guardedAgents } from './guarded-agents.ts';
-import { bytesOf, openSlots, type PartTarget, writeInParts } from './in-parts.ts';
+import { joinByBytes, openSlots, type PartTarget, writeInParts } from './in-parts.ts';
 
 export interface S3Place {
   readonly bucket: string;
@@ -168,12 +168,7 @@ export async function openS3Blobs(place: S3Place): Promise<Blobs> {
         throw asOurs(error, from);
       }
     },
-    // Its MD5 is wanted, so the bytes have to come by.
-    join: (parts, to, signal) =>
-      blobs.write(to, Readable.from(bytesOf(blobs, parts), { objectMode: false }), {
-        maxBytes: Number.POSITIVE_INFINITY,
-        ...(signal && { signal }),
-      }),
+    join: (parts, to, signal) => joinByBytes(blobs, parts, to, signal),
     async remove(ids) {
       const ours = ids.filter((id) => blobIdPattern.test(id));
       for (let at = 0; at < ours.length; at += maxDeletes) {

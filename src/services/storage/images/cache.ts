@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { errorCode } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
+import { keyIdIn } from '../blobs/sealed-id.ts';
 import type { MadeImage } from './transform.ts';
 
 export interface KeptImage {
@@ -118,6 +119,8 @@ export function openImageCache({ folder, maxBytes, observe }: ImageCacheOptions)
     },
     async keep(version, order, { bytes, contentType }) {
       if (bytes.length > maxBytes() || !versionPattern.test(version)) return;
+      // What is encrypted where it is kept does not lie here as it is.
+      if (keyIdIn(version) !== undefined) return;
       await ready();
       const id = idOf(version, order);
       const file = `${nameOf(order)}.${bytes.length}.${contentType.replace('image/', '')}`;

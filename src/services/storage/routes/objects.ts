@@ -15,14 +15,9 @@ import {
   textsOf,
 } from '../json-body.ts';
 import { listObjects as listPage, searchObjects } from '../lists.ts';
+import { moveInto } from '../move.ts';
 import { checkBucketName, checkKey } from '../names.ts';
-import {
-  deleteObject as deleteRow,
-  deleteObjects as deleteRows,
-  loadObject,
-  renameObject,
-} from '../objects.ts';
-import { asKeyThere } from '../upload.ts';
+import { deleteObject as deleteRow, deleteObjects as deleteRows, loadObject } from '../objects.ts';
 import { userMetadataOf } from '../user-metadata.ts';
 
 export const listObjects: Handle = async ({ storage, asking, params, request }) => {
@@ -72,9 +67,7 @@ export const moveObject: Handle = async ({ storage, asking, request }) => {
   checkBucketName(to.bucket);
   checkKey(from.name);
   checkKey(to.name);
-  // What nobody may see is not there, whatever may be changed.
-  await loadObject(storage.db, asking, from.bucket, from.name);
-  const moved = await renameObject(storage.db, asking, from, to).catch(asKeyThere);
+  const moved = await moveInto(storage, asking, from, to);
   return json({ message: 'Successfully moved', Id: moved.id, Key: moved.name });
 };
 

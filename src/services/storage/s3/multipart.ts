@@ -124,7 +124,7 @@ async function keepPart(
   body: Readable,
   { maxBytes, room }: { readonly maxBytes: number; readonly room: number },
 ): Promise<string> {
-  const version = randomUUID();
+  const version = await storage.newBlobId(place.bucket);
   const written = await storage.transfers.run(() => writeBlob(storage, version, body, room));
   const etag = `"${written.md5}"`;
   try {
@@ -205,7 +205,7 @@ export const completeMultipart: S3Handle = async (visit) => {
   const sum = parts.reduce((total, { size }) => total + size, 0);
   checkFile(storage, rules, key, { mimeType: facts.mimeType, declaredBytes: sum });
   return slowly(visit, async () => {
-    const version = randomUUID();
+    const version = await storage.newBlobId(bucket);
     const { sizeBytes } = await storage.transfers.run(() => join(visit, parts, version));
     const eTag = eTagOf(parts);
     const metadata = describe(facts, { sizeBytes, eTag, at: new Date(storage.now()) });

@@ -1,5 +1,5 @@
 // In charge of: an upload whose bytes are all here: its parts become one blob, and the object names it, under the rights of whoever sent the last.
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { askRows } from '../ask.ts';
 import { type Asking, asService, type Storage } from '../context.ts';
@@ -41,7 +41,7 @@ export async function complete(
   const recorded = await listParts(storage.db, upload.version);
   const parts =
     last === undefined ? recorded : [...recorded.filter(({ number }) => number !== last.number), last];
-  const version = await gather(storage, parts, last);
+  const version = await gather(storage, bucket, parts, last);
   // Also says whether it is still our turn, now that gathering may have taken a while.
   if (!(await announceObject(storage.db, upload.version, turn, version))) {
     await letGo(storage, version);
@@ -67,9 +67,14 @@ export async function complete(
 }
 
 /** The blob that holds all parts. A single one that no row names is it. */
-async function gather({ blobs }: Storage, parts: readonly Part[], last: Part | undefined): Promise<string> {
+async function gather(
+  { blobs, newBlobId }: Storage,
+  bucket: string,
+  parts: readonly Part[],
+  last: Part | undefined,
+): Promise<string> {
   if (parts.length === 1 && last !== undefined) return last.version;
-  const version = randomUUID();
+  const version = await newBlobId(bucket);
   if (parts.length === 0) await blobs.write(version, Readable.from([]), { maxBytes: 0 });
   else
     await blobs.join(

@@ -1,6 +1,5 @@
 // In charge of: an upload's bytes as they come, in parts. A part is a blob of its own, on disk as on S3, and counts once its row is written, so that a
 // process that is killed on the way loses no more than the part it was at. A connection that breaks off ends its part, which counts as it is.
-import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Storage } from '../context.ts';
 import { isRefusal, letGo } from '../upload.ts';
@@ -54,7 +53,7 @@ export async function receive(
     while (await cutter.hasMore()) {
       const grown = last !== undefined && last.sizeBytes < minBytes ? last : undefined;
       const number = grown?.number ?? (last?.number ?? 0) + 1;
-      const part = await writePart(storage, cutter, { number, grown, maxBytes, checksum });
+      const part = await writePart(storage, upload.bucket, cutter, { number, grown, maxBytes, checksum });
       const toBytes = at + part.sizeBytes - (grown?.sizeBytes ?? 0);
       written.push({ part, fromBytes: at, toBytes });
       at = toBytes;
@@ -86,7 +85,8 @@ function partSizes(sizeBytes: number) {
 }
 
 async function writePart(
-  { blobs }: Storage,
+  { blobs, newBlobId }: Storage,
+  bucket: string,
   cutter: Cutter,
   {
     number,
@@ -102,7 +102,7 @@ async function writePart(
       yield chunk;
     }
   }
-  const version = randomUUID();
+  const version = await newBlobId(bucket);
   const { sizeBytes, md5 } = await blobs.write(version, Readable.from(bytes(), { objectMode: false }), {
     maxBytes,
   });
