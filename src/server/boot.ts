@@ -6,7 +6,8 @@ import { openCatalog } from '../engine/catalog/source.ts';
 import { type Database, openDatabase } from '../engine/db/database.ts';
 import { endLeftLeases } from '../engine/db/leases.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
-import { absentChanges } from '../engine/db/replication/absent.ts';
+import { openChangeFeed } from '../engine/db/replication/change-feed.ts';
+import { changeFeedSettings } from '../engine/db/replication/settings.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openEgress } from '../engine/egress/egress.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
@@ -152,13 +153,22 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   closers.add(() => mail.close());
   const inbox = await openProjectInbox(prepared, { database, observe }, closers);
   const stateFolder = await stateFolderOf(prepared, server);
+  const feedConfig = settings.of(changeFeedSettings);
+  const feed = await openChangeFeed({
+    server,
+    database,
+    maxSlotBytes: () => feedConfig.now().maxSlotBytes,
+    observe,
+    now,
+  });
+  closers.add(() => feed.close());
   const context: Ctx = {
     db,
     catalog,
     identity,
     leases,
     fanout,
-    changes: absentChanges,
+    changes: feed.changes,
     egress,
     signToken: signing.sign,
     secrets: keyring.secrets,
@@ -196,6 +206,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...proxyNotices(prepared),
     ...keyring.notices,
     ...mail.notices,
+    ...feed.notices,
     ...(inbox?.notices ?? []),
     ...(tls?.notices ?? []),
   ];

@@ -1,5 +1,6 @@
 // In charge of: every table of settings that a project has, with the title under which the reference shows it.
 import type { Settings } from '../base/settings.ts';
+import { changeFeedSettings } from '../engine/db/replication/settings.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
 import { thirdPartySettings } from '../engine/identity/third-party.ts';
 import { limitSettings } from '../engine/limits/settings.ts';
@@ -23,6 +24,7 @@ export const projectSettings: readonly (readonly [title: string, settings: Setti
   ['Data API', rest.settings],
   ['Sign-in', auth.settings],
   ['Files', storage.settings],
+  ['Changes of rows', changeFeedSettings],
   ['The mail server', smtpSettings],
   ['The inbox of development', inboxSettings],
 ];

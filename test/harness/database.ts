@@ -52,9 +52,16 @@ export async function openTestDatabase(): Promise<TestDatabase> {
         () => {},
       ),
     async [Symbol.asyncDispose]() {
-      await withClient({ ...logins.supabase_admin, database: 'template1' }, (client) =>
-        client.query(`drop database ${ident(name)} with (force)`),
-      );
+      await withClient({ ...logins.supabase_admin, database: 'template1' }, async (client) => {
+        // A slot keeps its database from being dropped.
+        await client.query(
+          `select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where database = '${name}' and active_pid is not null`,
+        );
+        await client.query(
+          `select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '${name}'`,
+        );
+        await client.query(`drop database ${ident(name)} with (force)`);
+      });
     },
   };
 }

@@ -237,7 +237,7 @@ describe.each([17, 18])('a PostgreSQL %i that was shaped', (major) => {
         admin,
         `select (select datdba::regrole::text from pg_database where datname = current_database()),
            (select pubowner::regrole::text from pg_publication where pubname = 'supabase_realtime'),
-           (select count(*)::int from pg_publication_tables),
+           (select count(*)::int from pg_publication_tables where pubname = 'supabase_realtime'),
            (select string_agg(extname || ' in ' || extnamespace::regnamespace, ', ' order by extname) from pg_extension)`,
       ),
     ).toEqual([

@@ -36,6 +36,7 @@ const files = [
   '0030-blob-upkeep.sql',
   '0031-own-names.sql',
   '0040-bucket-keys.sql',
+  '0050-realtime-publication.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -159,6 +160,7 @@ describe('a server of our own', () => {
       '0030-blob-upkeep.sql',
       '0031-own-names.sql',
       '0040-bucket-keys.sql',
+      '0050-realtime-publication.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);

@@ -1,0 +1,65 @@
+// In charge of: choosing how the changes of this database can be read, and opening the feed of them.
+import type { Observe } from '../../../base/observe.ts';
+import type { Clock } from '../../../base/time.ts';
+import type { Database } from '../database.ts';
+import type { PostgresServer } from '../postgres/server.ts';
+import { absentChanges } from './absent.ts';
+import type { ChangeFeed } from './feed.ts';
+import { openFeed } from './open-feed.ts';
+import { openReplicationSource } from './reader.ts';
+
+export interface ChangeFeedOptions {
+  readonly server: Pick<PostgresServer, 'engine' | 'directLogin'>;
+  readonly database: Pick<Database, 'db'>;
+  readonly maxSlotBytes: () => number;
+  readonly observe: Observe;
+  readonly now: Clock;
+}
+
+export interface OpenedChanges {
+  readonly changes: ChangeFeed;
+  /** Sentences for whoever starts the program. */
+  readonly notices: readonly string[];
+  close(): Promise<void>;
+}
+
+export async function openChangeFeed({
+  server,
+  database: { db },
+  maxSlotBytes,
+  observe,
+  now,
+}: ChangeFeedOptions): Promise<OpenedChanges> {
+  const obstacle = await findObstacle(server, db);
+  if (obstacle !== undefined) {
+    return { changes: absentChanges, notices: [], close: async () => {} };
+  }
+  // Sound: without a direct way there is an obstacle.
+  const login = () => server.directLogin(reader)!;
+  const source = openReplicationSource({ db, login, maxSlotBytes, observe });
+  const changes = openFeed({ source, observe, now });
+  return { changes, notices: [], close: () => changes.close() };
+}
+
+/** It may replicate, and is no superuser. */
+const reader = 'supabase_realtime_admin';
+
+/** What keeps us from logical replication; undefined: nothing. */
+async function findObstacle(
+  server: ChangeFeedOptions['server'],
+  db: Pick<Database['db'], 'asOwner'>,
+): Promise<string | undefined> {
+  if (server.engine === 'pglite') return 'PGlite has no replication';
+  if (server.directLogin(reader) === undefined)
+    return 'only a transaction pooler leads to the server, and DIRECT_URL is not set';
+  const { level, may } = await db.asOwner('millrace_admin', async (client) => {
+    const { rows } = await client.query<{ level: string; may: boolean }>(
+      `select pg_catalog.current_setting('wal_level') as level,
+         exists (select from pg_catalog.pg_roles where rolname = $1 and (rolreplication or rolsuper)) as may`,
+      [reader],
+    );
+    return rows[0]!;
+  });
+  if (level !== 'logical') return `the server has wal_level = ${level}, and not "logical"`;
+  return may ? undefined : `the role "${reader}" lacks the attribute REPLICATION`;
+}
