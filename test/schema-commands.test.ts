@@ -398,7 +398,6 @@ describe('millrace inspect', () => {
   /** The columns that the Supabase CLI shows. Source: supabase/cli apps/cli-go/internal/inspect. */
   const columns: Readonly<Record<string, readonly string[]>> = {
     'db-stats': [
-      'name',
       'database_size',
       'total_index_size',
       'total_table_size',
@@ -409,7 +408,7 @@ describe('millrace inspect', () => {
       'wal_size',
     ],
     'table-stats': ['name', 'table_size', 'index_size', 'total_size', 'estimated_row_count', 'seq_scans'],
-    'index-stats': ['name', 'size', 'percent_used', 'index_scans', 'seq_scans', 'unused'],
+    'index-stats': ['name', 'table', 'columns', 'size', 'percent_used', 'index_scans', 'seq_scans', 'unused'],
     'role-stats': ['role_name', 'active_connections', 'connection_limit', 'custom_config'],
     'vacuum-stats': [
       'name',
@@ -419,7 +418,9 @@ describe('millrace inspect', () => {
       'last_autoanalyze',
       'rowcount',
       'dead_rowcount',
+      'autovacuum_threshold',
       'expect_autovacuum',
+      'autoanalyze_threshold',
       'expect_autoanalyze',
     ],
     locks: ['pid', 'relname', 'transactionid', 'granted', 'stmt', 'age'],
@@ -437,6 +438,9 @@ describe('millrace inspect', () => {
     'unused-indexes',
     'traffic-profile',
     'bloat',
+    'toast-sizes',
+    'xid-age',
+    'collation-drift',
     'long-running-queries',
     'blocking',
     'replication-slots',

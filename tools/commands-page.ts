@@ -15,6 +15,7 @@ export function renderCommands(): string {
     '',
     "The Supabase CLI's words are understood where it has the same command: `db diff`, `db pull`, `db dump`, `db push`, `db reset`, `db lint`, `migration list`,",
     '`migration new`, `migration repair`, `migration fetch`, `test db`, `inspect db …`, `gen types typescript --local`, `--workdir`.',
+    'The reports of `inspect` are those of the CLI 3.1, with its columns and figures, but for two: the program’s own tables are left out, and `index-stats` counts the sequential scans of an index’s table, where the CLI always says 0.',
     '',
     "A command that looks at the database uses the running backend's, or starts it for as long as it takes; `--db-url` names another.",
   ];

@@ -5,7 +5,6 @@ import { errorMessage, OperatorError } from '../base/errors.ts';
 import { openSettings } from '../engine/settings/live.ts';
 import { withAppSettings } from '../services/rest/settings.ts';
 import type { PreparedRest } from './boot-rest.ts';
-import type { Invocation } from './cli/command.ts';
 import { parsePostgrestFile } from './postgrest-file.ts';
 import {
   ignoredVariables,
@@ -16,13 +15,24 @@ import {
 import { databaseUrlOf } from './postgrest-uri.ts';
 import { readAt } from './token-keys.ts';
 
-/** The file is the one argument, as PostgREST takes it; variables are stronger. @throws OperatorError for whatever is wrong. */
+/** What was said where it was started. */
+export interface RestPlace {
+  /** The configuration file, as PostgREST takes it. */
+  readonly file: string | undefined;
+  /** What relative paths are relative to. */
+  readonly currentFolder: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Values of settings that beat the environment and the file. */
+  readonly commandLine: ReadonlyMap<string, string>;
+}
+
+/** Variables are stronger than the file. @throws OperatorError for whatever is wrong. */
 export async function prepareRest({
-  options,
-  environment,
+  file,
   currentFolder,
-}: Invocation): Promise<PreparedRest & { readonly notices: readonly string[] }> {
-  const [file] = options.rest;
+  environment,
+  commandLine,
+}: RestPlace): Promise<PreparedRest & { readonly notices: readonly string[] }> {
   const read = async () => {
     const ofFile = file === undefined ? {} : await readVariables(resolve(currentFolder, file), environment);
     return withoutEmpty({ ...ofFile, ...environment });
@@ -31,7 +41,7 @@ export async function prepareRest({
   const settings = openSettings([postgrestSettings, postgrestRestSettings], {
     file: {},
     environment: withAppSettings(variables),
-    commandLine: options.settings,
+    commandLine,
   });
   const own = settings.of(postgrestSettings);
   const uri = readAt(own.now().uri, 'PGRST_DB_URI').trim();
@@ -45,7 +55,7 @@ export async function prepareRest({
   };
 }
 
-async function readVariables(path: string, environment: Invocation['environment']) {
+async function readVariables(path: string, environment: RestPlace['environment']) {
   let text: string;
   try {
     text = await readFile(path, 'utf8');

@@ -6,15 +6,19 @@ import { prepareRest } from '../../prepare-rest.ts';
 import type { Invocation } from '../command.ts';
 import { waitForSignal } from '../wait-for-signal.ts';
 
-export async function startOnly(invocation: Invocation): Promise<number> {
-  const { options } = invocation;
+export async function startOnly({ options, environment, currentFolder }: Invocation): Promise<number> {
   if (options.only !== 'rest') {
     throw new OperatorError(
       `"${options.only}" cannot be started alone.`,
       'Alone there is `--only rest`, the Data API over any PostgreSQL.',
     );
   }
-  const prepared = await prepareRest(invocation);
+  const prepared = await prepareRest({
+    file: options.rest[0],
+    currentFolder,
+    environment,
+    commandLine: options.settings,
+  });
   const { logLevel } = prepared.own.now();
   const log = openLog(logLevel === 'crit' ? 'error' : logLevel, options.json ? 2 : 1);
   const say = (line: string) => {

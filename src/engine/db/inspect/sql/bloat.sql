@@ -1,29 +1,30 @@
--- An estimate from the planner's statistics: what the rows would need, beside the pages that there are.
+-- An estimate from the planner's statistics: what the rows would need, beside the pages that there are. The arithmetic is that of
+-- supabase/cli 3.1.0, inspect db bloat, so that both name the same tables: row heads of 24 bytes, widths in steps of four, an index as wide as its table.
 with width as (
-  select schemaname, tablename, sum((1 - null_frac) * avg_width) as data, bool_or(null_frac > 0) as has_nulls, count(*) as columns
+  select schemaname, tablename, sum((1 - null_frac) * avg_width)::numeric + 24 as data, max(null_frac) as nulls,
+         24 + count(*) filter (where null_frac <> 0) / 8 as head
   from pg_catalog.pg_stats
+  where not schemaname like any ($1::text[])
   group by schemaname, tablename
 ), relation as (
-  select table_class.oid, format('%I.%I', schema.nspname, table_class.relname) as name, table_class.relpages, table_class.reltuples,
-         width.data, current_setting('block_size')::numeric as page,
-         -- The head of a row, with a bit for each column when one may be null, in steps of eight.
-         ceil((23 + case when width.has_nulls then (width.columns + 7) / 8 else 0 end) / 8.0) * 8 + ceil(width.data / 8.0) * 8 + 4 as row_width
-  from pg_catalog.pg_class as table_class
-  join pg_catalog.pg_namespace as schema on schema.oid = table_class.relnamespace
-  join width on width.schemaname = schema.nspname and width.tablename = table_class.relname
-  where table_class.relkind in ('r', 'm') and not schema.nspname like any ($1::text[])
+  select class.oid, format('%I.%I', width.schemaname, width.tablename) as name, class.relpages, class.reltuples, width.data,
+         -- The next multiple of four; one that is a multiple already stays.
+         ceil(width.data / 4) * 4 + width.nulls * (ceil(width.head / 4.0) * 4) + 4 as row_width,
+         current_setting('block_size')::numeric as page
+  from width
+  join pg_catalog.pg_namespace as schema on schema.nspname = width.schemaname
+  join pg_catalog.pg_class as class on class.relnamespace = schema.oid and class.relname = width.tablename
 ), bloat as (
-  select 'table' as type, name, relpages as pages, ceil(greatest(reltuples, 0) * row_width / (page - 20)) as needed, page
+  select 'table' as type, name, relpages as pages, ceil(reltuples * row_width / (page::float8 - 20)) as needed, page
   from relation
   union all
-  select 'index', relation.name || '::' || quote_ident(index_class.relname), index_class.relpages,
-         ceil(greatest(index_class.reltuples, 0) * (relation.data + 12) / (page - 20)), page
+  select 'index', format('%s::%I', relation.name, class.relname), class.relpages,
+         ceil(class.reltuples * (relation.data - 12)::float8 / (page::float8 - 20)), page
   from relation
   join pg_catalog.pg_index as index on index.indrelid = relation.oid
-  join pg_catalog.pg_class as index_class on index_class.oid = index.indexrelid
+  join pg_catalog.pg_class as class on class.oid = index.indexrelid
 )
-select type, name,
-       round(case when needed = 0 then 0 else pages / needed::numeric end, 1) as bloat,
-       pg_size_pretty(greatest(pages - needed, 0)::bigint * page::bigint) as waste
+select type, name, round(coalesce(pages / nullif(needed::numeric, 0), 0), 1) as bloat,
+       pg_size_pretty((greatest(pages - needed, 0) * page::float8)::bigint) as waste
 from bloat
 order by greatest(pages - needed, 0) desc, 3 desc, name

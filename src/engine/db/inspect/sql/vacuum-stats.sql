@@ -2,9 +2,9 @@
 with threshold as (
   select class.oid, class.reltuples,
          coalesce(own.vacuum_threshold, current_setting('autovacuum_vacuum_threshold')::numeric)
-           + coalesce(own.vacuum_scale, current_setting('autovacuum_vacuum_scale_factor')::numeric) * greatest(class.reltuples, 0)::numeric as vacuum_at,
+           + coalesce(own.vacuum_scale, current_setting('autovacuum_vacuum_scale_factor')::numeric) * class.reltuples::numeric as vacuum_at,
          coalesce(own.analyze_threshold, current_setting('autovacuum_analyze_threshold')::numeric)
-           + coalesce(own.analyze_scale, current_setting('autovacuum_analyze_scale_factor')::numeric) * greatest(class.reltuples, 0)::numeric as analyze_at
+           + coalesce(own.analyze_scale, current_setting('autovacuum_analyze_scale_factor')::numeric) * class.reltuples::numeric as analyze_at
   from pg_catalog.pg_class as class
   cross join lateral (
     select max(option_value::numeric) filter (where option_name = 'autovacuum_vacuum_threshold') as vacuum_threshold,
@@ -21,7 +21,9 @@ select format('%I.%I', stats.schemaname, stats.relname) as name,
        coalesce(to_char(stats.last_autoanalyze, 'YYYY-MM-DD HH24:MI'), '') as last_autoanalyze,
        case when threshold.reltuples < 0 then 'No stats' else to_char(threshold.reltuples, 'FM999G999G999G990') end as rowcount,
        to_char(stats.n_dead_tup, 'FM999G999G999G990') as dead_rowcount,
+       to_char(threshold.vacuum_at, 'FM999G999G999G990') as autovacuum_threshold,
        case when threshold.vacuum_at < stats.n_dead_tup then 'yes' else 'no' end as expect_autovacuum,
+       to_char(threshold.analyze_at, 'FM999G999G999G990') as autoanalyze_threshold,
        case when threshold.analyze_at < stats.n_mod_since_analyze then 'yes' else 'no' end as expect_autoanalyze
 from pg_catalog.pg_stat_user_tables as stats
 join threshold on threshold.oid = stats.relid
