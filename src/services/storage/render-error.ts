@@ -11,6 +11,7 @@ import {
   entityTooLarge,
   fileDamaged,
   invalidParameter,
+  quotaExceeded,
   resourceAlreadyExists,
   StorageFault,
   storageFull,
@@ -95,6 +96,9 @@ function ofPostgres(error: unknown): StorageFault | undefined {
         message.includes('row-level security') ? 'new row violates row-level security policy' : message,
         error,
       );
+    // Of our own: _millrace.count_files().
+    case 'MR413':
+      return quotaExceeded(message, error);
     case '23505':
       return resourceAlreadyExists(error);
     case '23503':

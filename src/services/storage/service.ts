@@ -17,6 +17,7 @@ import { openImageCache } from './images/cache.ts';
 import { forgetting } from './images/forgetting.ts';
 import { openImages } from './images/images.ts';
 import { nothing } from './not-found.ts';
+import { openQuotas } from './quotas.ts';
 import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
 import { answerS3, isS3Path, streamsS3 } from './s3/answer.ts';
@@ -82,6 +83,8 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     sharesDatabase: ctx.sharesDatabase,
     observe,
   });
+  const quotas = openQuotas(db, config, observe);
+  await quotas.settle();
   const garbage = openGarbage({ db, blobs, observe });
   const resumable = openResumable({
     db,
@@ -111,8 +114,9 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   };
   return {
     answer: (request) => answer(opened, request),
-    tasks: tasksOf({ db, config, blobs, garbage, resumable, images, observe, storeName: name, move }),
+    tasks: tasksOf({ db, config, blobs, garbage, resumable, quotas, images, observe, storeName: name, move }),
     async close() {
+      await quotas.close();
       await resumable.close();
       await garbage.close();
       await blobs.close();

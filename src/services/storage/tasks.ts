@@ -9,6 +9,7 @@ import type { OpenedStore } from './blobs/open.ts';
 import { sweep } from './consistency/sweep.ts';
 import type { Garbage } from './garbage.ts';
 import type { Images } from './images/images.ts';
+import type { Quotas } from './quotas.ts';
 import { deleteOldUploads } from './s3/upload-rows.ts';
 import type { StorageSettings } from './settings.ts';
 import type { Resumable } from './tus/resumable.ts';
@@ -19,6 +20,7 @@ export interface TaskParts {
   readonly blobs: Blobs;
   readonly garbage: Garbage;
   readonly resumable: Pick<Resumable, 'collect'>;
+  readonly quotas: Pick<Quotas, 'settle'>;
   readonly images: Pick<Images, 'tidy'>;
   readonly observe: Observe;
   /** For the log: `the folder "/srv/files"`. */
@@ -30,12 +32,14 @@ const garbageEverySeconds = 60;
 const expiredEverySeconds = 300;
 const oldUploadsEverySeconds = 600;
 const imagesEverySeconds = 900;
+/** A reset makes the tables anew under processes that run on. */
+const quotasEverySeconds = 60;
 /** Most of what a run copies the first one does; the later ones see that nothing is left. */
 const moveEverySeconds = 3600;
 const sweepTask = 'storage.sweep';
 
 export function tasksOf(parts: TaskParts): readonly Task[] {
-  const { db, config, garbage, resumable, images, move } = parts;
+  const { db, config, garbage, resumable, quotas, images, move } = parts;
   return [
     {
       name: 'storage.garbage',
@@ -63,6 +67,12 @@ export function tasksOf(parts: TaskParts): readonly Task[] {
       everySeconds: imagesEverySeconds,
       scope: 'each',
       run: (stopped) => images.tidy(stopped),
+    },
+    {
+      name: 'storage.quotas',
+      everySeconds: quotasEverySeconds,
+      scope: 'each',
+      run: () => quotas.settle(),
     },
     ...(move === undefined ? [] : [moveTask(parts, move)]),
     sweepingTask(parts),

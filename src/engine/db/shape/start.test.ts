@@ -36,6 +36,7 @@ const files = [
   '0030-blob-upkeep.sql',
   '0031-own-names.sql',
   '0040-bucket-keys.sql',
+  '0041-file-quotas.sql',
   '0050-realtime-publication.sql',
 ];
 
@@ -160,6 +161,7 @@ describe('a server of our own', () => {
       '0030-blob-upkeep.sql',
       '0031-own-names.sql',
       '0040-bucket-keys.sql',
+      '0041-file-quotas.sql',
       '0050-realtime-publication.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
