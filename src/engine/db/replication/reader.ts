@@ -19,10 +19,18 @@ export interface ReaderOptions {
   /** More of the write-ahead log than this is never held back. */
   readonly maxSlotBytes: () => number;
   readonly observe: Observe;
+  /** How often it is looked at what the slot holds back; default 10 seconds. */
+  readonly lookEveryMs?: number;
 }
 
 /** Changes by logical replication. */
-export function openReplicationSource({ db, login, maxSlotBytes, observe }: ReaderOptions): ChangeSource {
+export function openReplicationSource({
+  db,
+  login,
+  maxSlotBytes,
+  observe,
+  lookEveryMs = lookEveryMsDefault,
+}: ReaderOptions): ChangeSource {
   let trouble: string | undefined;
   let aborting: AbortSignal;
 
@@ -222,7 +230,7 @@ const firstRetryMs = 50;
 const lastRetryMs = 2_000;
 /** An attempt that has lasted this long was none of a row of failures. */
 const steadyAfterMs = 5_000;
-const lookEveryMs = 10_000;
+const lookEveryMsDefault = 10_000;
 const lookForPublicationMs = 1_000;
 const givesUpAfter = 5;
 /** Source: PostgreSQL 18 release notes; src/backend/replication/pgoutput/pgoutput.c `LoadPublications`. */

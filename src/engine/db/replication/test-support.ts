@@ -5,7 +5,7 @@ import type { Database } from '../database.ts';
 import type { Change } from './change.ts';
 import type { ChangeListener } from './feed.ts';
 import { type FeedOptions, type OpenChangeFeed, openFeed } from './open-feed.ts';
-import { openReplicationSource } from './reader.ts';
+import { openReplicationSource, type ReaderOptions } from './reader.ts';
 
 export interface TestFeed extends AsyncDisposable {
   readonly feed: OpenChangeFeed;
@@ -16,12 +16,12 @@ export interface TestFeed extends AsyncDisposable {
 export function openTestFeed(
   database: Database,
   login: () => ClientConfig,
-  more: Partial<FeedOptions> & { readonly maxSlotBytes?: () => number } = {},
+  more: Partial<FeedOptions> & Partial<Pick<ReaderOptions, 'maxSlotBytes' | 'lookEveryMs'>> = {},
 ): TestFeed {
   const observed: Observation[] = [];
   const observe = (observation: Observation) => void observed.push(observation);
-  const { maxSlotBytes = () => 1024 ** 3 } = more;
-  const source = openReplicationSource({ db: database.db, login, maxSlotBytes, observe });
+  const maxSlotBytes = () => 1024 ** 3;
+  const source = openReplicationSource({ db: database.db, login, maxSlotBytes, observe, ...more });
   const feed = openFeed({ source, observe, now: Date.now, ...more });
   return { feed, observed, [Symbol.asyncDispose]: () => feed.close() };
 }
