@@ -121,6 +121,8 @@ const careless: Readonly<Record<string, string | number | boolean>> = {
   fsync: false,
   full_page_writes: false,
   synchronous_commit: false,
+  // Nobody waits for the log to be written, but whoever reads it does.
+  wal_writer_delay: '10ms',
   wal_recycle: false,
   min_wal_size: '2MB',
 };

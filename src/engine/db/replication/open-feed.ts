@@ -92,13 +92,17 @@ export function openFeed({
       begin();
       const untilMs = performance.now() + listenWithinMs;
       let trouble: unknown;
+      const within = async (awaited: Promise<void>): Promise<void> => {
+        const waiting = new AbortController();
+        await Promise.race([awaited, delay(markAgainMs, waiting.signal).catch(() => {})]);
+        waiting.abort();
+      };
       while (!isReached && performance.now() < untilMs && !isClosed) {
+        await within(source.ready());
         await source.mark(token).catch((error: unknown) => {
           trouble = error;
         });
-        const waiting = new AbortController();
-        await Promise.race([reached, delay(markAgainMs, waiting.signal).catch(() => {})]);
-        waiting.abort();
+        await within(reached);
       }
       const remove = () => {
         audience.remove(listener);

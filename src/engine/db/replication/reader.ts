@@ -34,6 +34,7 @@ export function openReplicationSource({
   let trouble: string | undefined;
   let aborting: AbortSignal;
 
+  let ready = Promise.withResolvers<void>();
   /** What the listeners are busy with, also when the connection that it came by is gone. */
   let delivering: Promise<void> = Promise.resolve();
   /** Why the slot is not to be used any more. */
@@ -70,6 +71,7 @@ export function openReplicationSource({
       const { message, alive } = receiver;
       const stream = await startStream(client, { slot: slot.name, publications: names, message, alive });
       receiver.start(stream);
+      ready.resolve();
       observe({ kind: 'changes.reading', level: 'debug', slot: slot.name });
       const watching = watch(names);
       try {
@@ -79,6 +81,7 @@ export function openReplicationSource({
       }
     } finally {
       aborting.removeEventListener('abort', onAbort);
+      ready = Promise.withResolvers();
       if (receiver) delivering = receiver.close();
       await endAtOnce(client);
     }
@@ -190,6 +193,7 @@ export function openReplicationSource({
         waitMs = Math.min(waitMs * 2, lastRetryMs);
       }
     },
+    ready: () => ready.promise,
     async mark(token) {
       await db.asOwner('millrace_admin', (client) =>
         // `local`: the stream ends where the log has reached the disk, and a server may have been told not to wait for that.

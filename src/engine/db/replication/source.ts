@@ -21,6 +21,8 @@ export interface ChangeSource {
   readonly by: 'replication' | 'triggers';
   /** Reads until `signal` is aborted, whatever goes wrong meanwhile. */
   run(sink: Sink, signal: AbortSignal): Promise<void>;
+  /** Resolves when it reads: a mark before that may be lost. */
+  ready(): Promise<void>;
   /** Commits a mark, which `reach` tells of when everything that was committed before it has been told. */
   mark(token: string): Promise<void>;
   /** Nobody reads any more: the database is to keep nothing for us. */
