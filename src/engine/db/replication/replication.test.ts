@@ -261,7 +261,7 @@ describe('what breaks the stream off', () => {
     });
     await opened.feed.listen({
       changes(changes) {
-        ear.changes(changes);
+        void ear.changes(changes);
         return hang;
       },
       gap: ear.gap,
