@@ -103,6 +103,14 @@ describe('presence on one process', () => {
     expect(Object.keys({})).toEqual([]);
   });
 
+  it('takes nothing that is nested without end', () => {
+    const one = openProcess(openLocalFanout(), { sharesDatabase: false });
+    const nested = (depth: number) => JSON.parse(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
+    expect(one.presences.track('room', '1', 'a', nested(200))).toBe('tracked');
+    expect(one.presences.track('room', '1', 'a', nested(201))).toBe('too_deep');
+    expect(one.presences.track('room', '1', 'a', nested(100_000))).toBe('too_deep');
+  });
+
   it('is bounded by topic and by bytes, and has room again for who comes after somebody left', () => {
     const one = openProcess(openLocalFanout(), {
       sharesDatabase: false,

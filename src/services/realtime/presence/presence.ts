@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Observe } from '../../../base/observe.ts';
+import { isTooDeep } from '../depth.ts';
 import type { Peers } from '../peers.ts';
 import { openExchange } from './exchange.ts';
 import { type Diff, type Entry, openReplicas, type TopicDiff } from './replicas.ts';
@@ -30,8 +31,8 @@ export interface PresenceDiff {
   readonly leaves: PresenceState;
 }
 
-/** `unchanged`: it says the same of itself as before, which is no news. The last two: nothing happened, there is no room. */
-export type TrackOutcome = 'tracked' | 'unchanged' | 'topic_full' | 'memory_full';
+/** `unchanged`: it says the same of itself as before, which is no news. The last three: nothing happened, there is no room for it. */
+export type TrackOutcome = 'tracked' | 'unchanged' | 'too_deep' | 'topic_full' | 'memory_full';
 
 export interface PresenceBounds {
   readonly perTopic: number;
@@ -102,6 +103,7 @@ export function openPresences(
 
   return {
     track(topic, ref, key, meta) {
+      if (isTooDeep(meta)) return 'too_deep';
       const id = idOf(topic, ref);
       const before = tracked.get(id);
       if (before !== undefined && isDeepStrictEqual(before.meta, meta)) return 'unchanged';
