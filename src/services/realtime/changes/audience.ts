@@ -1,0 +1,106 @@
+// In charge of: for whom a change of a table may be: the subscriptions that name it, by role and by who gets the same answer.
+import type { Caller } from '../../../engine/identity/caller.ts';
+import { claimsKey } from './claims.ts';
+import { type Selection, selectionOf } from './data.ts';
+import type { RoleFacts, TableFacts } from './facts.ts';
+import { conditionsOn } from './filters.ts';
+import type { Candidate, Group } from './item.ts';
+import type { Wish } from './params.ts';
+import type { Subscriber } from './subscriber.ts';
+
+/** Of one role. */
+export interface Audience {
+  readonly role: RoleFacts;
+  readonly groups: readonly { readonly group: Group; readonly candidates: readonly Candidate[] }[];
+  /** All groups fit into one question. */
+  readonly isOne: boolean;
+}
+
+export type RowEvent = 'INSERT' | 'UPDATE' | 'DELETE';
+
+export interface AudienceOptions {
+  /** The change names this table; else it is one that the changed one is a partition of, and only who names it hears. */
+  readonly isOwn: boolean;
+  /** Every caller alone, whatever the policies can read. */
+  readonly isApart?: boolean;
+}
+
+export function audiencesOf(
+  table: TableFacts,
+  event: RowEvent,
+  subscribers: Iterable<Subscriber>,
+  { isOwn, isApart = false }: AudienceOptions,
+): readonly Audience[] {
+  const byRole = new Map<RoleFacts, Map<string, { group: Group; candidates: Candidate[] }>>();
+  const selections = new Map<string, Selection>();
+  for (const subscriber of subscribers) {
+    const role = table.roles.get(subscriber.caller.role);
+    // Nobody has that role any more.
+    if (role === undefined || subscriber.isClosed) continue;
+    let candidates: Candidate[] | undefined;
+    subscriber.wishes.forEach((wish, entry) => {
+      if (!concerns(wish, table, event, isOwn)) return;
+      const conditions = conditionsOn(table, wish.filters);
+      if (conditions === undefined) return;
+      candidates ??= candidatesOf(byRole, role, subscriber.caller, isApart);
+      candidates.push({
+        subscriber,
+        entry,
+        selection: remembered(selections, table, role, wish),
+        tests: conditions.filter(({ test }) => test !== undefined),
+        asked: conditions.filter(({ test }) => test === undefined),
+      });
+    });
+  }
+  return [...byRole].map(([role, groups]) => ({
+    role,
+    groups: [...groups.values()],
+    isOne: !isApart && canBeOne(role),
+  }));
+}
+
+export function concerns(wish: Wish, table: TableFacts, event: RowEvent, isOwn: boolean): boolean {
+  if (wish.event !== '*' && wish.event !== event) return false;
+  if (wish.schema !== '*' && wish.schema !== table.schema) return false;
+  return wish.table === table.name || (wish.table === '*' && isOwn);
+}
+
+function candidatesOf(
+  byRole: Map<RoleFacts, Map<string, { group: Group; candidates: Candidate[] }>>,
+  role: RoleFacts,
+  caller: Caller,
+  isApart: boolean,
+): Candidate[] {
+  let groups = byRole.get(role);
+  if (groups === undefined) {
+    groups = new Map();
+    byRole.set(role, groups);
+  }
+  const key = isApart ? caller.claims : claimsKey(caller, role);
+  let group = groups.get(key);
+  if (group === undefined) {
+    group = { group: { caller, key }, candidates: [] };
+    groups.set(key, group);
+  }
+  return group.candidates;
+}
+
+function remembered(
+  selections: Map<string, Selection>,
+  table: TableFacts,
+  role: RoleFacts,
+  { select }: Wish,
+): Selection {
+  const key = `${role.role}\0${select?.join('\0') ?? '*'}`;
+  let selection = selections.get(key);
+  if (selection === undefined) {
+    selection = selectionOf(table, role, select);
+    selections.set(key, selection);
+  }
+  return selection;
+}
+
+/** The policies read claims through calls whose values can stand in their place, or none. */
+function canBeOne(role: RoleFacts): boolean {
+  return role.policies.every(({ rest }) => !rest.all && rest.claims.size === 0);
+}

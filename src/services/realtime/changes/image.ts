@@ -1,0 +1,51 @@
+// In charge of: the values of a change by the names of their columns.
+import type { Change, RowImage } from '../../../engine/db/replication/change.ts';
+
+/** In Postgres's text format; null is NULL, and what is missing is not known. */
+export type Image = ReadonlyMap<string, string | null>;
+
+export interface Images {
+  readonly row: Image | undefined;
+  /** For an UPDATE that left its identity as it was: the identity alone. */
+  readonly old: Image | undefined;
+  /** About what it takes on the wire. */
+  readonly sizeBytes: number;
+}
+
+export function imagesOf(change: Change): Images {
+  const row = imageOf(change, change.row);
+  const given = imageOf(change, change.old);
+  const old =
+    change.kind === 'UPDATE' && given === undefined && row !== undefined ? identityOf(change, row) : given;
+  return { row, old, sizeBytes: bytesOf(row) + bytesOf(given) };
+}
+
+export function hasAll(image: Image, columns: Iterable<string>): boolean {
+  for (const column of columns) if (!image.has(column)) return false;
+  return true;
+}
+
+function imageOf(change: Change, values: RowImage | undefined): Map<string, string | null> | undefined {
+  if (values === undefined) return undefined;
+  const image = new Map<string, string | null>();
+  change.table.columns.forEach((column, at) => {
+    const value = values[at];
+    if (value !== undefined) image.set(column.name, value);
+  });
+  return image;
+}
+
+function identityOf(change: Change, row: Image): Image {
+  return new Map(
+    change.table.columns
+      .filter((column) => column.isIdentity && row.has(column.name))
+      .map((column) => [column.name, row.get(column.name) ?? null]),
+  );
+}
+
+function bytesOf(image: Image | undefined): number {
+  let sizeBytes = 0;
+  for (const [name, value] of image ?? [])
+    sizeBytes += name.length + (value === null ? 4 : Buffer.byteLength(value));
+  return sizeBytes;
+}

@@ -1,0 +1,379 @@
+// In charge of: changes as the feed brings them: for whom they may be, and their way over the lanes to those who are told.
+import { errorMessage } from '../../../base/errors.ts';
+import { delay } from '../../../base/time.ts';
+import type { Db, LoginRole } from '../../../engine/db/db.ts';
+import type { Change } from '../../../engine/db/replication/change.ts';
+import { type Audience, type AudienceOptions, audiencesOf, type RowEvent } from './audience.ts';
+import { type DecideParts, decide, describeFailure, retrying } from './decide.ts';
+import type { Facts, FactsSource, TableFacts } from './facts.ts';
+import { fill, missingOf, type Unfilled } from './fill.ts';
+import type { Condition } from './filters.ts';
+import { imagesOf } from './image.ts';
+import type { Candidate, Item } from './item.ts';
+import { Lane } from './lane.ts';
+import { openReporter } from './report.ts';
+import type { Subscriber } from './subscriber.ts';
+import { tellItem, truncated } from './tell.ts';
+
+export interface IntakeParts extends Omit<DecideParts, 'failed' | 'regroup' | 'db'> {
+  readonly db: Pick<Db, 'as' | 'asOwner'>;
+  readonly facts: FactsSource;
+  readonly filler: LoginRole;
+  readonly subscribers: ReadonlySet<Subscriber>;
+}
+
+export interface Intake {
+  /** The next ones wait for the promise. */
+  changes(changes: readonly Change[]): Promise<void> | undefined;
+  /** Behind the changes that have come already. */
+  gap(reason: string): void;
+  /** To one subscriber, before anything that comes from now on. */
+  replay(subscriber: Subscriber, changes: readonly Change[]): void;
+  /** Somebody came, went, or is somebody else now. */
+  subscribersChanged(): void;
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Arrival =
+  | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly only?: Subscriber }
+  | { readonly kind: 'gap'; readonly reason: string };
+
+export function openIntake(parts: IntakeParts): Intake {
+  const { limits, signal, observe, now } = parts;
+  const lanes = new Map<string, Lane>();
+  const arrivals: Arrival[] = [];
+  let waitingChanges = 0;
+  let pendingItems = 0;
+  let seq = 0;
+  let running: Promise<void> | undefined;
+  let wake: (() => void)[] = [];
+  /** For the facts and the subscribers of the moment. */
+  let audiences = new Map<string, readonly Audience[]>();
+  let audiencesFor: Facts | undefined;
+  /** Those who wait until nothing is pending. */
+  let settling: (() => void)[] = [];
+
+  const report = openReporter({ observe, now });
+  const deciding: DecideParts = { ...parts, failed, regroup };
+
+  function arrive(arrival: Arrival): void {
+    arrivals.push(arrival);
+    if (arrival.kind === 'changes') waitingChanges += arrival.changes.length;
+    running ??= run().finally(() => {
+      running = undefined;
+    });
+  }
+
+  async function run(): Promise<void> {
+    // So that what comes at the same moment is one batch.
+    await undefined;
+    while (arrivals.length > 0 && !signal.aborted) {
+      const startedAt = now();
+      const batch = arrivals.splice(0);
+      await takeIn(batch);
+      for (const arrival of batch) if (arrival.kind === 'changes') waitingChanges -= arrival.changes.length;
+      while (isFull() && !signal.aborted) await new Promise<void>((resolve) => wake.push(resolve));
+      wakeUp();
+      const restMs = limits.gatherMs - (now() - startedAt);
+      // Whoever closes does not wait.
+      if (restMs > 0 && !signal.aborted) await delay(restMs, signal).catch(() => {});
+    }
+  }
+
+  const isFull = () => pendingItems > limits.maxPendingChanges;
+
+  function wakeUp(): void {
+    const waiting = wake;
+    wake = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  async function takeIn(batch: readonly Arrival[]): Promise<void> {
+    try {
+      await takeInSurely(batch);
+    } catch (error) {
+      if (signal.aborted) return;
+      observe({ kind: 'realtime.changes_lost', level: 'error', message: errorMessage(error) });
+      tellGap('the database could not be asked who may see the changes');
+    }
+  }
+
+  async function takeInSurely(batch: readonly Arrival[]): Promise<void> {
+    if (parts.subscribers.size === 0) return;
+    const changes = batch.flatMap((arrival) => (arrival.kind === 'changes' ? arrival.changes : []));
+    const tables = [...new Set(changes.map(({ table }) => String(table.oid)))];
+    const facts = await retrying(parts, () => parts.facts.prepare(tables, rolesNow()));
+    if (facts !== audiencesFor) {
+      audiences = new Map();
+      audiencesFor = facts;
+    }
+    const filled = await fillAll(facts, changes);
+    const touched = new Set<Lane>();
+    for (const arrival of batch) {
+      if (arrival.kind === 'gap') tellGap(arrival.reason);
+      else
+        for (const change of arrival.changes) route(facts, change, filled.get(change), arrival.only, touched);
+    }
+    for (const lane of touched) lane.start();
+  }
+
+  const rolesNow = () => new Set([...parts.subscribers].map(({ caller }) => caller.role));
+
+  /** Values that the changes do not bring. */
+  async function fillAll(facts: Facts, changes: readonly Change[]): Promise<ReadonlyMap<Change, Unfilled>> {
+    const filled = new Map<Change, Unfilled>();
+    const missing = new Map<TableFacts, Unfilled[]>();
+    for (const change of changes) {
+      const table = facts.tables.get(String(change.table.oid));
+      if (table === undefined || !table.isPublished || change.kind === 'TRUNCATE') continue;
+      const unfilled: Unfilled = { table, images: imagesOf(change) };
+      filled.set(change, unfilled);
+      if (missingOf(table, unfilled.images.row).length === 0) continue;
+      if (audienceOf(facts, change, undefined, false).length === 0) continue;
+      missing.set(table, [...(missing.get(table) ?? []), unfilled]);
+    }
+    for (const [table, list] of missing) await fillTable(table, list);
+    return filled;
+  }
+
+  async function fillTable(table: TableFacts, list: readonly Unfilled[]): Promise<void> {
+    try {
+      await retrying(parts, () => fill(parts.db, parts.filler, table, list));
+    } catch (error) {
+      // The table is not what it was, or nobody of ours may read it: what is missing stays so.
+      report(
+        `fill ${table.oid}`,
+        'realtime.fill_failed',
+        `${table.schema}.${table.name}: ${errorMessage(error)}`,
+      );
+    }
+  }
+
+  /** By each table as which somebody may hear of it. */
+  function audienceOf(
+    facts: Facts,
+    change: Change,
+    only: Subscriber | undefined,
+    isApart: boolean,
+  ): readonly { readonly table: TableFacts; readonly audience: Audience }[] {
+    const own = facts.tables.get(String(change.table.oid));
+    if (own === undefined || change.kind === 'TRUNCATE') return [];
+    return [own.oid, ...own.ancestors].flatMap((oid) => {
+      const table = facts.tables.get(oid);
+      if (table?.isPublished !== true) return [];
+      const options = { isOwn: table === own, isApart };
+      const found =
+        only === undefined && !isApart
+          ? knownAudiences(table, change.kind as RowEvent, options)
+          : audiencesOf(
+              table,
+              change.kind as RowEvent,
+              only === undefined ? parts.subscribers : [only],
+              options,
+            );
+      return found.map((audience) => ({ table, audience }));
+    });
+  }
+
+  function knownAudiences(table: TableFacts, event: RowEvent, options: AudienceOptions): readonly Audience[] {
+    const key = `${table.oid} ${event} ${options.isOwn}`;
+    let found = audiences.get(key);
+    if (found === undefined) {
+      found = audiencesOf(table, event, parts.subscribers, options);
+      audiences.set(key, found);
+    }
+    return found;
+  }
+
+  function route(
+    facts: Facts,
+    change: Change,
+    filled: Unfilled | undefined,
+    only: Subscriber | undefined,
+    touched: Set<Lane>,
+  ): void {
+    if (change.kind === 'TRUNCATE') noticeTruncate(facts, change, only);
+    if (filled === undefined) return;
+    seq++;
+    for (const { table, audience } of audienceOf(facts, change, only, false)) {
+      const images = filled.images;
+      const subject = change.kind === 'DELETE' ? images.old : images.row;
+      const isHeard = (candidate: Candidate) =>
+        (only !== undefined || isNew(candidate.subscriber, change)) && meets(candidate, subject);
+      const isUnread =
+        audience.role.selectable.size === 0 || table.keys.some((key) => !audience.role.selectable.has(key));
+      const groups = audience.groups.flatMap(({ group, candidates }) => {
+        // Most have neither filters nor a past, and share one list.
+        const heard = isUnread || candidates.every(isHeard) ? candidates : candidates.filter(isHeard);
+        return heard.length === 0 ? [] : [{ group, candidates: heard }];
+      });
+      if (groups.length === 0) continue;
+      const name = `${table.oid} ${audience.role.role}`;
+      const base = { seq, change, images, table, role: audience.role };
+      const split = audience.isOne
+        ? [{ lane: name, groups }]
+        : groups.map((one) => ({ lane: `${name} ${one.group.key}`, groups: [one] }));
+      for (const one of split)
+        enqueue(
+          laneOf(one.lane),
+          { ...base, groups: one.groups, verdicts: new Map(), encoded: new Map() },
+          touched,
+        );
+    }
+  }
+
+  const isNew = ({ after }: Subscriber, change: Change) => after === undefined || change.id > after;
+
+  function enqueue(lane: Lane, item: Item, touched: Set<Lane>): void {
+    pendingItems++;
+    touched.add(lane);
+    lane.push(item);
+    for (const { candidates } of item.groups)
+      for (const { subscriber } of candidates) subscriber.follow(lane);
+  }
+
+  function laneOf(key: string): Lane {
+    let lane = lanes.get(key);
+    if (lane === undefined) {
+      lane = new Lane({
+        take,
+        decide: (items) => decideSurely(items),
+        settle,
+        idle: () => lanes.delete(key),
+      });
+      lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  /** As many as are of the same table as the same values, and as one question holds. */
+  function take(waiting: readonly Item[]): number {
+    const [first] = waiting;
+    let sizeBytes = 0;
+    let count = 0;
+    for (const item of waiting) {
+      sizeBytes += item.images.sizeBytes;
+      const isOther = item.table !== first?.table || item.role !== first.role;
+      const isOver = count >= limits.maxRowsPerQuery || sizeBytes > limits.maxBytesPerQuery;
+      if (count > 0 && (isOther || isOver)) break;
+      count++;
+    }
+    return count;
+  }
+
+  function decideSurely(items: readonly Item[]): Promise<void> | undefined {
+    return decide(deciding, items)?.catch((error: unknown) => {
+      if (signal.aborted) return;
+      // A bug of ours: nobody is told what nobody has allowed.
+      report('decide', 'realtime.decide_failed', errorMessage(error));
+    });
+  }
+
+  function settle(item: Item): void {
+    pendingItems--;
+    if (pendingItems === 0) {
+      for (const resolve of settling) resolve();
+      settling = [];
+    }
+    if (wake.length > 0 && !isFull()) wakeUp();
+    tellItem(item, limits.maxRecordBytes);
+  }
+
+  function tellGap(reason: string): void {
+    seq++;
+    for (const subscriber of parts.subscribers) {
+      subscriber.tell({ seq, gap: reason });
+      subscriber.flush();
+    }
+  }
+
+  /** Upstream tells of none; whoever keeps a copy should know. */
+  function noticeTruncate(facts: Facts, change: Change, only: Subscriber | undefined): void {
+    const table = facts.tables.get(String(change.table.oid));
+    if (table?.isPublished !== true) return;
+    // Whoever wants to hear of deleted rows.
+    const audience = audiencesOf(table, 'DELETE', only === undefined ? parts.subscribers : [only], {
+      isOwn: true,
+    });
+    for (const { groups } of audience)
+      for (const { candidates } of groups)
+        for (const { subscriber } of candidates) subscriber.notice(truncated(table));
+  }
+
+  function failed(
+    table: TableFacts,
+    role: { readonly role: string },
+    items: readonly Item[],
+    error: unknown,
+  ): void {
+    const sentence = describeFailure(table, error);
+    report(
+      `${table.oid} ${role.role}`,
+      'realtime.policy_failed',
+      `${sentence} Role ${role.role}: ${errorMessage(error)}`,
+    );
+    for (const { groups } of items)
+      for (const { candidates } of groups)
+        for (const { subscriber } of candidates) subscriber.notice(sentence);
+  }
+
+  async function regroup(items: readonly Item[]): Promise<void> {
+    parts.facts.forget();
+    parts.claimValues.forget();
+    const tables = [...new Set(items.flatMap(({ change }) => String(change.table.oid)))];
+    const facts = await retrying(parts, () => parts.facts.prepare(tables, rolesNow()));
+    for (const item of items) {
+      const table = facts.tables.get(item.table.oid);
+      const role = table?.roles.get(item.role.role);
+      const listeners = new Set(
+        item.groups.flatMap(({ candidates }) => candidates.map(({ subscriber }) => subscriber)),
+      );
+      item.groups = [];
+      if (table === undefined || role === undefined) continue;
+      const isOwn = table.oid === String(item.change.table.oid);
+      const subject = item.change.kind === 'DELETE' ? item.images.old : item.images.row;
+      item.table = table;
+      item.role = role;
+      item.groups = audiencesOf(table, item.change.kind as RowEvent, listeners, { isOwn, isApart: true })
+        .filter((audience) => audience.role === role)
+        .flatMap(({ groups }) =>
+          groups.map(({ group, candidates }) => ({
+            group,
+            candidates: candidates.filter((one) => meets(one, subject)),
+          })),
+        )
+        .filter(({ candidates }) => candidates.length > 0);
+    }
+  }
+
+  return {
+    changes(changes) {
+      arrive({ kind: 'changes', changes });
+      if (waitingChanges + pendingItems <= limits.maxPendingChanges) return undefined;
+      return new Promise((resolve) => wake.push(resolve));
+    },
+    gap: (reason) => arrive({ kind: 'gap', reason }),
+    replay: (only, changes) => arrive({ kind: 'changes', changes, only }),
+    subscribersChanged() {
+      audiences = new Map();
+    },
+    async settled() {
+      while (arrivals.length > 0 || running !== undefined || pendingItems > 0) {
+        if (running === undefined) await new Promise<void>((resolve) => settling.push(resolve));
+        else await running;
+      }
+    },
+    async close() {
+      wakeUp();
+      await running;
+    },
+  };
+}
+
+function meets({ tests }: Candidate, image: ReadonlyMap<string, string | null> | undefined): boolean {
+  return tests.every((condition: Condition) => {
+    const value = image?.get(condition.column);
+    return value !== undefined && condition.test?.(value) === true;
+  });
+}

@@ -1,0 +1,41 @@
+// In charge of: the bounds of telling changes, in one place.
+
+export interface ChangeLimits {
+  /** Of this process, over all channels. */
+  readonly maxSubscriptions: number;
+  /** Of one channel. */
+  readonly maxEntries: number;
+  /** Changes whose visibility is not decided yet; when there are more, the feed waits. */
+  readonly maxPendingChanges: number;
+  /** Rows, and bytes of their images, that one query asks about. */
+  readonly maxRowsPerQuery: number;
+  readonly maxBytesPerQuery: number;
+  /** Queries at the same time. */
+  readonly maxQueries: number;
+  /** How long a policy may take for one batch. */
+  readonly policyTimeoutMs: number;
+  /** How long a database that is away is asked again before the listeners are told of a gap. */
+  readonly retryForMs: number;
+  /** Changes that come within that time of each other are asked about together. */
+  readonly gatherMs: number;
+  /** A larger record is told without its large values. Source: supabase/realtime apply_rls, max_record_bytes. */
+  readonly maxRecordBytes: number;
+}
+
+export const defaultLimits: ChangeLimits = {
+  maxSubscriptions: 20_000,
+  maxEntries: 100,
+  maxPendingChanges: 5_000,
+  maxRowsPerQuery: 500,
+  maxBytesPerQuery: 4 * 1024 * 1024,
+  maxQueries: 4,
+  policyTimeoutMs: 2_000,
+  retryForMs: 60_000,
+  gatherMs: 20,
+  maxRecordBytes: 1024 * 1024,
+};
+
+/** Values of a record that is too large are told up to this many bytes. Source: as above. */
+export const smallValueBytes = 64;
+/** The most values of an `in` filter. Source: supabase/realtime subscription_check_filters. */
+export const maxInValues = 100;
