@@ -12,6 +12,7 @@ import { keysPart } from './admin/keys.ts';
 import type { WatchedLeases } from './admin/lease-watch.ts';
 import { type Metrics, openMetrics } from './admin/metrics.ts';
 import { type AdminPlane, buildAdmin } from './admin/plane.ts';
+import { s3KeysPart } from './admin/s3-keys.ts';
 import { adminSettings } from './admin/settings.ts';
 import { masterKeyPart, signingKeysPart } from './admin/signing-keys.ts';
 import { socketOwner } from './admin/socket.ts';
@@ -194,6 +195,7 @@ function buildAdminPlane(prepared: Prepared, parts: GatewayParts, metrics: Metri
     isRemoteOpen: () => remoteOperators.now().remoteOperators,
     parts: [
       keysPart({ db, issued: identity.issued, now }),
+      s3KeysPart({ db, secrets: parts.keyring.secrets, now }),
       signingKeysPart({ db, signing: parts.keyring.signing }),
       masterKeyPart({ db, secrets: parts.keyring.secrets }),
     ],

@@ -203,7 +203,7 @@ async function findKey(client: PoolClient, id: string): Promise<IssuedKey> {
  * Requests log in as `authenticator`: a role that it may not become would refuse every request of the key.
  * PostgreSQL's own roles (`pg_…`) are rights to give, and nobody to be. Before PostgreSQL 16 there is no right to SET apart from membership. Source: PostgreSQL 16 release notes, "Privileges".
  */
-async function checkRole(client: PoolClient, role: string): Promise<void> {
+export async function checkRole(client: PoolClient, role: string): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `select rolname as name from pg_catalog.pg_roles
      where rolname <> 'authenticator' and rolname !~ '^pg_' and not rolsuper and pg_catalog.pg_has_role('authenticator', oid,

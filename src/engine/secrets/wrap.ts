@@ -10,6 +10,7 @@ export type SecretPurpose =
   | 'mail'
   | 'sms'
   | 'bucket key'
+  | 'access key'
   | 'vault'
   | 'hook'
   | 'code';

@@ -62,6 +62,20 @@ export const commands: Readonly<Record<string, Command>> = {
     flags: ['algorithm', 'import', 'now', 'end-legacy-keys', 'url'],
     run: async (invocation) => (await import('./commands/signing-keys.ts')).signingKeys(invocation),
   },
+  's3-keys': {
+    sentence: 'Make, list and revoke access keys for clients of S3, for a role or for a user.',
+    usage: '[list | create NAME | revoke NAME]',
+    examples: [
+      'millrace s3-keys create backup --role service_role',
+      'millrace s3-keys create ada --user 3a18cfe2-7226-43b0-bbb4-7c5242f2406e --expires 90d',
+      'millrace s3-keys list',
+      'millrace s3-keys revoke backup',
+    ],
+    words: 2,
+    actions: ['list', 'create', 'revoke'],
+    flags: ['role', 'user', 'name', 'expires', 'url'],
+    run: async (invocation) => (await import('./commands/s3-keys.ts')).s3Keys(invocation),
+  },
   'master-key': {
     sentence: 'Show where the master key is that wraps secrets in the database; put a new one in its place.',
     usage: '[rotate]',

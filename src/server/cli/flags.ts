@@ -104,6 +104,7 @@ export const flags = {
   expires: { kind: 'text', value: 'WORD', sentence: '90d, another number of days, or never' },
   limit: { kind: 'text', value: 'N', sentence: 'how many (default: 50)' },
   name: { kind: 'text', value: 'NAME', sentence: 'what the key is called' },
+  user: { kind: 'text', value: 'ID', sentence: 'the user whose rights the access key has' },
   role: { kind: 'text', value: 'NAME', sentence: 'the role that the key gives' },
   service: {
     kind: 'list',

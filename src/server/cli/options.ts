@@ -30,6 +30,7 @@ export interface Options {
   /** What a new key is: its name, the role that it gives, and what it is narrowed to. */
   readonly name: string | undefined;
   readonly role: string | undefined;
+  readonly user: string | undefined;
   readonly services: readonly string[];
   readonly tables: readonly string[];
   readonly addresses: readonly string[];
@@ -109,6 +110,7 @@ export function parseOptions(args: readonly string[]): Options {
     limit: text('limit'),
     name: text('name'),
     role: text('role'),
+    user: text('user'),
     services: many('service'),
     tables: many('table'),
     addresses: many('address'),

@@ -25,6 +25,7 @@ export interface Storage {
   readonly newBlobId: (bucket: string) => Promise<string>;
   readonly garbage: Garbage;
   readonly accessKeys: Ctx['accessKeys'];
+  readonly secrets: Pick<Ctx['secrets'], 'find'>;
   readonly externalUrl: () => string;
   readonly images: Images;
   readonly transfers: Transfers;

@@ -103,6 +103,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     newBlobId: newBlobIds(config, bucketKeys),
     garbage,
     accessKeys: ctx.accessKeys,
+    secrets: ctx.secrets,
     externalUrl: ctx.externalUrl,
     images,
     egress: ctx.egress,

@@ -37,6 +37,7 @@ const files = [
   '0031-own-names.sql',
   '0040-bucket-keys.sql',
   '0041-file-quotas.sql',
+  '0042-s3-keys.sql',
   '0050-realtime-publication.sql',
 ];
 
@@ -162,6 +163,7 @@ describe('a server of our own', () => {
       '0031-own-names.sql',
       '0040-bucket-keys.sql',
       '0041-file-quotas.sql',
+      '0042-s3-keys.sql',
       '0050-realtime-publication.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);

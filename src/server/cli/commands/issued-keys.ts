@@ -1,8 +1,8 @@
 // In charge of: `millrace keys create | list | rotate | revoke`: the keys that were made here, over the operator plane of the running backend.
 import { OperatorError } from '../../../base/errors.ts';
-import { parseDurationSeconds } from '../../../base/time.ts';
 import type { ShownKey } from '../../admin/keys.ts';
 import type { Invocation } from '../command.ts';
+import { minuteOf, secondsOf } from '../key-words.ts';
 import { ask, type OperatorClient, operatorClientOf } from '../operator-client.ts';
 import { renderTable } from '../table.ts';
 
@@ -139,14 +139,6 @@ function show(made: MadeKey, json: boolean, sentence: string): void {
   console.log(made.key);
 }
 
-function secondsOf(flag: string, text: string, example: string): number {
-  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
-  const seconds = days === undefined ? parseDurationSeconds(text) : Number(days) * 86_400;
-  if (seconds === undefined || /^[\d.]+$/.test(text))
-    throw new OperatorError(`"${text}" is no time for ${flag}.`, `Give one like ${example} or 90m.`);
-  return seconds;
-}
-
 function endOf({ expires_at }: ShownKey): string {
   return expires_at === null ? 'without an end' : `valid until ${expires_at}`;
 }
@@ -189,9 +181,4 @@ function stateOf({ state, expires_at, revoked_at }: ShownKey): string {
     case 'revoked':
       return `revoked ${minuteOf(revoked_at ?? '')}`;
   }
-}
-
-/** `2026-11-22 12:00Z` */
-function minuteOf(iso: string): string {
-  return `${iso.slice(0, 16).replace('T', ' ')}Z`;
 }

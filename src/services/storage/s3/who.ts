@@ -2,6 +2,7 @@
 // Source: supabase/storage src/http/plugins/signature-v4.ts; docs "S3 Authentication".
 import type { Caller } from '../../../engine/identity/caller.ts';
 import { CredentialsRefused } from '../../../engine/identity/refused.ts';
+import { findS3Key } from '../../../engine/identity/s3-key-store.ts';
 import type { ServiceRequest } from '../../../engine/service/http.ts';
 import { type Storage, serviceCaller } from '../context.ts';
 import { invalidJwt } from '../errors.ts';
@@ -59,24 +60,47 @@ async function identify(
   signaturesOf: (key: Buffer) => readonly Buffer[],
 ): Promise<Known> {
   checkScope(storage, signed);
-  for (const secret of await secretsOf(storage, signed)) {
+  const { secrets, caller } = await signerOf(storage, signed);
+  for (const secret of secrets) {
     const key = signingKey(secret, signed);
     if (signaturesOf(key).some((right) => isSameSignature(signed.signature, right)))
-      return { caller: await callerOf(storage, signed), signed, key };
+      return { caller: await caller(), signed, key };
   }
   throw signatureDoesNotMatch(signed.sessionToken !== undefined);
 }
 
-/** A session is signed with one of the project's public keys: the token in it says who it is, and is verified by itself. */
-async function secretsOf({ accessKeys }: Storage, signed: Signed): Promise<readonly string[]> {
-  if (signed.sessionToken !== undefined) return accessKeys.publicKeys;
-  const { s3 } = accessKeys;
-  if (s3 !== undefined && s3.accessKeyId === signed.accessKeyId) return [s3.secretAccessKey];
-  throw denied('Invalid Access Key');
+interface Signer {
+  /** Any of them may have signed. */
+  readonly secrets: readonly string[];
+  /** Asked once the signature is right. */
+  readonly caller: () => Promise<Caller>;
 }
 
-async function callerOf({ identity }: Storage, { sessionToken }: Signed): Promise<Caller> {
-  if (sessionToken === undefined) return serviceCaller;
+/** @throws AccessDenied for a key that is none, or none any more */
+async function signerOf(
+  { accessKeys, db, secrets, identity }: Storage,
+  { sessionToken, accessKeyId }: Signed,
+): Promise<Signer> {
+  // A session is signed with one of the project's public keys: the token in it says who it is, and is verified by itself.
+  if (sessionToken !== undefined)
+    return { secrets: accessKeys.publicKeys, caller: () => callerOfSession(identity, sessionToken) };
+  const { s3 } = accessKeys;
+  if (s3 !== undefined && s3.accessKeyId === accessKeyId)
+    return { secrets: [s3.secretAccessKey], caller: async () => serviceCaller };
+  const found = await findS3Key(db, secrets, accessKeyId);
+  if (found === undefined) throw denied('Invalid Access Key');
+  return {
+    secrets: [found.secret],
+    async caller() {
+      const caller = await found.caller();
+      if (caller === undefined)
+        throw denied('The user of this access key is not there any more, or is banned');
+      return caller;
+    },
+  };
+}
+
+async function callerOfSession(identity: Storage['identity'], sessionToken: string): Promise<Caller> {
   try {
     const caller = await identity.callerOf(`Bearer ${sessionToken}`, undefined, 'storage');
     if (caller.by !== 'token') throw invalidJwt('The session token must be the JWT of a user');
