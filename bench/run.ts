@@ -1,6 +1,7 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
 // `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
 // `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it,
+// `-- realtime` what sockets cost beside `ws` by hand, and changes under a policy,
 // `-- files` what uploads and downloads cost beside the same by hand,
 // `-- migrations [PROJECT]` how long migrations take beside psql, `-- library` how long a test waits for a backend of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -22,6 +23,7 @@ import { median } from './median.ts';
 import { memoryMiB } from './memory.ts';
 import { migrationsTable } from './migrations.ts';
 import { openLoop } from './open-loop.ts';
+import { realtimeTable } from './realtime.ts';
 import { config, migration, type Scenario, scenarios } from './scenarios.ts';
 import { signInTable } from './sign-in.ts';
 import { measureStarts } from './start.ts';
@@ -43,6 +45,10 @@ if (only === 'migrations') {
 }
 if (only === 'files') {
   await filesTable(rounds);
+  process.exit();
+}
+if (only === 'realtime') {
+  await realtimeTable(rounds, seconds);
   process.exit();
 }
 if (only === 'library') {
