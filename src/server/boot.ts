@@ -157,6 +157,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   const feed = await openChangeFeed({
     server,
     database,
+    leases,
+    isShared: server.engine === 'external',
     maxSlotBytes: () => feedConfig.now().maxSlotBytes,
     observe,
     now,

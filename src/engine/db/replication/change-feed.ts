@@ -2,15 +2,20 @@
 import type { Observe } from '../../../base/observe.ts';
 import type { Clock } from '../../../base/time.ts';
 import type { Database } from '../database.ts';
+import type { Leases } from '../leases.ts';
 import type { PostgresServer } from '../postgres/server.ts';
 import { absentChanges } from './absent.ts';
 import type { ChangeFeed } from './feed.ts';
 import { openFeed } from './open-feed.ts';
 import { openReplicationSource } from './reader.ts';
+import { openSharedSource } from './shared.ts';
 
 export interface ChangeFeedOptions {
   readonly server: Pick<PostgresServer, 'engine' | 'directLogin'>;
-  readonly database: Pick<Database, 'db'>;
+  readonly database: Pick<Database, 'db' | 'listener'>;
+  readonly leases: Leases;
+  /** Whether other processes work on the same database. */
+  readonly isShared: boolean;
   readonly maxSlotBytes: () => number;
   readonly observe: Observe;
   readonly now: Clock;
@@ -25,7 +30,9 @@ export interface OpenedChanges {
 
 export async function openChangeFeed({
   server,
-  database: { db },
+  database: { db, listener },
+  leases,
+  isShared,
   maxSlotBytes,
   observe,
   now,
@@ -36,7 +43,8 @@ export async function openChangeFeed({
   }
   // Sound: without a direct way there is an obstacle.
   const login = () => server.directLogin(reader)!;
-  const source = openReplicationSource({ db, login, maxSlotBytes, observe });
+  const own = openReplicationSource({ db, login, maxSlotBytes, observe });
+  const source = isShared ? openSharedSource({ source: own, db, leases, listener, observe }) : own;
   const changes = openFeed({ source, observe, now });
   return { changes, notices: [], close: () => changes.close() };
 }

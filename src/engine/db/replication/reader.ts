@@ -62,6 +62,8 @@ export function openReplicationSource({
     let receiver: Receiver | undefined;
     try {
       await client.connect();
+      await sink.begin?.();
+      await client.query(textFormat);
       const slot = await settleSlot(client, sink);
       const names = await publicationsFor(client);
       receiver = openReceiver(sink, () => {
@@ -229,6 +231,9 @@ async function endAtOnce(client: pg.Client): Promise<void> {
   await ended;
 }
 
+/** Values look the same whatever the server, the database or the role prefers. Source: PostgreSQL src/backend/replication/libpqwalreceiver, which sets three of them. */
+const textFormat =
+  "set datestyle = 'ISO'; set intervalstyle = 'postgres'; set extra_float_digits = 3; set timezone = 'UTC'; set bytea_output = 'hex'";
 const connectWithinMs = 10_000;
 const firstRetryMs = 50;
 const lastRetryMs = 2_000;

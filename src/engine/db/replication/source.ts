@@ -3,6 +3,8 @@ import type { Change } from './change.ts';
 
 /** Whoever is told what was read. */
 export interface Sink {
+  /** The reading begins, or begins again after the database was away. */
+  begin?(): Promise<void>;
   /** What comes next waits for the promise. */
   receive(changes: readonly Change[]): void | Promise<void>;
   /** Everything up to `id` was received; `token` is that of a mark. */

@@ -39,6 +39,7 @@ const files = [
   '0041-file-quotas.sql',
   '0042-s3-keys.sql',
   '0050-realtime-publication.sql',
+  '0051-change-batches.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -165,6 +166,7 @@ describe('a server of our own', () => {
       '0041-file-quotas.sql',
       '0042-s3-keys.sql',
       '0050-realtime-publication.sql',
+      '0051-change-batches.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);

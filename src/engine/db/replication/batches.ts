@@ -1,0 +1,144 @@
+// In charge of: the table by which the process that reads changes hands them to the others: what is written to it, and reading it in order.
+import type { PoolClient } from 'pg';
+import { LeaseLost } from '../leases.ts';
+import type { Change, ChangedTable, RowImage } from './change.ts';
+
+export type Batch =
+  | { readonly kind: 'changes'; readonly lastId: string; readonly changes: readonly Change[] }
+  | { readonly kind: 'mark'; readonly lastId: string; readonly token: string }
+  | { readonly kind: 'gap'; readonly lastId: string; readonly reason: string };
+
+/** What stands in the table: its row before it is known, so that whoever reads sees whether one was deleted too early. */
+export type StoredBatch = Batch & { readonly afterId: string | undefined };
+
+export const batchesChannel = 'millrace_changes';
+
+/** Who is late by more than this reads anew. */
+const keepSeconds = 120;
+const maxRead = 50;
+
+/**
+ * Writes a batch while the lease holds, in one statement: a process that falls asleep in the middle keeps no lock that others need to take over.
+ * @throws LeaseLost
+ */
+export async function writeBatch(
+  client: PoolClient,
+  batch: Batch,
+  afterId: string | undefined,
+  lease: { readonly name: string; readonly fence: bigint },
+): Promise<void> {
+  const { rows } = await client.query<{ holds: boolean }>(
+    `with held as (
+       select 1 from _millrace.leases where name = $5 and fence = $6 and expires_at > clock_timestamp() for update
+     ), made as (
+       insert into _millrace.change_batches (last_id, after_id, kind, payload) select $1, $2, $3, $4 from held
+       on conflict (last_id) do nothing returning pg_catalog.pg_notify('${batchesChannel}', '')
+     )
+     select exists (select from held) as holds, (select count(*) from made) as made`,
+    [batch.lastId, afterId ?? null, batch.kind, render(batch), lease.name, lease.fence.toString()],
+  );
+  if (!rows[0]!.holds)
+    throw new LeaseLost(`the lease "${lease.name}" with fencing number ${lease.fence} is held no longer`);
+}
+
+/** The next batches behind `id`; from the oldest that there is when it is undefined. */
+export async function readBatches(
+  client: PoolClient,
+  id: string | undefined,
+): Promise<readonly StoredBatch[]> {
+  const { rows } = await client.query<{
+    last_id: string;
+    after_id: string | null;
+    kind: string;
+    payload: string;
+  }>(
+    `select last_id, after_id, kind, payload from _millrace.change_batches
+     where last_id > $1 order by last_id limit ${maxRead}`,
+    [id ?? ''],
+  );
+  return rows.map((row) => ({
+    ...parse(row.kind, row.last_id, row.payload),
+    afterId: row.after_id ?? undefined,
+  }));
+}
+
+export async function newestBatchId(client: PoolClient): Promise<string | undefined> {
+  const { rows } = await client.query<{ id: string | null }>(
+    'select max(last_id) as id from _millrace.change_batches',
+  );
+  return rows[0]!.id ?? undefined;
+}
+
+export async function deleteOldBatches(client: PoolClient): Promise<void> {
+  await client.query(
+    'delete from _millrace.change_batches where at < clock_timestamp() - make_interval(secs => $1)',
+    [keepSeconds],
+  );
+}
+
+/** A table is described once in a batch, and changes name it by its number; what is not known of a row is listed apart, for JSON has no word for it. */
+interface Packed {
+  readonly tables: readonly ChangedTable[];
+  readonly changes: readonly (readonly [
+    id: string,
+    kind: Change['kind'],
+    table: number,
+    row: PackedRow | null,
+    old: PackedRow | null,
+    committedAt: string,
+  ])[];
+}
+
+type PackedRow = readonly [values: readonly (string | null)[], unknown: readonly number[]];
+
+function render(batch: Batch): string {
+  if (batch.kind === 'mark') return batch.token;
+  if (batch.kind === 'gap') return batch.reason;
+  const tables: ChangedTable[] = [];
+  const numbers = new Map<ChangedTable, number>();
+  const numberOf = (table: ChangedTable): number => {
+    const known = numbers.get(table);
+    if (known !== undefined) return known;
+    numbers.set(table, tables.length);
+    return tables.push(table) - 1;
+  };
+  const changes = batch.changes.map(
+    ({ id, kind, table, row, old, committedAt }) =>
+      [id, kind, numberOf(table), pack(row), pack(old), committedAt] as const,
+  );
+  return JSON.stringify({ tables, changes } satisfies Packed);
+}
+
+function parse(kind: string, lastId: string, payload: string): Batch {
+  if (kind === 'mark') return { kind, lastId, token: payload };
+  if (kind === 'gap') return { kind, lastId, reason: payload };
+  // Sound: `render` of a process of the same database wrote it, in a table that nobody else can.
+  const { tables, changes } = JSON.parse(payload) as Packed;
+  return {
+    kind: 'changes',
+    lastId,
+    changes: changes.map(([id, change, table, row, old, committedAt]) => ({
+      id,
+      kind: change,
+      table: tables[table]!,
+      row: unpack(row),
+      old: unpack(old),
+      committedAt,
+    })),
+  };
+}
+
+function pack(row: RowImage | undefined): PackedRow | null {
+  if (!row) return null;
+  const unknown = row.flatMap((value, index) => (value === undefined ? [index] : []));
+  return [row.map((value) => value ?? null), unknown];
+}
+
+function unpack(packed: PackedRow | null): RowImage | undefined {
+  if (!packed) return undefined;
+  const [values, unknown] = packed;
+  if (unknown.length === 0) return values;
+  const row: (string | null | undefined)[] = [...values];
+  for (const index of unknown) row[index] = undefined;
+  return row;
+}
