@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import { type Blobs, BlobsUnavailable, NoRoom } from '../src/services/storage/bl
 import { openS3Blobs, type S3Place } from '../src/services/storage/blobs/s3.ts';
 import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
 import { inPieces, made, tellStoreStories } from './harness/store-stories.ts';
+import { askTus, encodeMetadata } from './harness/tus.ts';
 
 /** The access key of development. Source: supabase/cli apps/cli-go/pkg/config/config.go. */
 const credentials = {
@@ -214,6 +215,66 @@ describe('a backend whose files are in S3', () => {
     const check = ['storage', 'check', '--json', '--checksums', '--project', front.folder];
     const { stdout } = await runCli(check, { env });
     expect(JSON.parse(stdout)).toMatchObject({ digests: 3, missing: 0, wrongSize: 0, wrongDigest: 0 });
+  });
+
+  it('has the time that putting a large upload together takes, however long a request may take', async () => {
+    await using front = await makeProject({
+      'supabase/config.toml':
+        'project_id = "slow"\n[api]\nauto_expose_new_tables = false\n[gateway]\nrequest_timeout = "1s"\n',
+    });
+    const bytes = made(12 * 1024 * 1024);
+    const half = bytes.length / 2;
+    /** What stands between the two: it passes all on, and takes its time with what has become whole. */
+    let wholes = 0;
+    const between = createServer((incoming, outgoing) => {
+      const { method, url = '', headers } = incoming;
+      const isWhole = method === 'PUT' && Number(headers['content-length']) >= bytes.length;
+      if (isWhole) wholes += 1;
+      const on = httpRequest(store.report.API_URL, { method, path: url, headers }, (answer) => {
+        setTimeout(
+          () => {
+            outgoing.writeHead(answer.statusCode!, answer.headers);
+            answer.pipe(outgoing);
+          },
+          isWhole ? 4_000 : 0,
+        );
+      });
+      incoming.pipe(on);
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const { port } = between.address() as AddressInfo;
+    const env = {
+      ...environment,
+      STORAGE_S3_ENDPOINT: `http://127.0.0.1:${port}/storage/v1/s3`,
+      MILLRACE_STORAGE_S3_PREFIX: 'slow/',
+    };
+    await using backend = await startBackend(front.folder, [], { env });
+    await ask(backend, 'POST', '/bucket', '{"name":"b"}');
+    const headers = {
+      authorization: `Bearer ${backend.report.SERVICE_ROLE_KEY}`,
+      'content-type': 'application/offset+octet-stream',
+    };
+    const begun = await askTus(
+      'POST',
+      `${backend.report.API_URL}/storage/v1/upload/resumable`,
+      {
+        ...headers,
+        'upload-length': String(bytes.length),
+        'upload-metadata': encodeMetadata({ bucketName: 'b', objectName: 'large' }),
+      },
+      bytes.subarray(0, half),
+    );
+    expect(begun.status).toBe(201);
+    const end = await askTus(
+      'PATCH',
+      begun.headers.location!,
+      { ...headers, 'upload-offset': String(half) },
+      bytes.subarray(half),
+    );
+    expect(end).toMatchObject({ status: 204, headers: { 'tus-complete': '1' } });
+    expect(wholes).toBe(1);
+    between.close();
+    between.closeAllConnections();
   });
 
   async function list(of: RunningBackend): Promise<{ rows: readonly unknown[] }> {

@@ -155,4 +155,8 @@ export class Passage implements ServiceRequest {
   openBody(): Readable {
     return this.line.openBody();
   }
+
+  stillWorking(): void {
+    this.countedFromMs = performance.now();
+  }
 }

@@ -122,6 +122,7 @@ async function ask(url: string, { method = 'GET', headers = {}, body, caller = s
     hasBody: body !== undefined,
     readBody: async () => Buffer.from(JSON.stringify(body ?? '')),
     openBody: () => Readable.from([]),
+    stillWorking: () => {},
   });
   const text = String(answered.body ?? '');
   return {

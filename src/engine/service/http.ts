@@ -57,6 +57,8 @@ export interface ServiceRequest {
    * Fails when the client goes away before all of it is here.
    */
   openBody(): Readable;
+  /** Work that takes its time is getting on: the request's time counts from now. Whoever says so bounds the work. */
+  stillWorking(): void;
 }
 
 /** The answer for whoever called by `fetch`; `more` are headers that go before its own. */

@@ -2,8 +2,9 @@
 // Source: supabase/storage src/storage/object.ts `copyObject`.
 import { BlobMissing } from './blobs/blobs.ts';
 import { findBucketRules } from './buckets.ts';
-import { type Asking, asService, type Storage } from './context.ts';
+import { asService, type Visit } from './context.ts';
 import { noSuchBucket, resourceNotFound } from './errors.ts';
+import { longWork } from './long-work.ts';
 import { loadObject, type ObjectMetadata, type ObjectRow } from './objects.ts';
 import { checkFile, checkMayUpload, completeUpload, type Target } from './upload.ts';
 
@@ -16,8 +17,7 @@ export interface CopyChanges {
 
 /** @throws NoSuchKey for what the caller does not see; AccessDenied, KeyAlreadyExists at its destination; EntityTooLarge, InvalidMimeType by its bucket */
 export async function copyInto(
-  storage: Storage,
-  asking: Asking,
+  { storage, asking, request }: Pick<Visit, 'storage' | 'asking' | 'request'>,
   from: { readonly bucket: string; readonly name: string },
   to: Target,
   changes?: CopyChanges,
@@ -35,7 +35,7 @@ export async function copyInto(
   checkFile(storage, rules, to.name, facts);
   await checkMayUpload(storage, asking, to, facts);
   const copy = await storage.newBlobId(to.bucket);
-  await storage.blobs.copy(version ?? '', copy).catch((error: unknown) => {
+  await longWork(request, () => storage.blobs.copy(version ?? '', copy)).catch((error: unknown) => {
     throw error instanceof BlobMissing ? resourceNotFound(error) : error;
   });
   const described: ObjectMetadata = {

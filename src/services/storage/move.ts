@@ -1,8 +1,9 @@
 // In charge of: a file that gets another name. Its bytes stay where they are; into an encrypted bucket they are written anew, encrypted.
 import { keyIdIn } from './blobs/sealed-id.ts';
 import { isEncrypted } from './bucket-settings.ts';
-import type { Asking, Storage } from './context.ts';
+import type { Visit } from './context.ts';
 import { withBytes } from './download.ts';
+import { longWork } from './long-work.ts';
 import { loadObject, type ObjectRow, renameObject } from './objects.ts';
 import { asKeyThere, isRefusal, letGo } from './upload.ts';
 
@@ -13,8 +14,7 @@ interface Place {
 
 /** @throws NoSuchKey for what the caller does not see or may not change; KeyAlreadyExists, AccessDenied at its destination */
 export async function moveInto(
-  storage: Storage,
-  asking: Asking,
+  { storage, asking, request }: Pick<Visit, 'storage' | 'asking' | 'request'>,
   from: Place,
   to: Place & { readonly owner: string | undefined },
 ): Promise<ObjectRow> {
@@ -27,7 +27,7 @@ export async function moveInto(
     return renameObject(db, asking, from, to).catch(asKeyThere);
   return withBytes(find, async ({ version }) => {
     const sealed = await storage.newBlobId(to.bucket);
-    await storage.transfers.run(() => storage.blobs.copy(version ?? '', sealed));
+    await storage.transfers.run(() => longWork(request, () => storage.blobs.copy(version ?? '', sealed)));
     try {
       return await renameObject(db, asking, from, to, { from: version ?? '', to: sealed }).catch(asKeyThere);
     } catch (error) {

@@ -125,5 +125,6 @@ function withBody(request: ServiceRequest, body: Buffer): ServiceRequest {
     hasBody,
     readBody: async () => body,
     openBody: () => Readable.from([body]),
+    stillWorking: () => request.stillWorking(),
   };
 }

@@ -55,7 +55,8 @@ export const listObjectsV2: Handle = async ({ storage, asking, params, request }
   return json(page);
 };
 
-export const moveObject: Handle = async ({ storage, asking, request }) => {
+export const moveObject: Handle = async (visit) => {
+  const { asking, request } = visit;
   const body = await readObject(request);
   const from = { bucket: requiredText(body, 'bucketId'), name: requiredText(body, 'sourceKey') };
   const to = {
@@ -67,11 +68,12 @@ export const moveObject: Handle = async ({ storage, asking, request }) => {
   checkBucketName(to.bucket);
   checkKey(from.name);
   checkKey(to.name);
-  const moved = await moveInto(storage, asking, from, to);
+  const moved = await moveInto(visit, from, to);
   return json({ message: 'Successfully moved', Id: moved.id, Key: moved.name });
 };
 
-export const copyObject: Handle = async ({ storage, asking, request }) => {
+export const copyObject: Handle = async (visit) => {
+  const { asking, request } = visit;
   const body = await readObject(request);
   const from = { bucket: requiredText(body, 'bucketId'), name: requiredText(body, 'sourceKey') };
   const to = {
@@ -92,7 +94,7 @@ export const copyObject: Handle = async ({ storage, asking, request }) => {
           userMetadata: userMetadataOf(request.headers),
         }
       : undefined;
-  const copied = await copyInto(storage, asking, from, to, changes);
+  const copied = await copyInto(visit, from, to, changes);
   return json({ Id: copied.id, Key: `${to.bucket}/${to.name}`, ...copied });
 };
 

@@ -187,7 +187,7 @@ export const copyObject: S3Handle = async (visit) => {
     userMetadata: metadataOfVisit(visit),
   };
   const to = { bucket, name: key, owner: asking.caller.subject, isUpsert: true };
-  const copied = await copyInto(storage, asking, from, to, directive === 'REPLACE' ? changes : undefined);
+  const copied = await copyInto(visit, from, to, directive === 'REPLACE' ? changes : undefined);
   return copyResult('CopyObjectResult', copied.metadata?.eTag, copied.metadata?.lastModified);
 };
 

@@ -62,6 +62,7 @@ export async function answerUpload(
     expiresInSeconds: storage.config.now().resumableSeconds,
     rights: () => rights,
     checksum: () => checksum,
+    stillWorking: () => request.stillWorking(),
   });
 
   /** Whether the row could be written: the policies are asked before each stretch of bytes. */

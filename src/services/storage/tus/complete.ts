@@ -1,8 +1,10 @@
 // In charge of: an upload whose bytes are all here: its parts become one blob, and the object names it, under the rights of whoever sent the last.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import type { ServiceRequest } from '../../../engine/service/http.ts';
 import { askRows } from '../ask.ts';
 import { type Asking, asService, type Storage } from '../context.ts';
+import { longWork } from '../long-work.ts';
 import { completeUpload, letGo, metadataOf, type Target } from '../upload.ts';
 import { parseUserMetadata } from '../user-metadata.ts';
 import { aborted } from './refusal.ts';
@@ -36,12 +38,13 @@ export async function complete(
   turn: Turn,
   { asking, owner, isUpsert }: Rights,
   last: Part | undefined,
+  request: Pick<ServiceRequest, 'stillWorking'>,
 ): Promise<void> {
   const { bucket, name, metadata } = upload;
   const recorded = await listParts(storage.db, upload.version);
   const parts =
     last === undefined ? recorded : [...recorded.filter(({ number }) => number !== last.number), last];
-  const version = await gather(storage, bucket, parts, last);
+  const version = await longWork(request, () => gather(storage, bucket, parts, last));
   // Also says whether it is still our turn, now that gathering may have taken a while.
   if (!(await announceObject(storage.db, upload.version, turn, version))) {
     await letGo(storage, version);

@@ -21,6 +21,7 @@ export interface UploadRequest {
   /** Both are known once the request was judged. */
   readonly rights: () => Rights;
   readonly checksum: () => Checksum | undefined;
+  readonly stillWorking: () => void;
 }
 
 export interface Store {
@@ -86,7 +87,7 @@ export function openStore(tus: Tus, request: UploadRequest): Store {
       const upload = await load(id);
       const held = mine();
       const finish = (last: Parameters<typeof complete>[4]) =>
-        complete(storage, upload, held, request.rights(), last);
+        complete(storage, upload, held, request.rights(), last, request);
       return receive(storage, { upload, turn: held, checksum: request.checksum(), finish }, stream);
     },
     async remove(id: string): Promise<void> {
@@ -118,7 +119,7 @@ export function openStore(tus: Tus, request: UploadRequest): Store {
       if (held === undefined) throw fileNotFound();
       try {
         const upload = await load(id);
-        if (!upload.isComplete) await complete(storage, upload, held, request.rights(), undefined);
+        if (!upload.isComplete) await complete(storage, upload, held, request.rights(), undefined, request);
       } finally {
         await held.release();
       }
