@@ -206,15 +206,17 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   import: {
     sentence:
-      'Take a hosted or self-hosted Supabase project in: structure, rows, users, history of migrations.',
+      'Take a hosted or self-hosted Supabase project in: structure, rows, users, history of migrations, files.',
     examples: [
       'millrace import --db-url postgresql://postgres:…@db.example.com:5432/postgres',
       'MILLRACE_SOURCE_JWT_SECRET=… millrace import --db-url postgresql://…   (sessions come along)',
+      'MILLRACE_SOURCE_SERVICE_KEY=… millrace import --db-url postgresql://… --storage https://abcdefghijklm.supabase.co',
+      'MILLRACE_SOURCE_SERVICE_KEY=… millrace import --storage https://…   (the files that are not here yet)',
       'millrace import --db-url postgresql://… --resume',
       'millrace import --db-url postgresql://… --schema-only',
       'millrace import --db-url postgresql://… --data-only   (into what the migrations of this project make)',
     ],
-    flags: ['db-url', 'jwt-secret', 'schema-only', 'data-only', 'resume'],
+    flags: ['db-url', 'jwt-secret', 'storage', 'service-key', 'schema-only', 'data-only', 'resume'],
     run: async (invocation) => (await import('./commands/import.ts')).importFrom(invocation),
   },
   gen: {

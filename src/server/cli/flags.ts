@@ -189,6 +189,16 @@ export const flags = {
     sentence:
       'the JWT secret of the source, or MILLRACE_SOURCE_JWT_SECRET: sessions and refresh tokens come along',
   },
+  storage: {
+    kind: 'text',
+    value: 'URL',
+    sentence: 'the URL of the source project: its files come along; without --db-url they alone',
+  },
+  'service-key': {
+    kind: 'text',
+    value: 'KEY',
+    sentence: 'the service key of the source, which its files are read with, or MILLRACE_SOURCE_SERVICE_KEY',
+  },
   resume: { kind: 'switch', sentence: 'go on with an import that broke off' },
   'data-only': { kind: 'switch', sentence: 'the rows and nothing else' },
   'role-only': { kind: 'switch', sentence: 'the roles of the cluster and nothing else' },

@@ -3,17 +3,20 @@ import { OperatorError } from '../../../base/errors.ts';
 import type { ImportReport } from '../../../engine/db/import/import.ts';
 import { openExternal } from '../../../engine/db/postgres/external.ts';
 import { findStateFolder } from '../../../engine/db/postgres/state-folder.ts';
+import type { Prepared } from '../../prepare.ts';
 import { migrateDatabase, shapeDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
 import type { Invocation } from '../command.ts';
 import { prepare } from '../prepare.ts';
 import { renderTable } from '../table.ts';
 import { withDatabase } from '../with-database.ts';
+import { importFilesFrom, renderFiles, serviceKeyOf } from './import-files.ts';
 
 export async function importFrom(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   const url = options.text('db-url');
-  if (url === undefined)
+  const storageUrl = options.text('storage');
+  if (url === undefined && storageUrl === undefined)
     throw new OperatorError(
       'import needs to know where from.',
       'Give the URL of the database: --db-url postgresql://…',
@@ -21,6 +24,31 @@ export async function importFrom(invocation: Invocation): Promise<number> {
   if (options.has('schema-only') && options.has('data-only'))
     throw new OperatorError('--schema-only and --data-only exclude each other.', 'Say one of them.');
   const prepared = await prepare(invocation);
+  // A key that is missing is said before rows are copied for an hour.
+  const key = storageUrl === undefined ? undefined : serviceKeyOf(invocation, prepared);
+  const rows = url === undefined ? undefined : await importRows(invocation, prepared, url);
+  const files =
+    storageUrl === undefined || key === undefined
+      ? undefined
+      : await importFilesFrom(prepared, storageUrl, key);
+  if (options.json) console.log(JSON.stringify(files === undefined ? rows : { ...rows, files }));
+  else {
+    const { project, secrets } = prepared;
+    if (rows)
+      console.log(renderReport(rows, sayOfSessions(sourceSecret(options, project), secrets.jwtSecret)));
+    if (files) console.log(renderFiles(files));
+    else if (rows?.tables.some(({ table, source }) => table === 'storage.objects' && source.rows > 0))
+      console.log('- The bytes of files are not here yet: millrace import --storage URL');
+  }
+  return files === undefined || files.isDone ? 0 : 1;
+}
+
+/** By `--jwt-secret`, which other users of the machine can read, or in the environment. */
+const sourceSecret = (options: Invocation['options'], project: Prepared['project']): string | undefined =>
+  options.text('jwt-secret') ?? project.environment.MILLRACE_SOURCE_JWT_SECRET;
+
+async function importRows(invocation: Invocation, prepared: Prepared, url: string): Promise<ImportReport> {
+  const { options } = invocation;
   if (prepared.project.environment.DATABASE_URL) {
     throw new OperatorError(
       'An import is made ready in a database beside, which needs a server of Millrace’s own; DATABASE_URL names another.',
@@ -34,9 +62,9 @@ export async function importFrom(invocation: Invocation): Promise<number> {
       'Stop it first: millrace stop',
     );
   }
-  const jwtSecret = options.text('jwt-secret') ?? prepared.project.environment.MILLRACE_SOURCE_JWT_SECRET;
+  const jwtSecret = sourceSecret(options, prepared.project);
   const { importProject } = await import('../../../engine/db/import/import.ts');
-  const report = await withDatabase(prepared, async (shaped, opening) => {
+  return withDatabase(prepared, async (shaped, opening) => {
     if (shaped.server.engine === 'pglite') {
       throw new OperatorError(
         'An import is made ready in a database beside, and pglite has one database only.',
@@ -56,9 +84,6 @@ export async function importFrom(invocation: Invocation): Promise<number> {
       ...opening,
     });
   });
-  if (options.json) console.log(JSON.stringify(report));
-  else console.log(renderReport(report, sayOfSessions(jwtSecret, prepared.secrets.jwtSecret)));
-  return 0;
 }
 
 function renderReport({ tables, roles, notices }: ImportReport, sessions: string): string {
