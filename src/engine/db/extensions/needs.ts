@@ -1,4 +1,5 @@
 // In charge of: which extensions a project's SQL needs: those that it creates and only another engine has, and those that it takes for granted.
+import { ident } from '../ident.ts';
 import { extensions, findExtension } from './registry.ts';
 
 /** Of the extensions that these scripts create, those that PGlite has and the embedded build lacks; by name, each once. */
@@ -10,19 +11,17 @@ export function extensionsForPglite(scripts: readonly string[]): readonly string
   });
 }
 
-/** Those whose schema these scripts name, as hosted projects have them from the start, and that none of them creates; by name. */
+/** Those that these scripts use and none of them creates, as hosted projects have them from the start: the statements that create them. */
 export function assumedExtensions(scripts: readonly string[]): readonly string[] {
-  const assumed = extensions.filter((one) => one.kind === 'absent' && one.isAssumed === true);
-  return assumed
-    .filter(({ name, ...one }) => {
-      const schema = 'schema' in one && one.schema !== undefined ? one.schema : name;
-      const named = new RegExp(`(?<![\\w$])(?:"${schema}"|${schema})\\s*\\.`, 'i');
-      return (
-        scripts.some((script) => named.test(withoutComments(script))) &&
-        !scripts.some((script) => createdExtensions(script).includes(name))
-      );
-    })
-    .map(({ name }) => name);
+  const plain = scripts.map(withoutComments);
+  const created = new Set(scripts.flatMap(createdExtensions));
+  return extensions.flatMap((extension) => {
+    if (extension.kind === 'elsewhere' || extension.assumed === undefined) return [];
+    const { mention, schema } = extension.assumed;
+    if (created.has(extension.name) || !plain.some((script) => mention.test(script))) return [];
+    const place = schema === undefined ? '' : ` with schema ${ident(schema)}`;
+    return [`create extension if not exists ${ident(extension.name)}${place}`];
+  });
 }
 
 /** What stands behind CREATE EXTENSION, outside of comments. A script that makes the statement by other means is not seen through. */

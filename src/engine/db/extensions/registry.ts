@@ -1,5 +1,13 @@
 // In charge of: what each extension of hosted projects is here. One row an extension; docs/extensions.md is made from it.
 
+/** Hosted projects up to PostgreSQL 15 have it from their start, so that scripts of theirs use it without creating it. Source: supabase/postgres migrations/schema-15.sql. */
+export interface Assumed {
+  /** A script that has this, outside of comments, uses it. */
+  readonly mention: RegExp;
+  /** Where they have it. Undefined: in its own schema. */
+  readonly schema?: string;
+}
+
 /** SQL takes the extension's place where the server does not have it: ours, in `sql/<name>/`, or that of an npm package. */
 export interface ProvidedExtension {
   readonly kind: 'provided';
@@ -15,6 +23,9 @@ export interface ProvidedExtension {
   readonly relocatable?: boolean;
   /** The npm package that holds its script; what is in `sql/<name>/` follows it. */
   readonly package?: string;
+  readonly assumed?: Assumed;
+  /** Where a statement wants it in another schema, it is in its own all the same. Source: supabase/postgres supautils.conf.j2, extensions_parameter_overrides. */
+  readonly overridesSchema?: true;
   /** What it is, as `\dx` shows it. */
   readonly comment: string;
   /** What differs from upstream, for the page. */
@@ -34,8 +45,7 @@ export interface AbsentExtension {
   readonly functions?: readonly string[];
   /** The statement that makes what dumps of hosted projects write into; nothing here reads it. */
   readonly written?: string;
-  /** Hosted projects have had it from the start, so that scripts of theirs name what is in its schema without creating it. */
-  readonly isAssumed?: true;
+  readonly assumed?: Assumed;
   /** What is missed, and what to do instead. */
   readonly sentence: string;
 }
@@ -140,6 +150,7 @@ export const extensions: readonly Extension[] = [
     version: '1.6',
     schema: 'pg_catalog',
     runsAs: 'superuser',
+    overridesSchema: true,
     comment: 'Job scheduler for PostgreSQL',
     differs:
       'The program runs the jobs; one process of several does, by lease. `@yearly` and `@annually` run, which upstream never does. Jobs of the superuser of a server that Millrace runs itself are refused. On an external server a job runs as the URL’s own user or as a role that Millrace made. Nobody but the owner may put triggers on the tables of the schema.',
@@ -150,6 +161,7 @@ export const extensions: readonly Extension[] = [
     version: '1.5.11',
     schema: 'graphql',
     runsAs: 'superuser',
+    assumed: { mention: /(?<![\w$])"?graphql"?\s*\.\s*"?resolve/i },
     comment: 'GraphQL support',
     differs: 'The schemas and `graphql.resolve` are there, and it answers that GraphQL is not enabled.',
   },
@@ -202,6 +214,11 @@ export const extensions: readonly Extension[] = [
     kind: 'provided',
     name: 'pgjwt',
     version: '0.2.0',
+    assumed: {
+      mention:
+        /(?<![\w$])"?extensions"?\s*\.\s*"?(?:sign|verify|algorithm_sign|url_encode|url_decode)"?\s*\(/i,
+      schema: 'extensions',
+    },
     requires: ['pgcrypto'],
     comment: 'JSON Web Tokens, signed and verified by SQL',
     differs:
@@ -233,7 +250,7 @@ export const extensions: readonly Extension[] = [
   raw_key bytea, raw_key_nonce bytea, parent_key uuid references key, comment text, user_data text
 );
 alter table key alter column key_id drop not null;`,
-    isAssumed: true,
+    assumed: { mention: /(?<![\w$])"?pgsodium"?\s*\./i },
     sentence:
       'It is deprecated upstream, and only the vault needed it, which is there without it; pgcrypto encrypts. Where a script names its schema without creating it, as hosted projects up to PostgreSQL 15 have it from the start, it is recorded ahead; its table `key` is there to be written to.',
   },

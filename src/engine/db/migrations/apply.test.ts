@@ -179,6 +179,17 @@ const works: readonly {
     gives: [{ version: 'absent', next: 7 }],
   },
   {
+    it: 'functions of extensions that hosted projects have from their start',
+    migrations: {
+      '1_token.sql': `create function token() returns text language sql as $$ select extensions.sign('{"a":1}'::json, 'secret') $$;
+        grant execute on function graphql.resolve to anon;
+        create extension if not exists pg_cron with schema extensions;`,
+    },
+    check:
+      "select token() like 'ey%' as signed, (select extnamespace::regnamespace::text from pg_extension where extname = 'pg_cron') as cron",
+    gives: [{ signed: true, cron: 'pg_catalog' }],
+  },
+  {
     it: 'an extension in the one schema that it can be in, which nobody made',
     migrations: {
       '1_remote.sql': 'CREATE EXTENSION IF NOT EXISTS "pgsodium" WITH SCHEMA "pgsodium";',

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { OperatorError } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { assumedExtensions } from '../extensions/needs.ts';
-import { ident } from '../ident.ts';
 import { keepRoleBaseline } from './baseline.ts';
 import { withGuard } from './guard.ts';
 import {
@@ -228,10 +227,8 @@ class Run {
   async #assumed(progress: Progress, wanted: readonly MigrationFile[]): Promise<void> {
     const files = [...wanted, ...this.#options.project.seeds];
     const texts = await Promise.all(files.map(async (file) => decode(await file.read())));
-    for (const name of assumedExtensions(texts)) {
-      const text = `create extension if not exists ${ident(name)}`;
-      await this.#run(progress, 'extension', { file: `the extension "${name}"`, text, record: '' });
-    }
+    for (const text of assumedExtensions(texts))
+      await this.#run(progress, 'extension', { file: text, text, record: '' });
   }
 
   async #roles(progress: Progress, roles: SqlFile | undefined): Promise<void> {

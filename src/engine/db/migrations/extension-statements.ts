@@ -8,7 +8,7 @@ import {
   unlessRecorded,
   updateTle,
 } from '../extensions/install.ts';
-import { absentVersion, findExtension, sayAbsent } from '../extensions/registry.ts';
+import { absentVersion, type Extension, findExtension, sayAbsent } from '../extensions/registry.ts';
 import { ident, literal } from '../ident.ts';
 import type { Privileged } from './privileged.ts';
 import type { MigrationSession } from './session.ts';
@@ -63,11 +63,7 @@ async function adaptCreate(
     const lacksVersion = wanted.version !== undefined && !versions.has(wanted.version);
     if (lacksVersion && known?.kind !== 'absent')
       warnings.push(noSuchVersion(name, wanted.version ?? '', versions));
-    // Its only schema, which a hosted project had before the extension and a dump does not make: named, Postgres would not make it either.
-    const ownsSchema =
-      wanted.schema !== undefined &&
-      (known?.kind === 'absent' || known?.kind === 'provided') &&
-      known.schema === wanted.schema;
+    const ownsSchema = wanted.schema !== undefined && isInOwnSchema(known, wanted.schema);
     if (!lacksVersion && !ownsSchema) return { statement, elevates, warnings };
     const kept = {
       ...wanted,
@@ -151,6 +147,15 @@ async function adaptText(
 
 function noSuchVersion(name: string, version: string, versions: ReadonlySet<string>): string {
   return `The extension "${name}" has no version "${version}" here; ${[...versions].join(' or ')} was taken.`;
+}
+
+/**
+ * The schema is the only one that it can be in: one that a hosted project had before the extension, and no dump makes; named, Postgres would not
+ * make it either.
+ */
+function isInOwnSchema(known: Extension | undefined, schema: string): boolean {
+  if (known === undefined || known.kind === 'elsewhere') return false;
+  return known.schema === schema || (known.kind === 'provided' && known.overridesSchema === true);
 }
 
 function createStatement(name: string, { schema, version, mayExist, cascades }: CreateOptions): string {

@@ -436,6 +436,28 @@ describe('the disk', () => {
   });
 });
 
+describe('a start', () => {
+  it('loads what takes seconds to compile, so that no statement waits for it', async () => {
+    const place = join(folder, 'mapped');
+    const open = () =>
+      openPglite({ project: folder, data: place, port: 0, password: 'postgres', observe: () => {} });
+    const ask = async (running: PgliteServer, sql: string) => {
+      const client = new pg.Client(running.login('supabase_admin'));
+      await client.connect();
+      const { rows } = await client.query(sql);
+      await client.end();
+      return rows;
+    };
+    const first = await open();
+    await ask(first, 'create extension postgis');
+    await first.stop();
+    const second = await open();
+    const loaded = "select count(*)::int as n from pg_get_loaded_modules() where file_name like 'postgis%'";
+    expect(await ask(second, loaded)).toEqual([{ n: 1 }]);
+    await second.stop();
+  }, 240_000);
+});
+
 const rowsBeforeTheKill = 25;
 
 /** A process of its own that writes row after row and says each that was acknowledged, until it is killed; gives the last one. */

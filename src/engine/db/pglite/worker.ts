@@ -1,6 +1,7 @@
 // In charge of: the thread that PGlite runs in. It does one thing at a time, and while it does, only the board tells it anything.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errorMessage } from '../../../base/errors.ts';
+import { literal } from '../ident.ts';
 import { Engine, EngineEnded } from './engine.ts';
 import { SessionRefused } from './session-refused.ts';
 import { Sessions } from './sessions.ts';
@@ -31,6 +32,7 @@ const wakeEveryMs = 1_000;
 try {
   const engine = await Engine.open(start);
   const sessions = new Sessions(engine);
+  loadLibraries(sessions);
   const { rows } = sessions.ask(
     "select current_setting('server_version'), current_setting('server_version_num')",
   );
@@ -51,6 +53,17 @@ try {
   });
 } catch (error) {
   say({ kind: 'failed', message: messageOf(error) });
+}
+
+/**
+ * What takes seconds to compile is loaded before anybody comes: the first statement that touches one of its types would pay for it, and run into its
+ * role's statement_timeout on a busy machine. Others are compiled when they are needed, in a few milliseconds.
+ */
+function loadLibraries(sessions: Sessions): void {
+  const { rows } = sessions.ask(
+    "select distinct probin from pg_catalog.pg_proc where probin operator(pg_catalog.~~) '%/postgis%'",
+  );
+  for (const [library] of rows) sessions.ask(`load ${literal(library ?? '')}`);
 }
 
 function obey(told: ToEngine, engine: Engine, sessions: Sessions): void {
