@@ -60,6 +60,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   '@tus/server': ['src/services/storage/tus'],
   'fast-xml-parser': ['src/services/storage/s3'],
   sharp: ['src/services/storage/images'],
+  ws: ['src/services/realtime'],
   '@aws-sdk/client-s3': ['src/services/storage/blobs'],
   '@azure/storage-blob': ['src/services/storage/blobs'],
   'ipaddr.js': ['src/base', 'src/engine/egress', 'src/engine/identity', 'src/engine/limits'],

@@ -89,6 +89,7 @@ export async function openPorts(
     host,
     port,
     handle: gateway.handle,
+    upgrades: gateway.upgrades,
     observe,
     ...(tls === undefined ? {} : { tls }),
     slowClients: () => {

@@ -17,6 +17,7 @@ import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import { auth } from '../services/auth/service.ts';
+import { realtime } from '../services/realtime/service.ts';
 import { rest } from '../services/rest/service.ts';
 import { storage } from '../services/storage/service.ts';
 import { watchLeases } from './admin/lease-watch.ts';
@@ -76,10 +77,15 @@ export interface BootOptions {
 }
 
 /** In their starting order. */
-const servicesOf = ({ authEnabled, storageEnabled }: ValuesOf<typeof serverSettings>): readonly Service[] => [
+const servicesOf = ({
+  authEnabled,
+  storageEnabled,
+  realtimeEnabled,
+}: ValuesOf<typeof serverSettings>): readonly Service[] => [
   rest,
   ...(authEnabled ? [auth] : []),
   ...(storageEnabled ? [storage] : []),
+  ...(realtimeEnabled ? [realtime] : []),
 ];
 
 /** Starts the backend of a prepared project. What was opened is closed again, in reverse, when a later part fails. */

@@ -18,8 +18,9 @@ import type { Front } from './front.ts';
 import { ruleOf } from './guard/rules.ts';
 import { headOf, NodeLine } from './node-http.ts';
 import { buildOutside, fetchHandler, internalFault, malformedRequest, type PageEnv } from './outside.ts';
-import { type Line, type Mounted, Passage, type RequestHead } from './passage.ts';
+import { type Line, type Mounted, Passage, type RequestHead, type Upgrade } from './passage.ts';
 import { requestIdOf } from './request-id.ts';
+import type { Upgrades } from './upgrades.ts';
 
 export interface GatewayOptions {
   readonly services: readonly Mounted[];
@@ -41,6 +42,8 @@ export interface GatewayOptions {
 /** The whole backend, as a handler for Node's server and as a plain function. */
 export interface Gateway {
   handle(incoming: IncomingMessage, outgoing: ServerResponse): void;
+  /** For those that want to go on in another protocol. */
+  readonly upgrades: Upgrades;
   fetch(request: Request): Promise<Response>;
 }
 
@@ -179,10 +182,31 @@ export function openGateway(options: GatewayOptions): Gateway {
       finish(passage, refusal(passage, refused ?? tooLarge(passage.maxBodyBytes)));
       return;
     }
-    passage.mounted.running.answer(passage).then(
-      (answer) => finish(passage, answer),
+    const { upgrade } = passage;
+    const { running } = passage.mounted;
+    const answered = upgrade && running.upgrade ? takenOver(passage, upgrade) : running.answer(passage);
+    answered.then(
+      (answer) => answer && finish(passage, answer),
       (error: unknown) => finish(passage, refusal(passage, error)),
     );
+  }
+
+  /** The service takes the connection over, or refuses to. */
+  async function takenOver(passage: Passage, upgrade: Upgrade): Promise<Answer | undefined> {
+    const { path, query, headers, caller, refused, address, countedAs, requestId } = passage;
+    const request = { path, query, headers, caller, refused, address, countedAs, requestId, ...upgrade };
+    const answer = await passage.mounted.running.upgrade?.({
+      ...request,
+      take() {
+        if (passage.isAnswered) return false;
+        passage.isAnswered = true;
+        deadlines.release(passage);
+        upgrade.release();
+        return true;
+      },
+    });
+    if (answer === undefined) left(passage, switchingProtocols, performance.now() - passage.startedMs);
+    return answer;
   }
 
   function refusal(passage: Passage, error: unknown): Answer {
@@ -301,31 +325,41 @@ export function openGateway(options: GatewayOptions): Gateway {
     });
   }
 
+  function handle(incoming: IncomingMessage, outgoing: ServerResponse, upgrade?: Upgrade): void {
+    const read = headOf(incoming);
+    if (typeof read === 'string') {
+      // A query may hold a key.
+      observe({ kind: 'http.malformed', message: read.split('?', 1)[0] });
+      outgoing.shouldKeepAlive = false;
+      void new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(read)), []);
+      return;
+    }
+    const head = unaliased(read);
+    const { socket } = incoming;
+    front.locate(head, socket.remoteAddress, 'encrypted' in socket);
+    const mounted = mountedAt(head.path);
+    if (mounted === undefined) {
+      const refused = front.outside(head);
+      if (refused) refuseOutside(head, new NodeLine(incoming, outgoing, head.hasBody), refused);
+      else handleOutside(incoming, outgoing, head);
+      return;
+    }
+    const passage = open(mounted, head, new NodeLine(incoming, outgoing, head.hasBody));
+    passage.upgrade = upgrade;
+    outgoing.on('close', () => {
+      if (!outgoing.writableFinished) passage.cancellation.cancel(new Error('the client went away'));
+    });
+    enter(passage);
+  }
+
   return {
-    handle(incoming, outgoing) {
-      const read = headOf(incoming);
-      if (typeof read === 'string') {
-        // A query may hold a key.
-        observe({ kind: 'http.malformed', message: read.split('?', 1)[0] });
-        outgoing.shouldKeepAlive = false;
-        void new NodeLine(incoming, outgoing, false).reply(plainAnswer(malformedRequest(read)), []);
-        return;
-      }
-      const head = unaliased(read);
-      const { socket } = incoming;
-      front.locate(head, socket.remoteAddress, 'encrypted' in socket);
-      const mounted = mountedAt(head.path);
-      if (mounted === undefined) {
-        const refused = front.outside(head);
-        if (refused) refuseOutside(head, new NodeLine(incoming, outgoing, head.hasBody), refused);
-        else handleOutside(incoming, outgoing, head);
-        return;
-      }
-      const passage = open(mounted, head, new NodeLine(incoming, outgoing, head.hasBody));
-      outgoing.on('close', () => {
-        if (!outgoing.writableFinished) passage.cancellation.cancel(new Error('the client went away'));
-      });
-      enter(passage);
+    handle: (incoming, outgoing) => handle(incoming, outgoing),
+    upgrades: {
+      accepts: (path) => mountedAt(aliases.get(path) ?? path)?.running.upgrade !== undefined,
+      handle,
+      drain() {
+        for (const { running } of services) running.drain?.();
+      },
     },
     fetch(request) {
       const head = unaliased(headOfRequest(request));
@@ -342,6 +376,9 @@ export function openGateway(options: GatewayOptions): Gateway {
 
 /** Who comes in by a path that is open to all. */
 const nobody: Caller = { role: 'anon', claims: '{"role":"anon"}', subject: undefined, by: 'nothing' };
+
+/** What the log says of a connection that a service took over. Source: RFC 9110 section 15.2.2. */
+const switchingProtocols = 101;
 
 const slash = '/'.charCodeAt(0);
 

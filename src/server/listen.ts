@@ -11,6 +11,7 @@ import { delay } from '../base/time.ts';
 import { watchSlowClients } from './guard/slow-client-watch.ts';
 import { recommendedTimeouts, type SlowClientRules } from './guard/slow-clients.ts';
 import type { Tls } from './tls/tls.ts';
+import { isForUpgrade, type Upgrades, watchUpgrades } from './upgrades.ts';
 
 export interface HttpPort {
   readonly port: number;
@@ -24,6 +25,8 @@ export interface HttpPortOptions {
   readonly port: number;
   /** Answers a request; never throws. */
   readonly handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+  /** Who takes connections that go on in another protocol, as WebSockets do; unset: nobody. */
+  readonly upgrades?: Upgrades;
   readonly observe: Observe;
   /** Who may use the Unix socket: 0o660. */
   readonly socketMode?: number;
@@ -54,6 +57,7 @@ export async function openHttpPort({
   port,
   socketMode,
   handle,
+  upgrades,
   observe,
   tls,
   slowClients,
@@ -72,31 +76,37 @@ export async function openHttpPort({
     keepAliveTimeout: keepAliveMs,
     // A request whose framing can be read in two ways is refused, not guessed at (CWE-444).
     insecureHTTPParser: false,
+    shouldUpgradeCallback: (request: IncomingMessage) => isForUpgrade(upgrades, request),
   };
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+  /** Whether the request may be answered at all. */
+  const begin = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (draining) {
       refuse(response, 503, shuttingDown, { 'retry-after': '1' });
-      return;
+      return false;
     }
     if (request.rawHeaders.length > 2 * maxHeaders) {
       refuse(response, 431, tooManyHeaders);
-      return;
+      return false;
     }
-    if (leaving.has(request.socket)) return;
+    inFlight.add(response);
+    response.on('close', () => inFlight.delete(response));
+    return true;
+  };
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+    if (leaving.has(request.socket) || !begin(request, response)) return;
     // Node reads past whatever came in one piece with the offer of another protocol that nobody takes: it may be requests, of which the
     // rest would then be read as if it were the beginning (CWE-444). So that answer is the connection's last.
     if (request.headers.upgrade !== undefined) {
       response.shouldKeepAlive = false;
       leaving.add(request.socket);
     }
-    inFlight.add(response);
-    response.on('close', () => inFlight.delete(response));
     if (response.socket === null) closeWithConnection(request, response);
     handle(request, response);
   };
   const secure: TlsServer | undefined =
     tls && createTlsServer({ ...limits, ...tls.secureOptions() }, onRequest);
   const server = secure ?? createServer(limits, onRequest);
+  const taken = watchUpgrades(server, upgrades, begin, handle);
   // A client that asks first is told to go on by whoever wants its body, and hears a refusal before it has sent it (RFC 9110 section 10.1.1).
   server.on('checkContinue', onRequest);
   // Without this Node answers with no word about what it did not like.
@@ -144,10 +154,11 @@ export async function openHttpPort({
       observe({ kind: 'stop.draining', inFlight: inFlight.size });
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      upgrades?.drain();
       // Whoever has a request in flight hears with its answer that this connection takes no other.
       for (const response of inFlight) if (!response.headersSent) response.setHeader('connection', 'close');
       const until = performance.now() + drainMs;
-      while (inFlight.size > 0 && performance.now() < until) await delay(drainPollMs);
+      while (inFlight.size + taken.size() > 0 && performance.now() < until) await delay(drainPollMs);
       slow?.close();
       server.closeAllConnections();
       for (const socket of sockets) socket.destroy();

@@ -1,5 +1,6 @@
 // In charge of: one request on its way through the gateway: who it is from, how long it may take, and that it is answered once.
-import type { Readable } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
 import { Cancellation } from '../base/cancellation.ts';
 import type { Caller } from '../engine/identity/caller.ts';
 import type { CredentialsRefused } from '../engine/identity/refused.ts';
@@ -49,6 +50,16 @@ export interface Line {
   reply(answer: Answer, own: Headers): Promise<void> | undefined;
 }
 
+/** What a request has that wants to go on in another protocol. */
+export interface Upgrade {
+  readonly incoming: IncomingMessage;
+  readonly socket: Duplex;
+  /** What came behind the head already. */
+  readonly first: Buffer;
+  /** The connection is somebody else's from now on: HTTP lets go of it. */
+  release(): void;
+}
+
 export class Passage implements ServiceRequest {
   readonly mounted: Mounted;
   readonly head: RequestHead;
@@ -71,6 +82,7 @@ export class Passage implements ServiceRequest {
   /** Whether it counts as one of those in flight. */
   isCounted = false;
   trace: Trace | undefined;
+  upgrade: Upgrade | undefined;
   /** The rule that refused it, for the log. */
   refusedBy: string | undefined;
   isAnswered = false;

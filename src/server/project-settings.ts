@@ -6,6 +6,7 @@ import { thirdPartySettings } from '../engine/identity/third-party.ts';
 import { limitSettings } from '../engine/limits/settings.ts';
 import { inboxSettings, smtpSettings } from '../engine/mail/settings.ts';
 import { auth } from '../services/auth/service.ts';
+import { realtime } from '../services/realtime/service.ts';
 import { rest } from '../services/rest/service.ts';
 import { storage } from '../services/storage/service.ts';
 import { adminSettings } from './admin/settings.ts';
@@ -25,6 +26,7 @@ export const projectSettings: readonly (readonly [title: string, settings: Setti
   ['Sign-in', auth.settings],
   ['Files', storage.settings],
   ['Changes of rows', changeFeedSettings],
+  ['Realtime', realtime.settings],
   ['The mail server', smtpSettings],
   ['The inbox of development', inboxSettings],
 ];

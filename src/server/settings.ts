@@ -42,6 +42,13 @@ export const serverSettings = {
     default: true,
     sentence: 'Whether there are files: without them /storage/v1 is a path like any that is not there.',
   }),
+  realtimeEnabled: flag({
+    key: 'realtime.enabled',
+    env: ['MILLRACE_REALTIME_ENABLED'],
+    default: true,
+    sentence:
+      'Whether WebSockets are answered at /realtime/v1, with changes of rows, broadcasts and presence.',
+  }),
   maxBodyBytes: wholeNumber({
     key: 'gateway.max_body_bytes',
     env: ['MILLRACE_MAX_BODY_BYTES'],

@@ -94,13 +94,15 @@ export interface Running {
   /** Answers every request below the mount. What it throws is a bug of its own; what a client did wrong it answers in its protocol's shape. */
   readonly answer: (request: ServiceRequest) => Promise<Answer>;
   /**
-   * A request to go on in another protocol on the same connection (RFC 9110 section 7.8), which was let in as any other. Its answer is a refusal;
-   * undefined: the connection is the service's own from now on. Unset: there is none.
+   * A request to go on in another protocol on the same connection (RFC 9110 section 7.8), which was let in as any other. It takes the connection, or its
+   * answer is a refusal. Unset: there is no other protocol.
    */
   readonly upgrade?: (request: UpgradeRequest) => Promise<Answer | undefined>;
   /** Work that is done again and again. */
   readonly tasks?: readonly Task[];
   health?(): Promise<Health>;
+  /** The port takes nothing new from now on: whoever has a connection of the service's own is told to come back, and it ends. */
+  drain?(): void;
   close?(): Promise<void>;
 }
 
@@ -115,6 +117,8 @@ export interface UpgradeRequest
   readonly socket: Duplex;
   /** What came behind the head already. */
   readonly first: Buffer;
+  /** Makes the connection the service's own, before it writes to it. False: the request's time is over, and it is none's any more. */
+  take(): boolean;
 }
 
 export interface Task {

@@ -1,0 +1,115 @@
+// In charge of: all WebSockets of this process: the handshake, the look at each from time to time, and their end.
+import { WebSocketServer } from 'ws';
+import type { UpgradeRequest } from '../../engine/service/contract.ts';
+import type { Answer } from '../../engine/service/http.ts';
+import { Connection, closeCodes } from './connection.ts';
+import type { Realtime } from './context.ts';
+import type { Wire } from './wire/frames.ts';
+import { version1 } from './wire/version-1.ts';
+import { version2 } from './wire/version-2.ts';
+
+export interface Sockets {
+  /** Shakes hands, or gives the answer that refuses to. */
+  accept(request: UpgradeRequest): Promise<Answer | undefined>;
+  /** Ends those of which nothing is heard, and channels whose tokens hold no longer. */
+  confirm(): void;
+  /** Tells all to come back; each goes within a random time, so that they do not come back at once. */
+  drain(): void;
+  close(): Promise<void>;
+  size(): number;
+}
+
+/** Source: supabase/realtime lib/realtime_web/endpoint.ex `max_frame_size`. */
+const maxMessageBytes = 5_000_000;
+/** Over how long those that are told to come back are spread. */
+const drainSpreadMs = 1_000;
+
+export function openSockets(realtime: Realtime): Sockets {
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: maxMessageBytes,
+    // Small messages to many: what compression saves on the line it costs many times over in memory for each socket.
+    perMessageDeflate: false,
+  });
+  const open = new Set<Connection>();
+
+  function onClose(connection: Connection): void {
+    open.delete(connection);
+    if (open.size === 0) realtime.messages.rest();
+  }
+
+  return {
+    async accept(request) {
+      const query = new URLSearchParams(request.query);
+      if (request.path !== '/websocket') return refusal(404, 'Not Found');
+      const wire = wireOf(query.get('vsn'));
+      if (wire === undefined)
+        return refusal(
+          400,
+          `There is no version "${query.get('vsn')}" of this protocol: 1.0.0 and 2.0.0 are spoken.`,
+        );
+      if (request.caller.by === 'nothing') return refusal(401, 'API key is missing');
+      const refused = realtime.limits.refusalOfSocket();
+      if (refused !== undefined) return refusal(429, refused);
+      if (!isHandshake(request.headers))
+        return refusal(400, 'This is no handshake of version 13 of WebSocket.');
+      if (!request.take()) return undefined;
+      const { incoming, socket, first, headers, address } = request;
+      const apikey =
+        headers['x-api-key'] ?? headers.apikey ?? query.get('apikey') ?? bearer(headers.authorization);
+      server.handleUpgrade(incoming, socket, first, (webSocket) => {
+        open.add(
+          new Connection({
+            realtime,
+            webSocket,
+            stream: socket,
+            wire,
+            credentials: { apikey, address },
+            headers: exposed(headers),
+            onClose,
+          }),
+        );
+      });
+      return undefined;
+    },
+    confirm() {
+      for (const connection of open) connection.confirm();
+    },
+    drain() {
+      for (const connection of open) {
+        const end = () =>
+          connection.end(closeCodes.comeBack, 'This server is stopping; come back in a moment.');
+        setTimeout(end, Math.random() * drainSpreadMs).unref();
+      }
+    },
+    async close() {
+      for (const connection of open) connection.end(closeCodes.comeBack, 'This server is stopping.');
+      server.close();
+    },
+    size: () => open.size,
+  };
+}
+
+/** Source: Phoenix lib/phoenix/socket/transport.ex: the first version is that of clients that name none. */
+function wireOf(version: string | null): Wire | undefined {
+  if (version === null || version.startsWith('1.0.')) return version1;
+  return version.startsWith('2.0.') ? version2 : undefined;
+}
+
+/** What ws would refuse by itself, in words that are not ours. Source: RFC 6455 section 4.2.1. */
+const isHandshake = (headers: Readonly<Record<string, string>>) =>
+  /^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '') &&
+  headers['sec-websocket-version'] === '13';
+
+/** What policies may read of a request: upstream shows them the headers that begin so. Source: Phoenix connect_info `:x_headers`. */
+const exposed = (headers: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-')));
+
+const bearer = (authorization: string | undefined) => /^bearer +(.+)$/i.exec(authorization ?? '')?.[1];
+
+const refusal = (status: number, error: string): Answer => ({
+  status,
+  headers: [['content-type', 'application/json; charset=utf-8']],
+  body: JSON.stringify({ error }),
+});

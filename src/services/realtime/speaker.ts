@@ -1,0 +1,61 @@
+// In charge of: a broadcast to all who hear a topic, on whatever process they are.
+
+import { errorMessage } from '../../base/errors.ts';
+import type { Observe } from '../../base/observe.ts';
+import type { Fanout } from '../../engine/db/fanout.ts';
+import type { Member, TopicName, Topics } from './topics.ts';
+import type { Broadcast } from './wire/frames.ts';
+
+export interface Speaker {
+  /** To all but `from`; on this process before it returns. */
+  say(name: TopicName, message: Broadcast, from?: Member): void;
+  close(): void;
+}
+
+const channel = 'realtime.broadcast';
+
+/** @param fanout undefined: there is no other process */
+export function openSpeaker(
+  topics: Topics,
+  {
+    fanout,
+    processId,
+    observe,
+  }: { readonly fanout: Fanout | undefined; readonly processId: string; readonly observe: Observe },
+): Speaker {
+  const stop = fanout?.subscribe(channel, (payload) => {
+    const said = payload as Said;
+    if (said.by !== processId) topics.broadcast(said.name, toBroadcast(said));
+  });
+  return {
+    say(name, message, from) {
+      topics.broadcast(name, message, from === undefined ? {} : { from });
+      fanout
+        ?.publish(channel, { by: processId, name, ...toText(message) })
+        .catch((error: unknown) =>
+          observe({ kind: 'realtime.not_passed_on', level: 'warn', message: errorMessage(error) }),
+        );
+    },
+    close: () => stop?.(),
+  };
+}
+
+/** As it goes between processes: bytes as base64. */
+interface Said {
+  readonly by: string;
+  readonly name: TopicName;
+  readonly json?: string;
+  readonly event?: string;
+  readonly encoding?: 'json' | 'binary';
+  readonly body?: string;
+}
+
+const toText = (message: Broadcast) =>
+  message.kind === 'whole'
+    ? { json: message.json }
+    : { event: message.event, encoding: message.encoding, body: message.body.toString('base64') };
+
+function toBroadcast({ json, event = '', encoding = 'json', body = '' }: Said): Broadcast {
+  if (json !== undefined) return { kind: 'whole', json };
+  return { kind: 'user', event, encoding, body: Buffer.from(body, 'base64') };
+}
