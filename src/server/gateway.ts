@@ -15,6 +15,7 @@ import { openDeadlines } from './deadlines.ts';
 import type { DevelopmentDoor } from './development-door.ts';
 import { FetchLine, headOfRequest } from './fetch-http.ts';
 import type { Front } from './front.ts';
+import { plainAnswer, timeoutFault, tooLarge } from './gateway-faults.ts';
 import { ruleOf } from './guard/rules.ts';
 import { headOf, NodeLine } from './node-http.ts';
 import { buildOutside, fetchHandler, internalFault, malformedRequest, type PageEnv } from './outside.ts';
@@ -290,24 +291,6 @@ export function openGateway(options: GatewayOptions): Gateway {
     });
   }
 
-  function timeoutFault(passage: Passage): Fault {
-    const seconds = passage.timeoutSeconds;
-    if (passage.line.bodyIsMissing()) {
-      return new Fault({
-        status: 408,
-        code: 'request_timeout',
-        message: `The body did not arrive within ${seconds} s.`,
-        hint: 'Send less at once, or raise gateway.request_timeout.',
-      });
-    }
-    return new Fault({
-      status: 504,
-      code: 'request_timeout',
-      message: `The request took longer than ${seconds} s.`,
-      hint: 'Ask for less at once, or raise gateway.request_timeout.',
-    });
-  }
-
   function refuseOutside(head: RequestHead, line: Line, refused: Fault): void {
     const requestId = requestIdOf(head.headers['x-request-id']);
     const answer = plainAnswer(refused);
@@ -384,23 +367,6 @@ const slash = '/'.charCodeAt(0);
 
 function abortReason({ signal }: Request): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('the client went away');
-}
-
-function plainAnswer({ status, code, message, hint, headers }: Fault): Answer {
-  return {
-    status,
-    headers: [['content-type', 'application/json'], ...Object.entries(headers)],
-    body: JSON.stringify({ code, message, hint }),
-  };
-}
-
-function tooLarge(maxBytes: number): Fault {
-  return new Fault({
-    status: 413,
-    code: 'payload_too_large',
-    message: `The body is longer than ${maxBytes} bytes.`,
-    hint: 'Send it in parts, or raise gateway.max_body_bytes.',
-  });
 }
 
 /** What the log calls a request whose client did not wait for its answer; never sent. Source: nginx, ngx_http_request.h NGX_HTTP_CLIENT_CLOSED_REQUEST. */

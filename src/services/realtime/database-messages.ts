@@ -14,6 +14,8 @@ import type { Broadcast, UserBroadcast } from './wire/frames.ts';
 export interface DatabaseMessages {
   /** Resolves when what the database sends from then on is sure to be heard. @throws DatabaseUnavailable */
   ready(): Promise<void>;
+  /** Whether the database could not be listened to when that was tried last. */
+  isAway(): boolean;
   /** Nobody has joined a channel any more: nothing has to be read. */
   rest(): void;
   /**
@@ -46,6 +48,7 @@ export interface MessagesParts {
 
 export function openDatabaseMessages({ db, feed, topics, limits, observe }: MessagesParts): DatabaseMessages {
   let listening: Promise<() => void> | undefined;
+  let isAway = false;
 
   function hear(changes: readonly Change[]): void {
     for (const change of changes) {
@@ -75,7 +78,9 @@ export function openDatabaseMessages({ db, feed, topics, limits, observe }: Mess
       if (listening === undefined) {
         const begun = listen();
         listening = begun;
+        isAway = false;
         begun.catch(async (error: unknown) => {
+          isAway = true;
           observe({ kind: 'realtime.not_listening', level: 'warn', message: errorMessage(error) });
           await delay(retryMs);
           if (listening === begun) listening = undefined;
@@ -83,6 +88,7 @@ export function openDatabaseMessages({ db, feed, topics, limits, observe }: Mess
       }
       await listening;
     },
+    isAway: () => isAway,
     rest() {
       const ended = listening;
       listening = undefined;

@@ -1,16 +1,13 @@
 // In charge of: realtime as a service: WebSockets and broadcasts by request, as supabase/realtime speaks them.
 
-import { Fault } from '../../base/errors.ts';
-import { DatabaseUnavailable } from '../../engine/db/db.ts';
-import { CredentialsRefused } from '../../engine/identity/refused.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
-import type { Answer } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import { openAuthorization } from './authorization.ts';
 import { openPostgresChanges } from './changes/changes.ts';
 import type { Realtime } from './context.ts';
-import { refusalOf } from './credentials.ts';
 import { openDatabaseMessages } from './database-messages.ts';
+import { renderHttpError } from './http/answers.ts';
+import { answerRequest, type HttpParts } from './http/requests.ts';
 import { openLimits } from './limits.ts';
 import { openPeers } from './peers.ts';
 import { openPresences } from './presence/presence.ts';
@@ -23,9 +20,15 @@ export const realtime = {
   name: 'realtime',
   mount: '/realtime/v1',
   settings,
-  renderError: (error) => renderError(error),
+  renderError: renderHttpError,
+  admits,
   open,
 } as const satisfies Service<typeof settings>;
+
+/** Who comes without a key, or with one that does not hold, is told so here, in this protocol's words. */
+function admits(_path: string, reason: Parameters<NonNullable<Service['admits']>>[1]) {
+  return reason === 'development_secret' ? undefined : 'open';
+}
 
 const confirmEverySeconds = 5;
 
@@ -60,9 +63,20 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     observe,
   };
   const sockets = openSockets(opened);
+  const http: HttpParts = {
+    limits,
+    mayWrite: async (asked) => (await opened.authorization.mayWrite(asked)).broadcast,
+    broadcast: (name, message) => speaker.say(name, message),
+    health: () => ({
+      isDatabaseThere: ctx.changes.state().isReading || !messages.isAway(),
+      isReplicating: ctx.changes.state().isReading,
+      users: limits.users.here() + elsewhere(),
+    }),
+    observe,
+  };
   peers.start(() => ({ users: limits.users.here(), clock: presences.clock() }));
   return {
-    answer: async () => notFound,
+    answer: (request) => answerRequest(http, request),
     upgrade: (request) => sockets.accept(request),
     drain: () => sockets.drain(),
     tasks: [
@@ -82,24 +96,4 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
       await peers.close();
     },
   };
-}
-
-const json = (status: number, body: unknown): Answer => ({
-  status,
-  headers: [['content-type', 'application/json; charset=utf-8']],
-  body: JSON.stringify(body),
-});
-
-const notFound = json(404, { error: 'Not Found' });
-
-/** Source: supabase/realtime lib/realtime_web/channels/user_socket.ex `handle_error`. */
-function renderError(error: unknown): Answer {
-  if (error instanceof CredentialsRefused) return json(401, { error: refusalOf(error, Date.now()).sentence });
-  if (error instanceof DatabaseUnavailable) return json(503, { error: 'Error connecting to Realtime' });
-  if (error instanceof Fault) {
-    const { status, message, headers } = error;
-    const answer = json(status, { error: message });
-    return { ...answer, headers: [...answer.headers, ...Object.entries(headers)] };
-  }
-  return json(500, { error: 'Error connecting to Realtime' });
 }

@@ -4,6 +4,8 @@ import type { UpgradeRequest } from '../../engine/service/contract.ts';
 import type { Answer } from '../../engine/service/http.ts';
 import { Connection, closeCodes } from './connection.ts';
 import type { Realtime } from './context.ts';
+import { refusalOf } from './credentials.ts';
+import { json } from './http/answers.ts';
 import type { Wire } from './wire/frames.ts';
 import { version1 } from './wire/version-1.ts';
 import { version2 } from './wire/version-2.ts';
@@ -49,6 +51,8 @@ export function openSockets(realtime: Realtime): Sockets {
           400,
           `There is no version "${query.get('vsn')}" of this protocol: 1.0.0 and 2.0.0 are spoken.`,
         );
+      if (request.refused !== undefined)
+        return refusal(401, refusalOf(request.refused, realtime.now()).sentence);
       if (request.caller.by === 'nothing') return refusal(401, 'API key is missing');
       const refused = realtime.limits.refusalOfSocket();
       if (refused !== undefined) return refusal(429, refused);
@@ -108,8 +112,5 @@ const exposed = (headers: Readonly<Record<string, string>>) =>
 
 const bearer = (authorization: string | undefined) => /^bearer +(.+)$/i.exec(authorization ?? '')?.[1];
 
-const refusal = (status: number, error: string): Answer => ({
-  status,
-  headers: [['content-type', 'application/json; charset=utf-8']],
-  body: JSON.stringify({ error }),
-});
+/** Source: supabase/realtime lib/realtime_web/channels/user_socket.ex `handle_error`. */
+const refusal = (status: number, error: string) => json(status, { error });

@@ -1,0 +1,92 @@
+// In charge of: one channel's subscription to changes of rows: beginning it, trying again, and which entry of the join a change is for.
+// Source: supabase/realtime lib/realtime_web/channels/realtime_channel.ex `handle_info(:postgres_subscribe)`.
+import { DatabaseUnavailable } from '../../engine/db/db.ts';
+import type { Caller } from '../../engine/identity/caller.ts';
+import { type ChangeEvent, type Subscription, SubscriptionRefused } from './changes/changes.ts';
+import type { Realtime } from './context.ts';
+import { type Join, recordOf } from './join.ts';
+
+export interface Following {
+  /** What the answer to the join says of them: each entry with its id. */
+  readonly entries: readonly unknown[];
+  begin(): void;
+  setCaller(caller: Caller): void;
+  close(): void;
+}
+
+export interface FollowingParts {
+  readonly realtime: Pick<Realtime, 'changes' | 'limits' | 'observe'>;
+  readonly join: Pick<Join, 'changes' | 'isOld' | 'since'>;
+  readonly caller: () => Caller;
+  readonly push: (event: string, payload: string) => void;
+  readonly system: (status: 'ok' | 'error', sentence: string) => void;
+}
+
+const retryMs = 5_000;
+/** The ids by which changes name the entry of the join that they are for. Source: Erlang's phash2. */
+const maxEntryId = 2 ** 27;
+let lastEntryId = 0;
+
+export function openFollowing({ realtime, join, caller, push, system }: FollowingParts): Following {
+  const { changes, limits, observe } = realtime;
+  const ids = join.changes.map(() => {
+    lastEntryId = (lastEntryId + 1) % maxEntryId;
+    return lastEntryId;
+  });
+  let subscription: Subscription | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  function deliver({ entries, type, data }: ChangeEvent): void {
+    if (isClosed) return;
+    limits.events.count();
+    // Whoever joined by the topic's name is told in the old way.
+    if (join.isOld) push(type, data);
+    else push('postgres_changes', `{"ids":${JSON.stringify(entries.map((n) => ids[n]))},"data":${data}}`);
+  }
+
+  async function follow(): Promise<void> {
+    try {
+      const begun = await changes.subscribe({
+        params: join.changes,
+        caller: caller(),
+        ...(join.since === undefined ? {} : { since: join.since }),
+        deliver,
+        // An addition of ours: what happened in between is lost to it, and it should read anew.
+        gap: (reason) => push('gap', JSON.stringify({ reason })),
+      });
+      if (isClosed) {
+        begun.close();
+        return;
+      }
+      subscription = begun;
+      begun.setCaller(caller());
+      system('ok', 'Subscribed to PostgreSQL');
+    } catch (error) {
+      if (isClosed) return;
+      if (error instanceof SubscriptionRefused) {
+        system('error', error.message);
+        return;
+      }
+      if (!(error instanceof DatabaseUnavailable)) observe({ kind: 'realtime.error', level: 'error', error });
+      system('error', 'The database cannot be followed now; this goes on trying.');
+      timer = setTimeout(begin, retryMs);
+      timer.unref();
+    }
+  }
+
+  function begin(): void {
+    if (join.changes.length > 0) void follow();
+  }
+
+  return {
+    entries: join.changes.map((entry, n) => ({ ...recordOf(entry), id: ids[n] })),
+    begin,
+    setCaller: (other) => subscription?.setCaller(other),
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+      subscription?.close();
+    },
+  };
+}
