@@ -2,7 +2,8 @@
 // Source: supabase/realtime lib/realtime_web/channels/realtime_channel.ex `handle_info(:postgres_subscribe)`.
 import { DatabaseUnavailable } from '../../engine/db/db.ts';
 import type { Caller } from '../../engine/identity/caller.ts';
-import { type ChangeEvent, type Subscription, SubscriptionRefused } from './changes/changes.ts';
+import type { ChangeEvent, Subscription } from './changes/changes.ts';
+import { SubscriptionRefused } from './changes/refused.ts';
 import type { Realtime } from './context.ts';
 import { type Join, recordOf } from './join.ts';
 
@@ -54,6 +55,7 @@ export function openFollowing({ realtime, join, caller, push, system }: Followin
         deliver,
         // An addition of ours: what happened in between is lost to it, and it should read anew.
         gap: (reason) => push('gap', JSON.stringify({ reason })),
+        notice: (sentence) => system('ok', sentence),
       });
       if (isClosed) {
         begun.close();

@@ -42,7 +42,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     { peers, observe },
     { hears: topics.has, onDiff: (topic, diff) => topics.presence(topic, JSON.stringify(diff)) },
   );
-  const changes = openPostgresChanges({ db, feed: ctx.changes, observe, now });
+  const changes = await openPostgresChanges({ db, feed: ctx.changes, catalog: ctx.catalog, observe, now });
   const messages = openDatabaseMessages({ db, feed: ctx.changes, topics, limits, observe });
   const speaker = openSpeaker(topics, {
     fanout: sharesDatabase ? fanout : undefined,
