@@ -4,11 +4,12 @@ import type { Clock } from '../../../base/time.ts';
 import type { Database } from '../database.ts';
 import type { Leases } from '../leases.ts';
 import type { PostgresServer } from '../postgres/server.ts';
-import { absentChanges } from './absent.ts';
 import type { ChangeFeed } from './feed.ts';
+import { followTables } from './follow-tables.ts';
 import { openFeed } from './open-feed.ts';
 import { openReplicationSource } from './reader.ts';
 import { openSharedSource } from './shared.ts';
+import { openTriggerSource } from './trigger-source.ts';
 
 export interface ChangeFeedOptions {
   readonly server: Pick<PostgresServer, 'engine' | 'directLogin'>;
@@ -38,15 +39,23 @@ export async function openChangeFeed({
   now,
 }: ChangeFeedOptions): Promise<OpenedChanges> {
   const obstacle = await findObstacle(server, db);
-  if (obstacle !== undefined) {
-    return { changes: absentChanges, notices: [], close: async () => {} };
-  }
   // Sound: without a direct way there is an obstacle.
   const login = () => server.directLogin(reader)!;
-  const own = openReplicationSource({ db, login, maxSlotBytes, observe });
+  const own =
+    obstacle === undefined
+      ? openReplicationSource({ db, login, maxSlotBytes, observe })
+      : openTriggerSource({ db, maxQueueBytes: maxSlotBytes, observe });
+  // Left by a start that had to read by triggers.
+  if (obstacle === undefined) await followTables(db, 'none');
   const source = isShared ? openSharedSource({ source: own, db, leases, listener, observe }) : own;
   const changes = openFeed({ source, observe, now });
-  return { changes, notices: [], close: () => changes.close() };
+  const notices =
+    obstacle === undefined
+      ? []
+      : [
+          `Realtime reads changes by triggers on the tables of the publication "supabase_realtime", because ${obstacle}.`,
+        ];
+  return { changes, notices, close: () => changes.close() };
 }
 
 /** It may replicate, and is no superuser. */

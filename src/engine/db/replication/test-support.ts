@@ -6,6 +6,7 @@ import type { Change } from './change.ts';
 import type { ChangeListener } from './feed.ts';
 import { type FeedOptions, type OpenChangeFeed, openFeed } from './open-feed.ts';
 import { openReplicationSource, type ReaderOptions } from './reader.ts';
+import { openTriggerSource, type TriggerOptions } from './trigger-source.ts';
 
 export interface TestFeed extends AsyncDisposable {
   readonly feed: OpenChangeFeed;
@@ -22,6 +23,18 @@ export function openTestFeed(
   const observe = (observation: Observation) => void observed.push(observation);
   const maxSlotBytes = () => 1024 ** 3;
   const source = openReplicationSource({ db: database.db, login, maxSlotBytes, observe, ...more });
+  const feed = openFeed({ source, observe, now: Date.now, ...more });
+  return { feed, observed, [Symbol.asyncDispose]: () => feed.close() };
+}
+
+/** The same by triggers. */
+export function openTriggerFeed(
+  database: Database,
+  more: Partial<FeedOptions & TriggerOptions> = {},
+): TestFeed {
+  const observed: Observation[] = [];
+  const observe = (observation: Observation) => void observed.push(observation);
+  const source = openTriggerSource({ db: database.db, maxQueueBytes: () => 1024 ** 3, observe, ...more });
   const feed = openFeed({ source, observe, now: Date.now, ...more });
   return { feed, observed, [Symbol.asyncDispose]: () => feed.close() };
 }

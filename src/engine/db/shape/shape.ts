@@ -88,7 +88,11 @@ export async function bootstrapDatabase(client: Client, options: ShapeOptions): 
     await underLock(client, async () => {
       if (defaults && (await findState(client))?.has_defaults === false) await installDefaults(client);
       if (expose) await client.query('select _millrace.expose_new_tables($1)', [options.autoExposeNewTables]);
-      if (partition) await client.query('select realtime.keep_message_partitions()');
+      // As their table's owner, who later drops them.
+      if (partition)
+        await client.query(
+          'set local role supabase_realtime_admin; select realtime.keep_message_partitions(); reset role',
+        );
     });
   }
   return { applied, ownRoles: state.own_roles, notices: [...notices, ...absentNotices(state.absent)] };

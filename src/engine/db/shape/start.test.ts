@@ -40,6 +40,8 @@ const files = [
   '0042-s3-keys.sql',
   '0050-realtime-publication.sql',
   '0051-change-batches.sql',
+  '0052-change-queue.sql',
+  '0053-partition-owners.sql',
 ];
 
 /** Everything that a shape could change, as text. */
@@ -165,8 +167,9 @@ describe('a server of our own', () => {
       '0040-bucket-keys.sql',
       '0041-file-quotas.sql',
       '0042-s3-keys.sql',
-      '0050-realtime-publication.sql',
       '0051-change-batches.sql',
+      '0052-change-queue.sql',
+      '0053-partition-owners.sql',
     ]);
     expect(shaped.ownRoles).toEqual([]);
     const after = await rows(theirs, everything);
