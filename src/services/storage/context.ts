@@ -11,6 +11,7 @@ import type { Live } from '../../engine/settings/live.ts';
 import type { Blobs } from './blobs/blobs.ts';
 import type { Garbage } from './garbage.ts';
 import type { Images } from './images/images.ts';
+import type { Scanner } from './scan/scanner.ts';
 import type { StorageSettings } from './settings.ts';
 import type { Transfers } from './transfers.ts';
 import type { Resumable } from './tus/resumable.ts';
@@ -29,6 +30,7 @@ export interface Storage {
   readonly externalUrl: () => string;
   readonly images: Images;
   readonly transfers: Transfers;
+  readonly scanner: Scanner;
   readonly resumable: Resumable;
   readonly egress: Egress;
   readonly now: Clock;

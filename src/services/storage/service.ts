@@ -22,6 +22,7 @@ import { isBug, renderError } from './render-error.ts';
 import { routes } from './routes/table.ts';
 import { answerS3, isS3Path, streamsS3 } from './s3/answer.ts';
 import { renderS3Error } from './s3/errors.ts';
+import { openScanner } from './scan/scanner.ts';
 import { askingOf } from './scope.ts';
 import { type StorageSettings, settings } from './settings.ts';
 import { tasksOf } from './tasks.ts';
@@ -107,6 +108,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     externalUrl: ctx.externalUrl,
     images,
     egress: ctx.egress,
+    scanner: openScanner(blobs, config, observe),
     transfers: openTransfers(() => config.now().maxTransfers),
     resumable,
     now,

@@ -6,6 +6,7 @@ import { blobSettings } from './blobs/settings.ts';
 import { bucketSettings } from './bucket-settings.ts';
 import { imageSettings } from './images/settings.ts';
 import { s3Settings } from './s3/settings.ts';
+import { scanSettings } from './scan/settings.ts';
 
 const live = true;
 const aSize = 'a number of bytes, or a size such as "50MiB"';
@@ -91,6 +92,7 @@ export const settings = {
     sentence: 'What this project is called there.',
   }),
   ...bucketSettings,
+  ...scanSettings,
   ...imageSettings,
   ...blobSettings,
 } as const;

@@ -19,6 +19,7 @@ import { isHeaderValue } from './header-value.ts';
 import { checkMimeType } from './mime-types.ts';
 import { checkKey, isFolderPlaceholder } from './names.ts';
 import { insertObject, type NewObject, type ObjectMetadata, upsertObject } from './objects.ts';
+import { maxScannedBytes } from './scan/scanner.ts';
 import { isTusRefusal } from './tus/refusal.ts';
 
 export interface Target {
@@ -44,15 +45,21 @@ export interface Uploaded {
   readonly version: string;
 }
 
-/** How many bytes may go to a name in a bucket: the smaller of both limits; none to what stands for an empty folder. */
+/** How many bytes may go to a name in a bucket: the smallest of all limits; none to what stands for an empty folder. */
 export function maxBytesFor(
   storage: Storage,
   { file_size_limit: ofBucket }: BucketRules,
   name: string,
 ): number {
   if (isFolderPlaceholder(name)) return 0;
-  const { fileSizeLimitBytes } = storage.config.now();
-  return ofBucket === null ? fileSizeLimitBytes : Math.min(ofBucket, fileSizeLimitBytes);
+  const most = maxBytesOfAll(storage);
+  return ofBucket === null ? most : Math.min(ofBucket, most);
+}
+
+/** In any bucket. */
+export function maxBytesOfAll({ config }: Pick<Storage, 'config'>): number {
+  const settings = config.now();
+  return Math.min(settings.fileSizeLimitBytes, maxScannedBytes(settings));
 }
 
 /** @throws InvalidKey, InvalidMimeType, EntityTooLarge: what needs no question to the database */
@@ -93,7 +100,7 @@ export async function checkMayUpload(
   await write(db, asking, object, { end: 'rollback' }).catch(asKeyThere);
 }
 
-/** The row that names the bytes. They are removed where Postgres refuses it. */
+/** The row that names the bytes, once they were looked at. They are removed where that or Postgres refuses them. */
 export async function completeUpload(
   storage: Storage,
   asking: Asking,
@@ -109,6 +116,13 @@ export async function completeUpload(
     userMetadata: facts.userMetadata ?? {},
   };
   const write = target.isUpsert ? upsertObject : insertObject;
+  try {
+    await storage.scanner.check(version, metadata.size ?? 0, target);
+  } catch (error) {
+    // Whatever it was: no row names them.
+    await letGo(storage, version);
+    throw error;
+  }
   try {
     const id = await write(storage.db, asking, object).catch(asKeyThere);
     return { id, metadata, version };

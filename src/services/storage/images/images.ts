@@ -4,12 +4,12 @@ import { askRows } from '../ask.ts';
 import { BlobMissing, type Blobs } from '../blobs/blobs.ts';
 import { asService, nobody, type Storage } from '../context.ts';
 import type { ObjectRow } from '../objects.ts';
+import { openTurns } from '../turns.ts';
 import type { ImageCache, KeptImage } from './cache.ts';
-import { fileTooLarge } from './faults.ts';
+import { fileTooLarge, tookTooLong, tooManyImages } from './faults.ts';
 import { wishOf } from './format.ts';
 import { type MadeImage, type TransformOrder, transformImage } from './transform.ts';
 import { shownWords, type Transformation, withinLimits } from './transformation.ts';
-import { openTurns } from './turns.ts';
 
 export interface Picture {
   readonly body: Buffer | Omit<KeptImage, 'contentType'>;
@@ -30,14 +30,17 @@ type Parts = Pick<Storage, 'db' | 'config'> & { readonly blobs: Blobs; readonly 
 const askedAtOnce = 1000;
 
 export function openImages({ db, config, blobs, cache }: Parts): Images {
-  const turns = openTurns(() => {
-    const { imageMaxParallel, imageMaxWaiting, imageTimeoutSeconds } = config.now();
-    return {
-      maxParallel: imageMaxParallel,
-      maxWaiting: imageMaxWaiting,
-      maxWaitSeconds: imageTimeoutSeconds,
-    };
-  });
+  const turns = openTurns(
+    () => {
+      const { imageMaxParallel, imageMaxWaiting, imageTimeoutSeconds } = config.now();
+      return {
+        maxParallel: imageMaxParallel,
+        maxWaiting: imageMaxWaiting,
+        maxWaitSeconds: imageTimeoutSeconds,
+      };
+    },
+    { full: tooManyImages, late: tookTooLong },
+  );
   /** Being made: whoever asks for the same in the meantime gets it, too. */
   const underWay = new Map<string, Promise<MadeImage>>();
 

@@ -10,6 +10,7 @@ import { asService } from '../context.ts';
 import { entityTooLarge, invalidParameter, invalidRequest, noSuchBucket } from '../errors.ts';
 import { checkBucketName, checkKey } from '../names.ts';
 import { loadObject } from '../objects.ts';
+import { isVirusFound } from '../scan/faults.ts';
 import {
   checkFile,
   checkMayUpload,
@@ -209,7 +210,16 @@ export const completeMultipart: S3Handle = async (visit) => {
     const { sizeBytes } = await storage.transfers.run(() => join(visit, parts, version));
     const eTag = eTagOf(parts);
     const metadata = describe(facts, { sizeBytes, eTag, at: new Date(storage.now()) });
-    await completeUpload(storage, asking, target, facts, { version, metadata });
+    try {
+      await completeUpload(storage, asking, target, facts, { version, metadata });
+    } catch (error) {
+      // Its parts, too: nothing of it is kept.
+      if (isVirusFound(error)) {
+        await deleteUpload(storage.db, service, place.id);
+        storage.garbage.wake();
+      }
+      throw error;
+    }
     await deleteUpload(storage.db, service, place.id);
     storage.garbage.wake();
     const Location = `${bucket}/${key}`;

@@ -17,7 +17,7 @@ import { isHeaderValue } from '../header-value.ts';
 import { checkMimeType } from '../mime-types.ts';
 import { isBug, storageFaultOf } from '../render-error.ts';
 import { verifyLink } from '../signing.ts';
-import { checkMayUpload } from '../upload.ts';
+import { checkMayUpload, maxBytesOfAll } from '../upload.ts';
 import { type Checksum, checksumAlgorithms, parseChecksum } from './checksum.ts';
 import { type Rights, userMetadataIn } from './complete.ts';
 import { isTusRefusal } from './refusal.ts';
@@ -121,10 +121,10 @@ export async function answerUpload(
       'Upload-Checksum',
     ],
     async maxSize(_request, id) {
-      const { fileSizeLimitBytes } = storage.config.now();
-      if (!id) return fileSizeLimitBytes;
+      const most = maxBytesOfAll(storage);
+      if (!id) return most;
       const rules = await rulesOf(parseUploadId(id).bucket);
-      return Math.min(rules.file_size_limit || fileSizeLimitBytes, fileSizeLimitBytes);
+      return Math.min(rules.file_size_limit || most, most);
     },
     namingFunction(_request, metadata) {
       if (metadata === undefined) throw metadataRequired();

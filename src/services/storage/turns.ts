@@ -1,8 +1,7 @@
-// In charge of: how many images are worked on at once, and how long the others wait.
-import { tookTooLong, tooManyImages } from './faults.ts';
+// In charge of: how many of something are worked on at once, and how long the others wait.
 
 export interface Turns {
-  /** Runs `work` when it is its turn. @throws SlowDown when too many wait already, or it waited too long */
+  /** Runs `work` when it is its turn. @throws what `refusals` say when too many wait already, or it waited too long */
   run<T>(work: () => Promise<T>): Promise<T>;
 }
 
@@ -12,7 +11,12 @@ export interface TurnBounds {
   readonly maxWaitSeconds: number;
 }
 
-export function openTurns(bounds: () => TurnBounds): Turns {
+export interface TurnRefusals {
+  readonly full: () => Error;
+  readonly late: () => Error;
+}
+
+export function openTurns(bounds: () => TurnBounds, refusals: TurnRefusals): Turns {
   let running = 0;
   const waiting = new Set<() => void>();
 
@@ -31,11 +35,11 @@ export function openTurns(bounds: () => TurnBounds): Turns {
       running += 1;
       return;
     }
-    if (waiting.size >= maxWaiting) throw tooManyImages();
+    if (waiting.size >= maxWaiting) throw refusals.full();
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         waiting.delete(start);
-        reject(tookTooLong());
+        reject(refusals.late());
       }, maxWaitSeconds * 1000);
       const start = () => {
         clearTimeout(timer);
