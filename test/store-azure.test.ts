@@ -1,6 +1,6 @@
 // In charge of: bytes in Azure Blob Storage, against azurite, Microsoft's own stand-in for it.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -13,6 +13,8 @@ import { until } from '../src/engine/db/postgres/test-support.ts';
 import { openEgress } from '../src/engine/egress/egress.ts';
 import { openAzureBlobs } from '../src/services/storage/blobs/azure.ts';
 import { type Blobs, BlobsUnavailable } from '../src/services/storage/blobs/blobs.ts';
+import { sealedId } from '../src/services/storage/blobs/sealed-id.ts';
+import { sealing } from '../src/services/storage/blobs/sealing.ts';
 import { freePort } from './harness/free-port.ts';
 import { inPieces, made, tellStoreStories } from './harness/store-stories.ts';
 
@@ -59,6 +61,14 @@ const listens = (port: number) =>
     });
     socket.once('error', () => resolve(false));
   });
+
+describe('encrypted blobs in Azure', () => {
+  const [keyId, key] = ['0123456789abcdef', randomBytes(32)];
+  tellStoreStories(
+    () => sealing(blobs, { keyOf: async () => key, observe: () => {} }),
+    () => sealedId(keyId),
+  );
+});
 
 describe('blobs in Azure', () => {
   tellStoreStories(() => blobs);

@@ -1,6 +1,6 @@
 // In charge of: bytes in a bucket of S3: the one that a second Millrace serves.
 
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEgress } from '../src/engine/egress/egress.ts';
 import { type Blobs, BlobsUnavailable, NoRoom } from '../src/services/storage/blobs/blobs.ts';
 import { openS3Blobs, type S3Place } from '../src/services/storage/blobs/s3.ts';
+import { sealedId } from '../src/services/storage/blobs/sealed-id.ts';
+import { sealing } from '../src/services/storage/blobs/sealing.ts';
 import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
 import { inPieces, made, tellStoreStories } from './harness/store-stories.ts';
 import { askTus, encodeMetadata } from './harness/tus.ts';
@@ -80,6 +82,14 @@ async function ask(
   });
   return { status: response.status, text: await response.text() };
 }
+
+describe('encrypted blobs in a bucket of S3', () => {
+  const [keyId, key] = ['0123456789abcdef', randomBytes(32)];
+  tellStoreStories(
+    () => sealing(blobs, { keyOf: async () => key, observe: () => {} }),
+    () => sealedId(keyId),
+  );
+});
 
 describe('blobs in a bucket of S3', () => {
   tellStoreStories(() => blobs);

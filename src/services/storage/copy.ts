@@ -44,7 +44,14 @@ export async function copyInto(
     ...(changes?.cacheControl !== undefined && { cacheControl: changes.cacheControl }),
     lastModified: new Date(storage.now()).toISOString(),
   };
-  const { id } = await completeUpload(storage, asking, to, facts, { version: copy, metadata: described });
+  const { id } = await completeUpload(
+    storage,
+    asking,
+    to,
+    facts,
+    { version: copy, metadata: described },
+    request,
+  );
   const now = new Date(storage.now()).toISOString();
   return {
     id,

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { errorCode } from '../../base/errors.ts';
+import type { ServiceRequest } from '../../engine/service/http.ts';
 import { sqlStateOf } from './ask.ts';
 import { TooManyBytes, type Written } from './blobs/blobs.ts';
 import type { BucketRules } from './buckets.ts';
@@ -16,6 +17,7 @@ import {
   StorageFault,
 } from './errors.ts';
 import { isHeaderValue } from './header-value.ts';
+import { longWork } from './long-work.ts';
 import { checkMimeType } from './mime-types.ts';
 import { checkKey, isFolderPlaceholder } from './names.ts';
 import { insertObject, type NewObject, type ObjectMetadata, upsertObject } from './objects.ts';
@@ -107,6 +109,7 @@ export async function completeUpload(
   target: Target,
   facts: Pick<FileFacts, 'userMetadata'>,
   { version, metadata }: { readonly version: string; readonly metadata: ObjectMetadata },
+  request: Pick<ServiceRequest, 'stillWorking'>,
 ): Promise<Uploaded> {
   const object: NewObject = {
     ...target,
@@ -117,7 +120,8 @@ export async function completeUpload(
   };
   const write = target.isUpsert ? upsertObject : insertObject;
   try {
-    await storage.scanner.check(version, metadata.size ?? 0, target);
+    const { scanner } = storage;
+    if (scanner.isOn()) await longWork(request, () => scanner.check(version, metadata.size ?? 0, target));
   } catch (error) {
     // Whatever it was: no row names them.
     await letGo(storage, version);
@@ -151,11 +155,12 @@ export async function upload(
   facts: FileFacts,
   body: Readable,
   maxBytes: number,
+  request: Pick<ServiceRequest, 'stillWorking'>,
 ): Promise<Uploaded> {
   await checkMayUpload(storage, asking, target, facts);
   const version = await storage.newBlobId(target.bucket);
   const metadata = await storage.transfers.run(() => writeBytes(storage, version, facts, body, maxBytes));
-  return completeUpload(storage, asking, target, facts, { version, metadata });
+  return completeUpload(storage, asking, target, facts, { version, metadata }, request);
 }
 
 async function writeBytes(

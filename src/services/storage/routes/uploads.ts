@@ -34,7 +34,7 @@ async function receive(visit: Visit, asking: Asking, target: Target): Promise<Up
   request.cancellation.listen(() => body.destroy(request.cancellation.reason));
   try {
     const maxBytes = checkFile(storage, rules, target.name, facts);
-    return await upload(storage, asking, target, facts, body, maxBytes);
+    return await upload(storage, asking, target, facts, body, maxBytes, request);
   } finally {
     request.cancellation.listen(undefined);
     if (!body.readableEnded) body.destroy();

@@ -211,7 +211,7 @@ export const completeMultipart: S3Handle = async (visit) => {
     const eTag = eTagOf(parts);
     const metadata = describe(facts, { sizeBytes, eTag, at: new Date(storage.now()) });
     try {
-      await completeUpload(storage, asking, target, facts, { version, metadata });
+      await completeUpload(storage, asking, target, facts, { version, metadata }, request);
     } catch (error) {
       // Its parts, too: nothing of it is kept.
       if (isVirusFound(error)) {

@@ -60,7 +60,7 @@ export const putObject: S3Handle = async (visit) => {
     const maxBytes = checkFile(storage, rules, name, facts);
     const isUpsert = headers['if-none-match'] !== '*';
     const target = { bucket, name, owner: asking.caller.subject, isUpsert };
-    const { metadata } = await upload(storage, asking, target, facts, body.stream, maxBytes).catch(
+    const { metadata } = await upload(storage, asking, target, facts, body.stream, maxBytes, request).catch(
       (error: unknown) => {
         const isThere = error instanceof StorageFault && error.code === 'KeyAlreadyExists';
         throw isThere ? preconditionFailed() : error;

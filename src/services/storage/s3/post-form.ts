@@ -55,7 +55,7 @@ export async function postForm(
     const limit = Math.min(checkFile(storage, rules, name, facts), maxBytes);
     const target = { bucket, name, owner: caller.subject, isUpsert: true };
     const body = atLeast(form.body, minBytes);
-    const { metadata } = await upload(storage, asking, target, facts, body, limit);
+    const { metadata } = await upload(storage, asking, target, facts, body, limit, request);
     return answerTo(fields.get('success_action_status'), bucket, name, metadata.eTag!);
   } finally {
     form.body.on('error', () => {});

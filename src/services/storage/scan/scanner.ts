@@ -11,6 +11,7 @@ import { parseClamdAddress } from './clamd-address.ts';
 import { notScanned, tooLargeToScan, tooManyScans, virusFound } from './faults.ts';
 
 export interface Scanner {
+  isOn(): boolean;
   /**
    * Looks at a file where that is wanted. `place` is for the log.
    * @throws VirusFound; ScanUnavailable, EntityTooLarge where what cannot be looked at is refused; SlowDown
@@ -47,6 +48,7 @@ export function openScanner(blobs: Pick<Blobs, 'read'>, config: Config, observe:
   );
 
   return {
+    isOn: () => config.now().scanClamd !== '',
     async check(version, sizeBytes, place) {
       const { scanClamd, scanUnscanned, scanMaxBytes, scanTimeoutSeconds } = config.now();
       const address = parseClamdAddress(scanClamd);

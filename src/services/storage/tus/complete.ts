@@ -61,7 +61,14 @@ export async function complete(
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
   const bytes = { sizeBytes, eTag: eTagOf(parts), at: new Date(storage.now()) };
   try {
-    await completeUpload(storage, asking, target, facts, { version, metadata: metadataOf(facts, bytes) });
+    await completeUpload(
+      storage,
+      asking,
+      target,
+      facts,
+      { version, metadata: metadataOf(facts, bytes) },
+      request,
+    );
   } catch (error) {
     // Its other parts, too: nothing of it is kept, and nobody goes on with it.
     if (isVirusFound(error)) {
