@@ -26,6 +26,8 @@ export interface ColumnFacts {
   /** Texts that differ are not equal. */
   readonly isDeterministic: boolean;
   readonly isKey: boolean;
+  /** The expression of a column that Postgres computes, with every name in full. */
+  readonly generated: string | null;
 }
 
 export interface PolicyFacts extends ExpressionReads {

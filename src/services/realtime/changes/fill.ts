@@ -1,10 +1,12 @@
-// In charge of: values that a change does not bring, as large ones that an UPDATE has left alone, and generated ones: taken from the table, by its key.
+// In charge of: values that a change does not bring: large ones that an UPDATE has left alone are taken from the table, by its key; generated ones
+// are computed from the row's own image.
 import type { PoolClient } from 'pg';
 import type { Db, LoginRole } from '../../../engine/db/db.ts';
 import { ident } from '../../../engine/db/ident.ts';
+import type { Caller } from '../../../engine/identity/caller.ts';
 import type { TableFacts } from './facts.ts';
-import type { Image, Images } from './image.ts';
-import { arrayLiteral } from './question.ts';
+import { hasAll, type Image, type Images } from './image.ts';
+import { arrayLiteral, fromImages } from './question.ts';
 
 export interface Unfilled {
   readonly table: TableFacts;
@@ -15,7 +17,53 @@ export interface Unfilled {
 export function missingOf(table: TableFacts, row: Image | undefined): readonly string[] {
   if (row === undefined || row.size >= table.columns.length || !table.publishesAllColumns) return [];
   if (table.keys.length === 0 || table.keys.some((key) => typeof row.get(key) !== 'string')) return [];
-  return table.columns.filter(({ name }) => !row.has(name)).map(({ name }) => name);
+  return table.columns
+    .filter(({ name, generated }) => generated === null && !row.has(name))
+    .map(({ name }) => name);
+}
+
+/** Whether the table has columns that Postgres computes, and which the stream leaves out. */
+export function hasGenerated(table: TableFacts): boolean {
+  return table.publishesAllColumns && table.columns.some(({ generated }) => generated !== null);
+}
+
+/**
+ * Computes what is generated, from the values that it is generated of: as the caller, so that no function of the project's runs with more rights
+ * than those of somebody who listens.
+ */
+export async function generate(
+  db: Pick<Db, 'as'>,
+  caller: Caller,
+  settings: readonly (readonly [name: string, value: string])[],
+  table: TableFacts,
+  changes: readonly Unfilled[],
+): Promise<void> {
+  const generated = table.columns.filter((column) => column.generated !== null);
+  const given = table.columns.filter((column) => column.generated === null).map(({ name }) => name);
+  const places = changes.flatMap((change) =>
+    (['row', 'old'] as const).flatMap((which) => {
+      const image = change.images[which];
+      return image !== undefined && hasAll(image, given) ? [{ change, which, image }] : [];
+    }),
+  );
+  if (places.length === 0) return;
+  const { from, images } = fromImages(
+    table,
+    places.map(({ image }) => image),
+    new Set(given),
+  );
+  const values = generated.map(({ generated: expression }) => `(${expression})::text`).join(', ');
+  const statement = { text: `select "~r"."~n" - 1, ${values} from ${from}`, params: [images] };
+  const { rows } = await db.as(caller, { statement, settings, readOnly: true });
+  for (const [at, ...found] of rows) {
+    const place = places[Number(at)];
+    if (place === undefined) continue;
+    const image = new Map(place.image);
+    generated.forEach(({ name }, column) => {
+      image.set(name, found[column] ?? null);
+    });
+    place.change.images = { ...place.change.images, [place.which]: image };
+  }
 }
 
 /**

@@ -3,12 +3,12 @@ import { errorMessage } from '../../../base/errors.ts';
 import { delay } from '../../../base/time.ts';
 import type { Db, LoginRole } from '../../../engine/db/db.ts';
 import type { Change } from '../../../engine/db/replication/change.ts';
+import type { Caller } from '../../../engine/identity/caller.ts';
 import { type Audience, type AudienceOptions, audiencesOf, type RowEvent } from './audience.ts';
 import { type DecideParts, decide, describeFailure, retrying } from './decide.ts';
 import type { Facts, FactsSource, TableFacts } from './facts.ts';
-import { fill, missingOf, type Unfilled } from './fill.ts';
-import type { Condition } from './filters.ts';
-import { imagesOf } from './image.ts';
+import { fill, generate, hasGenerated, missingOf, type Unfilled } from './fill.ts';
+import { type Image, imagesOf } from './image.ts';
 import type { Candidate, Item } from './item.ts';
 import { Lane } from './lane.ts';
 import { openReporter } from './report.ts';
@@ -124,24 +124,34 @@ export function openIntake(parts: IntakeParts): Intake {
   async function fillAll(facts: Facts, changes: readonly Change[]): Promise<ReadonlyMap<Change, Unfilled>> {
     const filled = new Map<Change, Unfilled>();
     const missing = new Map<TableFacts, Unfilled[]>();
+    const generated = new Map<TableFacts, { readonly caller: Caller; readonly list: Unfilled[] }>();
     for (const change of changes) {
       const table = facts.tables.get(String(change.table.oid));
       if (table === undefined || !table.isPublished || change.kind === 'TRUNCATE') continue;
       const unfilled: Unfilled = { table, images: imagesOf(change) };
       filled.set(change, unfilled);
-      if (missingOf(table, unfilled.images.row).length === 0) continue;
-      if (audienceOf(facts, change, undefined, false).length === 0) continue;
-      missing.set(table, [...(missing.get(table) ?? []), unfilled]);
+      const isMissing = missingOf(table, unfilled.images.row).length > 0;
+      if (!isMissing && !hasGenerated(table)) continue;
+      const caller = audienceOf(facts, change, undefined)[0]?.audience.groups[0]?.group.caller;
+      if (caller === undefined) continue;
+      if (isMissing) missing.set(table, [...(missing.get(table) ?? []), unfilled]);
+      if (!hasGenerated(table)) continue;
+      const known = generated.get(table);
+      if (known === undefined) generated.set(table, { caller, list: [unfilled] });
+      else known.list.push(unfilled);
     }
-    for (const [table, list] of missing) await fillTable(table, list);
+    for (const [table, list] of missing)
+      await fillSurely(table, () => fill(parts.db, parts.filler, table, list));
+    for (const [table, { caller, list }] of generated)
+      await fillSurely(table, () => generate(parts.db, caller, parts.settings, table, list));
     return filled;
   }
 
-  async function fillTable(table: TableFacts, list: readonly Unfilled[]): Promise<void> {
+  async function fillSurely(table: TableFacts, work: () => Promise<void>): Promise<void> {
     try {
-      await retrying(parts, () => fill(parts.db, parts.filler, table, list));
+      await retrying(parts, work);
     } catch (error) {
-      // The table is not what it was, or nobody of ours may read it: what is missing stays so.
+      // The table is not what it was, or the value may not be read or computed: what is missing stays so.
       report(
         `fill ${table.oid}`,
         'realtime.fill_failed',
@@ -155,23 +165,18 @@ export function openIntake(parts: IntakeParts): Intake {
     facts: Facts,
     change: Change,
     only: Subscriber | undefined,
-    isApart: boolean,
   ): readonly { readonly table: TableFacts; readonly audience: Audience }[] {
     const own = facts.tables.get(String(change.table.oid));
     if (own === undefined || change.kind === 'TRUNCATE') return [];
+    const event = change.kind;
     return [own.oid, ...own.ancestors].flatMap((oid) => {
       const table = facts.tables.get(oid);
       if (table?.isPublished !== true) return [];
-      const options = { isOwn: table === own, isApart };
+      const options = { isOwn: table === own };
       const found =
-        only === undefined && !isApart
-          ? knownAudiences(table, change.kind as RowEvent, options)
-          : audiencesOf(
-              table,
-              change.kind as RowEvent,
-              only === undefined ? parts.subscribers : [only],
-              options,
-            );
+        only === undefined
+          ? knownAudiences(table, event, options)
+          : audiencesOf(table, event, [only], options);
       return found.map((audience) => ({ table, audience }));
     });
   }
@@ -196,7 +201,7 @@ export function openIntake(parts: IntakeParts): Intake {
     if (change.kind === 'TRUNCATE') noticeTruncate(facts, change, only);
     if (filled === undefined) return;
     seq++;
-    for (const { table, audience } of audienceOf(facts, change, only, false)) {
+    for (const { table, audience } of audienceOf(facts, change, only)) {
       const images = filled.images;
       const subject = change.kind === 'DELETE' ? images.old : images.row;
       const isHeard = (candidate: Candidate) =>
@@ -371,9 +376,12 @@ export function openIntake(parts: IntakeParts): Intake {
   };
 }
 
-function meets({ tests }: Candidate, image: ReadonlyMap<string, string | null> | undefined): boolean {
-  return tests.every((condition: Condition) => {
-    const value = image?.get(condition.column);
-    return value !== undefined && condition.test?.(value) === true;
+/** What is not known of a row matches no filter. */
+function meets({ tests, asked }: Candidate, image: Image | undefined): boolean {
+  if (image === undefined) return tests.length === 0 && asked.length === 0;
+  if (asked.some(({ column }) => !image.has(column))) return false;
+  return tests.every(({ column, test }) => {
+    const value = image.get(column);
+    return value !== undefined && test?.(value) === true;
   });
 }

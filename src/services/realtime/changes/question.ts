@@ -32,13 +32,11 @@ export function compileQuestion(parts: QuestionParts): Question {
     ...rendered.map(({ name }) => name),
     ...conditions.map(({ column }) => column),
   ]);
-  const params = [imagesAsJson(table, rows, needed)];
+  const rowSource = fromImages(table, rows, needed);
+  const params = [rowSource.images];
   const calls = groups === undefined ? [] : callsOf(role.policies);
   const alias = ident(table.name);
-  const from = [
-    `pg_catalog.json_array_elements($1::json) with ordinality "~r" ("~v", "~n")`,
-    `pg_catalog.json_populate_record(null::${ident(table.schema)}.${alias}, "~r"."~v") ${alias}`,
-  ];
+  const from = [rowSource.from];
   if (groups !== undefined && calls.length > 0) {
     const lists = calls.map(({ text, type }) => {
       params.push(arrayLiteral(groups.map((values) => values.get(text) ?? null)));
@@ -112,6 +110,20 @@ function withValues(policy: PolicyFacts, replaced: readonly string[]): string {
     text = Buffer.concat([text.subarray(0, call.at), Buffer.from(value), text.subarray(end)]);
   }
   return text.toString();
+}
+
+/** Images as rows of the table's type, under its name, for a parameter `$1`; `"~r"."~n"` counts them from 1. */
+export function fromImages(
+  table: TableFacts,
+  rows: readonly Image[],
+  needed: ReadonlySet<string>,
+): { readonly from: string; readonly images: string } {
+  const alias = ident(table.name);
+  return {
+    from: `pg_catalog.json_array_elements($1::json) with ordinality "~r" ("~v", "~n"),
+      pg_catalog.json_populate_record(null::${ident(table.schema)}.${alias}, "~r"."~v") ${alias}`,
+    images: imagesAsJson(table, rows, needed),
+  };
 }
 
 function imagesAsJson(table: TableFacts, rows: readonly Image[], needed: ReadonlySet<string>): string {

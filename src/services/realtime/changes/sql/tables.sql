@@ -43,6 +43,9 @@ select
         where k.castsource in (b.oid, e.oid) and k.casttarget = 'pg_catalog.json'::pg_catalog.regtype and k.oid >= 16384
       ),
       'isDeterministic', coalesce((select l.collisdeterministic from pg_catalog.pg_collation l where l.oid = a.attcollation), true),
+      'generated', case when a.attgenerated <> '' then (
+        select pg_catalog.pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d where d.adrelid = c.oid and d.adnum = a.attnum
+      ) end,
       'isKey', exists (
         select from pg_catalog.pg_constraint k
         where k.conrelid = c.oid and k.contype = 'p' and a.attnum = any (k.conkey)
