@@ -82,7 +82,8 @@ export function listener(): Heard & {
 
 export interface Stage extends AsyncDisposable {
   readonly database: TestDatabase;
-  readonly db: Database['db'];
+  /** What changes are decided with; a test may look at what passes. */
+  readonly db: { -readonly [Name in keyof Database['db']]: Database['db'][Name] };
   readonly feed: HandFeed;
   readonly changes: PostgresChanges;
   readonly observed: Observation[];
@@ -96,10 +97,11 @@ export async function openStage(sql: string, parts: Partial<PostgresChangesParts
   const database = await openTestDatabase();
   await database.run(sql);
   const opened = await database.open();
+  const db = { ...opened.db };
   const feed = new HandFeed();
   const observed: Observation[] = [];
   const changes = await openPostgresChanges({
-    db: opened.db,
+    db,
     feed,
     now: Date.now,
     observe: (observation) => observed.push(observation),
@@ -108,7 +110,7 @@ export async function openStage(sql: string, parts: Partial<PostgresChangesParts
   });
   return {
     database,
-    db: opened.db,
+    db,
     feed,
     changes,
     observed,

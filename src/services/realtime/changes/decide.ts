@@ -70,6 +70,7 @@ async function ask(
   const groups = groupsOf(items);
   const answers: Answers = new Map();
   const attempt: Attempt = {
+    splits: 0,
     parts,
     answers,
     mayRegroup,
@@ -108,6 +109,8 @@ interface Attempt {
   readonly answers: Answers;
   readonly mayRegroup: boolean;
   readonly until: number;
+  /** How often the batch was taken apart. */
+  splits: number;
 }
 
 /** The table or a policy is not what it was when the question was written. */
@@ -139,7 +142,8 @@ async function askPart(
     const code = errorCode(error);
     if (code === undefined) throw error;
     if (attempt.mayRegroup && code.startsWith('42')) throw new SchemaMoved();
-    const isOver = parts.now() > attempt.until || parts.signal.aborted;
+    const isOver = parts.now() > attempt.until || attempt.splits > maxSplits || parts.signal.aborted;
+    attempt.splits++;
     if (!isOver && groups.length > 1 && groups.length >= rows.length) {
       for (const half of halves(groups)) await askPart(attempt, table, role, rows, half);
     } else if (!isOver && rows.length > 1) {
@@ -346,3 +350,5 @@ const firstRetryMs = 100;
 const lastRetryMs = 2_000;
 /** How many times the bound of one question a batch may take that is asked in parts. */
 const maxAttemptTimeouts = 4;
+/** A policy that raises for every row of a large batch is not asked about each. */
+const maxSplits = 100;
