@@ -1,6 +1,5 @@
 // In charge of: who is told of a change, on a real database with a feed that is fed by hand.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Caller } from '../../../engine/identity/caller.ts';
 import {
   alice,
   anon,
@@ -12,11 +11,13 @@ import {
   service,
   user,
 } from '../../../../test/harness/changes.ts';
+import type { Caller } from '../../../engine/identity/caller.ts';
 
 let stage: Stage;
 
 beforeAll(async () => {
-  stage = await openStage(`
+  stage = await openStage(
+    `
     create table public.notes (id bigint primary key, owner uuid, body text, tags text[], at timestamptz, ok boolean, price numeric, doc jsonb);
     alter table public.notes enable row level security;
     create policy own on public.notes for select to authenticated using ((select auth.uid()) = owner);
@@ -36,7 +37,9 @@ beforeAll(async () => {
     grant select (id, body) on public.open_notes to authenticated;
     grant select (body) on public.open_notes to anon;
     alter publication supabase_realtime add table public.notes, public.full_notes, public.open_notes, public.fragile;
-  `, { limits: { policyTimeoutMs: 300 } });
+  `,
+    { limits: { policyTimeoutMs: 300 } },
+  );
 });
 
 afterAll(async () => {
@@ -116,7 +119,10 @@ async function listenTo(table: string, caller: Caller, more: Record<string, unkn
   return {
     ...heard,
     subscription,
-    lines: () => heard.data().map((data) => JSON.stringify([data['type'], data['record'], data['old_record'], data['errors']])),
+    lines: () =>
+      heard
+        .data()
+        .map((data) => JSON.stringify([data['type'], data['record'], data['old_record'], data['errors']])),
     [Symbol.dispose]: () => subscription.close(),
   };
 }
@@ -159,13 +165,34 @@ test('a DELETE is decided by policy where the old row is there, else told by its
   using bobNotes = await listenTo('notes', user(bob), { filter: 'id=eq.2' });
   await stage.feed.emit(
     change('DELETE', full, undefined, ['1', alice, 'gone']),
-    change('DELETE', plain, undefined, ['2', undefined, undefined, undefined, undefined, undefined, undefined, undefined]),
-    change('DELETE', plain, undefined, ['3', undefined, undefined, undefined, undefined, undefined, undefined, undefined]),
+    change('DELETE', plain, undefined, [
+      '2',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]),
+    change('DELETE', plain, undefined, [
+      '3',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]),
   );
   await stage.settled();
   expect(aliceFull.lines()).toEqual([line('DELETE', undefined, { id: 1, owner: alice, body: 'gone' }, null)]);
   expect(bobFull.lines()).toEqual([]);
-  expect(aliceNotes.lines()).toEqual([line('DELETE', undefined, { id: 2 }, null), line('DELETE', undefined, { id: 3 }, null)]);
+  expect(aliceNotes.lines()).toEqual([
+    line('DELETE', undefined, { id: 2 }, null),
+    line('DELETE', undefined, { id: 3 }, null),
+  ]);
   expect(bobNotes.lines()).toEqual([line('DELETE', undefined, { id: 2 }, null)]);
   expect(aliceFull.notices).toEqual([]);
   expect(aliceNotes.notices).toEqual([
@@ -179,10 +206,23 @@ test('only columns that the role may read are told; without the primary key noth
   using unknown = await listenTo('open_notes', anon);
   await stage.feed.emit(change('INSERT', table, ['1', 'secret', 'text']));
   await stage.settled();
-  expect(signedIn.data()[0]).toMatchObject({ columns: [{ name: 'id', type: 'int4' }, { name: 'body', type: 'text' }] });
+  expect(signedIn.data()[0]).toMatchObject({
+    columns: [
+      { name: 'id', type: 'int4' },
+      { name: 'body', type: 'text' },
+    ],
+  });
   expect(signedIn.lines()).toEqual([line('INSERT', { id: 1, body: 'text' }, undefined, null)]);
   expect(unknown.data()).toEqual([
-    { schema: 'public', table: 'open_notes', commit_timestamp: null, type: 'INSERT', columns: [], record: {}, errors: ['Error 401: Unauthorized'] },
+    {
+      schema: 'public',
+      table: 'open_notes',
+      commit_timestamp: null,
+      type: 'INSERT',
+      columns: [],
+      record: {},
+      errors: ['Error 401: Unauthorized'],
+    },
   ]);
 });
 
@@ -191,7 +231,9 @@ test('a record that is too large comes without its large values', async () => {
   using toService = await listenTo('open_notes', service);
   await stage.feed.emit(change('INSERT', table, ['1', 'small', 'x'.repeat(1024 * 1024)]));
   await stage.settled();
-  expect(toService.lines()).toEqual([line('INSERT', { id: 1, secret: 'small' }, undefined, ['Error 413: Payload Too Large'])]);
+  expect(toService.lines()).toEqual([
+    line('INSERT', { id: 1, secret: 'small' }, undefined, ['Error 413: Payload Too Large']),
+  ]);
 });
 
 test('a policy that raises, or takes too long, hides that row from its own group; the rest is told', async () => {
@@ -206,8 +248,12 @@ test('a policy that raises, or takes too long, hides that row from its own group
   expect(ids(signedIn)).toEqual([0, 2, 4]);
   expect(ids(unknown)).toEqual([0, 1, 2, 4]);
   expect(ids(toService)).toEqual([0, 1, 2, 3, 4]);
-  expect(signedIn.notices).toEqual(['A policy on public.fragile failed (22012), so that changes are not told.']);
-  expect(unknown.notices).toEqual(['A policy on public.fragile failed (57014), so that changes are not told.']);
+  expect(signedIn.notices).toEqual([
+    'A policy on public.fragile failed (22012), so that changes are not told.',
+  ]);
+  expect(unknown.notices).toEqual([
+    'A policy on public.fragile failed (57014), so that changes are not told.',
+  ]);
   expect(stage.observed.filter(({ kind }) => kind === 'realtime.policy_failed').length).toBe(2);
 });
 
@@ -227,7 +273,9 @@ test('a policy, a grant and a role that change hold from the next change on', as
   expect(await told()).toBe(1);
   await stage.database.run(`alter table public.notes disable row level security`);
   expect(await told()).toBe(2);
-  await stage.database.run(`alter table public.notes enable row level security; drop policy all_see on public.notes`);
+  await stage.database.run(
+    `alter table public.notes enable row level security; drop policy all_see on public.notes`,
+  );
   expect(await told()).toBe(2);
   toAlice.subscription.setCaller(user(bob));
   expect(await told()).toBe(3);
@@ -257,7 +305,7 @@ test('what was missed comes first, in order and once; or a gap is told', async (
   resumed[0].subscription.close();
 });
 
-test('what cannot be is refused in upstream\'s words', async () => {
+test("what cannot be is refused in upstream's words", async () => {
   const refusal = (params: Record<string, unknown>, caller = user(alice)) =>
     stage.changes.subscribe({ params: [params], caller, ...listener() }).then(
       () => 'accepted',
@@ -270,10 +318,14 @@ test('what cannot be is refused in upstream\'s words', async () => {
     wish(`${check}: [event: *, schema: public, table: hidden, filters: [], select: nil]`),
   );
   expect(await refusal({ schema: 'public', table: 'notes', filter: 'subject=eq.hey' })).toBe(
-    wish(`${exception}: [event: *, schema: public, table: notes, filters: [{"subject", "eq", "hey", false}], select: nil]. Exception: ERROR P0001 (raise_exception) invalid column for filter subject`),
+    wish(
+      `${exception}: [event: *, schema: public, table: notes, filters: [{"subject", "eq", "hey", false}], select: nil]. Exception: ERROR P0001 (raise_exception) invalid column for filter subject`,
+    ),
   );
   expect(await refusal({ schema: 'public', table: 'notes', filter: 'id=eq.hey' })).toBe(
-    wish(`${exception}: [event: *, schema: public, table: notes, filters: [{"id", "eq", "hey", false}], select: nil]. Exception: ERROR 22P02 (invalid_text_representation) invalid input syntax for type bigint: "hey"`),
+    wish(
+      `${exception}: [event: *, schema: public, table: notes, filters: [{"id", "eq", "hey", false}], select: nil]. Exception: ERROR 22P02 (invalid_text_representation) invalid input syntax for type bigint: "hey"`,
+    ),
   );
   expect(await refusal({ schema: 'public', table: 'notes', filter: 'id=like.1%' })).toContain(
     'operator like requires a text-compatible column type, got bigint',
@@ -294,5 +346,7 @@ test('what cannot be is refused in upstream\'s words', async () => {
   expect(await refusal({ schema: 'public', table: 'open_notes', select: ['secret'] })).toContain(
     'invalid column for select secret',
   );
-  expect(await refusal({ schema: 'public' }, { ...anon, role: 'nobody_is_this' })).toContain('role "nobody_is_this" does not exist');
+  expect(await refusal({ schema: 'public' }, { ...anon, role: 'nobody_is_this' })).toContain(
+    'role "nobody_is_this" does not exist',
+  );
 });

@@ -49,7 +49,11 @@ test('each type', async () => {
   const columns = values.map(([type], at) => `c${at} ${type}`).join(', ');
   await database.run(`create table kinds (${columns}); alter publication supabase_realtime add table kinds`);
   await using opened = await openDatabaseOf(database);
-  const facts = await openFacts({ db: opened.db, reader: 'millrace_admin', publication: 'supabase_realtime' });
+  const facts = await openFacts({
+    db: opened.db,
+    reader: 'millrace_admin',
+    publication: 'supabase_realtime',
+  });
   const [row] = await database.run(`select 'kinds'::regclass::oid::text as oid`);
   const oid = String(row?.['oid']);
   const table = (await facts.prepare([oid], new Set(['anon']))).tables.get(oid);
@@ -62,7 +66,9 @@ test('each type', async () => {
       questions.push(`to_jsonb('${text.replaceAll("'", "''")}'::${type})`);
     }
   });
-  const [answer] = await database.run(`set timezone = 'UTC'; select json_build_array(${questions.join(', ')}) as said`);
+  const [answer] = await database.run(
+    `set timezone = 'UTC'; select json_build_array(${questions.join(', ')}) as said`,
+  );
   const said = answer?.['said'] as readonly unknown[];
   const names = values.flatMap(([type, ...texts]) => texts.map((text) => `${type} ${text}`));
   expect(here).toEqual(names.map((name, at) => `${name}: ${JSON.stringify(said[at])}`));

@@ -92,7 +92,10 @@ describe('a wish', () => {
   it.each([
     [{ table: 't', schema: 's', filter: 'subject=foo.hey' }, 'Error parsing `filter` params: ["foo", "hey"]'],
     [{ table: 't', schema: 's', filter: 'undefined' }, 'Error parsing `filter` params: ["undefined"]'],
-    [{ table: 't', schema: 's', filter: 'id=in.1' }, 'Error parsing `filter` params: `in` filter value must be wrapped by parentheses'],
+    [
+      { table: 't', schema: 's', filter: 'id=in.1' },
+      'Error parsing `filter` params: `in` filter value must be wrapped by parentheses',
+    ],
     [
       { table: 't', schema: 's', filter: 'id=gt.0,' },
       'Error parsing `filter` params: filter must not contain empty segments (check for extra commas)',

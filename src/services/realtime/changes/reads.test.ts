@@ -1,6 +1,14 @@
 // In charge of: which claims a policy can read, as far as we can see; and that callers who differ in those are asked about apart, and others together.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { alice, bob, change, listener, openStage, type Stage, user } from '../../../../test/harness/changes.ts';
+import {
+  alice,
+  bob,
+  change,
+  listener,
+  openStage,
+  type Stage,
+  user,
+} from '../../../../test/harness/changes.ts';
 import { claimsKey } from './claims.ts';
 import { openFacts } from './facts.ts';
 
@@ -48,7 +56,10 @@ beforeAll(async () => {
     create view public.members_seen as select * from public.members;
     ${policies
       .map(
-        ([name, using]) => `create table public.${name} (id integer primary key, n integer, word text, owner uuid);
+        ([
+          name,
+          using,
+        ]) => `create table public.${name} (id integer primary key, n integer, word text, owner uuid);
       alter table public.${name} enable row level security;
       create policy it on public.${name} for select to authenticated using (${using});
       alter publication supabase_realtime add table public.${name};`,
@@ -77,7 +88,9 @@ test('each kind of expression', async () => {
     new Set(['authenticated']),
   );
   const read = [...tables.values()].map((table) => [table.name, table.roles.get('authenticated')?.claims]);
-  expect(Object.fromEntries(read)).toEqual(Object.fromEntries(policies.map(([name, , claims]) => [name, claims])));
+  expect(Object.fromEntries(read)).toEqual(
+    Object.fromEntries(policies.map(([name, , claims]) => [name, claims])),
+  );
 });
 
 test('claims that a number does not hold, or that are no object, are compared as a whole', () => {
@@ -122,7 +135,10 @@ test('a policy that cannot be seen into is asked about for each token', async ()
   const [toAlice, toBob] = [listener(), listener()];
   await stage.changes.subscribe({ params: [{ table: 'plpgsql' }], caller: user(alice), ...toAlice });
   await stage.changes.subscribe({ params: [{ table: 'plpgsql' }], caller: user(bob), ...toBob });
-  await stage.feed.emit(change('INSERT', table, ['1', null, null, alice]), change('INSERT', table, ['2', null, null, bob]));
+  await stage.feed.emit(
+    change('INSERT', table, ['1', null, null, alice]),
+    change('INSERT', table, ['2', null, null, bob]),
+  );
   await stage.settled();
   const ids = (one: typeof toAlice) => one.data().map((data) => (data['record'] as { id: number }).id);
   expect(ids(toAlice)).toEqual([1]);
