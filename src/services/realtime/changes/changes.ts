@@ -158,6 +158,8 @@ export async function openPostgresChanges(parts: PostgresChangesParts): Promise<
     resume(subscriber, wish);
     return {
       setCaller(next) {
+        const { role, claims } = subscriber.caller;
+        if (next.role === role && next.claims === claims) return;
         subscriber.caller = next;
         intake.subscribersChanged();
       },
