@@ -92,7 +92,7 @@ export function openPeers(
       // Behind a good-bye, or before a first heartbeat: nobody would ever end what it brings; the next heartbeat says what is missing.
       if (peer === undefined) return;
       peer.silentBeats = 0;
-      listener?.onMessage(from, message.body);
+      listener?.onMessage(from, JSON.parse(message.text));
       return;
     }
     if (peer === undefined && peers.size >= maxPeers) {
@@ -130,7 +130,7 @@ export function openPeers(
   return {
     self,
     all: () => Array.from(peers.values(), ({ facts }) => facts),
-    send: (body) => publish({ kind: 'message', body }),
+    send: (body) => publish({ kind: 'message', text: JSON.stringify(body) }),
     listen(given) {
       listener = given;
     },
@@ -155,16 +155,17 @@ export function openPeers(
 
 type WireMessage =
   | { readonly kind: 'heartbeat'; readonly facts: PeerFacts }
-  | { readonly kind: 'message'; readonly body: unknown }
+  /** As text within the JSON: names that clients choose may have what Postgres's JSON has not, a zero character or half of a pair. */
+  | { readonly kind: 'message'; readonly text: string }
   | { readonly kind: 'bye' };
 
 /** Another version of this program may be at the same database: what is not understood is left out. */
 function parseMessage(payload: unknown): (WireMessage & { readonly from: string }) | undefined {
   if (typeof payload !== 'object' || payload === null) return undefined;
-  const { from, kind, facts, body } = payload as Record<string, unknown>;
+  const { from, kind, facts, text } = payload as Record<string, unknown>;
   if (typeof from !== 'string') return undefined;
   if (kind === 'bye') return { from, kind };
-  if (kind === 'message') return { from, kind, body };
+  if (kind === 'message' && typeof text === 'string') return { from, kind, text };
   if (kind !== 'heartbeat' || typeof facts !== 'object' || facts === null) return undefined;
   const { users, clock } = facts as Record<string, unknown>;
   if (typeof users !== 'number' || typeof clock !== 'number') return undefined;

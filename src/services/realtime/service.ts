@@ -89,7 +89,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     ],
     async close() {
       await sockets.close();
-      speaker.close();
+      await speaker.close();
       messages.close();
       await changes.close();
       await presences.close();
