@@ -1,13 +1,16 @@
 // In charge of: what both versions of the protocol read alike.
+import { isTooDeep } from '../depth.ts';
 import { MalformedMessage } from './frames.ts';
 
-/** Deeper than any payload that somebody means; without a bound JSON of brackets alone costs much to walk. */
 export function parseMessage(data: Buffer): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(data.toString('utf8'));
+    value = JSON.parse(data.toString('utf8'));
   } catch (error) {
     throw new MalformedMessage(`it is no JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+  if (isTooDeep(value)) throw new MalformedMessage('it is nested too deeply');
+  return value;
 }
 
 /** A reference as clients send it: a text, or a number in older ones. */
