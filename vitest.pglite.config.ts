@@ -3,7 +3,6 @@ import { defineConfig } from 'vitest/config';
 /** The stories of the Data API and of auth on the engine PGlite; docs/engines.md says what is left out and why. */
 const files = [
   'auth',
-  'auth-hooks',
   'auth-limits',
   'auth-mail',
   'auth-mfa',

@@ -63,8 +63,10 @@ const defaultTimeoutMs = 60_000;
 /** Ports of its own, so that many can run at once. */
 const freePorts = ['--port', '0', '--db-port', '0'];
 /** `MILLRACE_TEST_ENGINE=pglite npm test -- test/supabase-js.test.ts` runs the same stories on another engine. */
-const onEngine = (args: readonly string[]): readonly string[] =>
-  process.env.MILLRACE_TEST_ENGINE === undefined || args.includes('--engine')
+const onEngine = (args: readonly string[], env: RunOptions['env']): readonly string[] =>
+  process.env.MILLRACE_TEST_ENGINE === undefined ||
+  args.includes('--engine') ||
+  env?.DATABASE_URL !== undefined
     ? []
     : ['--engine', process.env.MILLRACE_TEST_ENGINE];
 /** PGlite makes its data itself, and takes its time. */
@@ -78,14 +80,17 @@ export async function startBackend(
 ): Promise<RunningBackend> {
   if (isUsual(args, options)) await giveData(project, args[args.indexOf('--data') + 1 || args.length]);
   return untilReady(
-    run(['start', '--json', '--project', project, ...freePorts, ...onEngine(args), ...args], options),
+    run(
+      ['start', '--json', '--project', project, ...freePorts, ...onEngine(args, options.env), ...args],
+      options,
+    ),
     options,
   );
 }
 
 function isUsual(args: readonly string[], { env, uid, ownData }: RunOptions): boolean {
   const elsewhere = ['--pg-bin', '--engine', '--production'];
-  const isElsewhere = [...args, ...onEngine(args)].some((arg) => elsewhere.includes(arg));
+  const isElsewhere = [...args, ...onEngine(args, env)].some((arg) => elsewhere.includes(arg));
   return ownData !== true && uid === undefined && env?.DATABASE_URL === undefined && !isElsewhere;
 }
 
