@@ -306,6 +306,27 @@ describe('what is no image, or too much of one', () => {
       'image/heic',
       notAnImage,
     ],
+    // Whole ones of one pixel. imgproxy opens them, and HEIC; the library here does not.
+    [
+      'a BMP',
+      Buffer.concat([
+        Buffer.from('424d3a0000000000000036000000', 'hex'),
+        Buffer.from('28000000010000000100000001001800000000000400000000000000000000000000000000000000', 'hex'),
+        Buffer.from('ff000000', 'hex'),
+      ]),
+      'image/bmp',
+      notAnImage,
+    ],
+    [
+      'an ICO',
+      Buffer.concat([
+        Buffer.from('00000100010001010000010018003000000016000000', 'hex'),
+        Buffer.from('28000000010000000200000001001800000000000800000000000000000000000000000000000000', 'hex'),
+        Buffer.from('ff00000000000000', 'hex'),
+      ]),
+      'image/x-icon',
+      notAnImage,
+    ],
     ['a script that calls itself a PNG', Buffer.from('<script>alert(1)</script>'), 'image/png', notAnImage],
     [
       'a picture of 900 million pixels in a few bytes',
