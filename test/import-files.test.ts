@@ -94,7 +94,7 @@ describe(
     it('wants a key, before it does anything', async () => {
       const { code, stderr } = await millrace('import', ['--storage', source.report.API_URL]);
       expect(code).toBe(1);
-      expect(stderr).toContain('Files are read with the service key of the source, and none is given.');
+      expect(stderr).toContain('Set MILLRACE_SOURCE_SERVICE_KEY to its service_role key or a secret key.');
     });
 
     it('takes rows and files, and says that both are whole', async () => {
@@ -178,6 +178,65 @@ describe(
       const { code, stderr } = await millrace('import', flags, { ...own, ...env });
       expect(code).toBe(1);
       expect(stderr).toContain('does not let this key read');
+    });
+  },
+  longMs,
+);
+
+describe(
+  'millrace export --storage',
+  () => {
+    it('brings the files to a project that has their buckets, and what they say of themselves', async () => {
+      await using elsewhere = await makeProject({
+        'supabase/migrations/20260601000000_files.sql': `
+        insert into storage.buckets (id, name, public) values ('avatars', 'avatars', true), ('papers', 'papers', false);`,
+      });
+      await using target = await startBackend(elsewhere.folder);
+      await fetch(`${source.report.API_URL}/storage/v1/object/avatars/bob.svg`, {
+        method: 'POST',
+        headers: {
+          ...service(),
+          'content-type': 'image/svg+xml',
+          'cache-control': 'max-age=60',
+          'x-metadata': Buffer.from('{"by":"Bob"}').toString('base64'),
+        },
+        body: '<svg/>',
+      });
+      const from = ['export', '--json', '--project', original.folder, '--storage', target.report.API_URL];
+      const env = { MILLRACE_TARGET_SERVICE_KEY: target.report.SERVICE_ROLE_KEY };
+      const sent = async () => {
+        const { code, stdout, stderr } = await runCli(from, { env, timeoutMs: longMs });
+        if (code !== 0) throw new Error(stderr + stdout);
+        return JSON.parse(stdout).files;
+      };
+      expect(await sent()).toMatchObject({
+        files: 4,
+        copied: 4,
+        there: 0,
+        missing: 0,
+        failed: 0,
+        isDone: true,
+      });
+      // An empty file has no first byte that says that it is there.
+      expect(await sent()).toMatchObject({ files: 4, copied: 1, there: 3, bytes: 0 });
+      const headers = { authorization: `Bearer ${target.report.SERVICE_ROLE_KEY}` };
+      const at = `${target.report.API_URL}/storage/v1/object`;
+      const picture = await fetch(`${at}/info/avatars/bob.svg`, { headers });
+      expect(await picture.json()).toMatchObject({
+        size: 6,
+        content_type: 'image/svg+xml',
+        cache_control: 'max-age=60',
+        metadata: { by: 'Bob' },
+      });
+      const whole = await fetch(`${at}/authenticated/papers/large.bin`, { headers });
+      expect(Buffer.from(await whole.arrayBuffer()).equals(large)).toBe(true);
+    });
+
+    it('sends nothing else', async () => {
+      const args = ['export', '--project', original.folder, '--storage', 'http://127.0.0.1:9', '-o', 'x.sql'];
+      const { code, stderr } = await runCli(args);
+      expect(code).toBe(1);
+      expect(stderr).toContain('--storage sends files, and nothing else.');
     });
   },
   longMs,

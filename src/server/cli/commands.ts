@@ -199,9 +199,10 @@ export const commands: Readonly<Record<string, Command>> = {
       'millrace export -o project.sql',
       'millrace export --for 15 -o project.sql',
       'millrace export --schema-only',
+      'MILLRACE_TARGET_SERVICE_KEY=… millrace export --storage https://abcdefghijklm.supabase.co   (the files, when the script is loaded)',
       'millrace export | psql -v ON_ERROR_STOP=1 postgresql://postgres:…@db.example.com:5432/postgres',
     ],
-    flags: ['output', 'for', 'schema-only', 'data-only', 'db-url'],
+    flags: ['output', 'for', 'schema-only', 'data-only', 'db-url', 'storage', 'service-key'],
     run: async (invocation) => (await import('./commands/export.ts')).exportTo(invocation),
   },
   import: {

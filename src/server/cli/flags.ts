@@ -192,12 +192,13 @@ export const flags = {
   storage: {
     kind: 'text',
     value: 'URL',
-    sentence: 'the URL of the source project: its files come along; without --db-url they alone',
+    sentence: 'the URL of the other project: files come from there, or go there',
   },
   'service-key': {
     kind: 'text',
     value: 'KEY',
-    sentence: 'the service key of the source, which its files are read with, or MILLRACE_SOURCE_SERVICE_KEY',
+    sentence:
+      'the service key of the other project, which other users of this machine can read here; better in the environment: MILLRACE_SOURCE_SERVICE_KEY, MILLRACE_TARGET_SERVICE_KEY',
   },
   resume: { kind: 'switch', sentence: 'go on with an import that broke off' },
   'data-only': { kind: 'switch', sentence: 'the rows and nothing else' },

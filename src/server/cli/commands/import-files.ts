@@ -1,19 +1,17 @@
 // In charge of: `millrace import --storage`: the files of a project whose rows are here, from its storage API.
-import { OperatorError } from '../../../base/errors.ts';
 import { openEgress } from '../../../engine/egress/egress.ts';
 import { markStore } from '../../../services/storage/blobs/mark.ts';
 import { isEncrypted } from '../../../services/storage/bucket-settings.ts';
+import { storage as service } from '../../../services/storage/service.ts';
 import {
   type ImportedFiles,
   importFiles,
   parallelFiles,
   type Trouble,
-} from '../../../services/storage/import/import-files.ts';
-import { openFileSource } from '../../../services/storage/import/source.ts';
-import { storage as service } from '../../../services/storage/service.ts';
+} from '../../../services/storage/transfer/import-files.ts';
+import { openOtherProject } from '../../../services/storage/transfer/other-project.ts';
 import type { Prepared } from '../../prepare.ts';
 import { withProjectFiles } from '../../project-files.ts';
-import type { Invocation } from '../command.ts';
 import { withDatabase } from '../with-database.ts';
 
 export interface FilesReport extends ImportedFiles {
@@ -25,16 +23,6 @@ const progressMs = 5_000;
 /** How many troubles are said; the figures count them all. */
 const maxSaid = 1_000;
 
-/** @throws OperatorError without a key of the source */
-export function serviceKeyOf({ options }: Invocation, { project }: Prepared): string {
-  const key = options.text('service-key') ?? project.environment.MILLRACE_SOURCE_SERVICE_KEY;
-  if (key) return key;
-  throw new OperatorError(
-    'Files are read with the service key of the source, and none is given.',
-    'Set MILLRACE_SOURCE_SERVICE_KEY to its service_role key or a secret key.',
-  );
-}
-
 export async function importFilesFrom(prepared: Prepared, url: string, key: string): Promise<FilesReport> {
   const config = prepared.settings.of(service.settings);
   return withDatabase(prepared, (shaped, opening) =>
@@ -43,7 +31,7 @@ export async function importFilesFrom(prepared: Prepared, url: string, key: stri
       const sharesDatabase = shaped.server.engine === 'external';
       await markStore({ db, blobs, storeName, home: stateFolder, sharesDatabase, observe });
       const egress = openEgress({ allow: () => [], observe, now: Date.now });
-      const source = openFileSource(egress, url, key, parallelFiles);
+      const source = openOtherProject(egress, url, key, parallelFiles);
       const troubles: Trouble[] = [];
       let said = Date.now();
       try {

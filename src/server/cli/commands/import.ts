@@ -8,9 +8,10 @@ import { migrateDatabase, shapeDatabase } from '../../project-database.ts';
 import { findRunning } from '../../run-file.ts';
 import type { Invocation } from '../command.ts';
 import { prepare } from '../prepare.ts';
+import { serviceKeyOf } from '../service-key.ts';
 import { renderTable } from '../table.ts';
 import { withDatabase } from '../with-database.ts';
-import { importFilesFrom, renderFiles, serviceKeyOf } from './import-files.ts';
+import { importFilesFrom, renderFiles } from './import-files.ts';
 
 export async function importFrom(invocation: Invocation): Promise<number> {
   const { options } = invocation;
@@ -25,7 +26,8 @@ export async function importFrom(invocation: Invocation): Promise<number> {
     throw new OperatorError('--schema-only and --data-only exclude each other.', 'Say one of them.');
   const prepared = await prepare(invocation);
   // A key that is missing is said before rows are copied for an hour.
-  const key = storageUrl === undefined ? undefined : serviceKeyOf(invocation, prepared);
+  const key =
+    storageUrl === undefined ? undefined : serviceKeyOf(invocation, prepared, 'MILLRACE_SOURCE_SERVICE_KEY');
   const rows = url === undefined ? undefined : await importRows(invocation, prepared, url);
   const files =
     storageUrl === undefined || key === undefined

@@ -5,14 +5,14 @@ import { errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Db } from '../../../engine/db/db.ts';
 import { type Blobs, blobIdPattern, NoRoom, type Written } from '../blobs/blobs.ts';
 import { keyIdIn } from '../blobs/sealed-id.ts';
-import type { FileSource } from './source.ts';
+import type { OtherProject } from './other-project.ts';
 
 export interface ImportFilesOptions {
   readonly db: Pick<Db, 'asOwner'>;
   readonly blobs: Pick<Blobs, 'find' | 'write' | 'remove'>;
   readonly newBlobId: (bucket: string) => Promise<string>;
   readonly isEncrypted: (bucket: string) => boolean;
-  readonly source: Pick<FileSource, 'read'>;
+  readonly source: Pick<OtherProject, 'read'>;
   readonly signal: AbortSignal;
   readonly onFile: (report: ImportedFiles) => void;
   /** Of those that are not as their rows say. */
