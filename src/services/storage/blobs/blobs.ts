@@ -11,6 +11,8 @@ export interface Written {
 export interface WriteOptions {
   /** One byte more is refused, and nothing is kept. */
   readonly maxBytes: number;
+  /** The MD5 is not wanted, and is empty: somebody else has it, of what the bytes stand for. */
+  readonly undigested?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -1,7 +1,7 @@
 // In charge of: bytes on their way to a blob: counted, bounded and digested as they pass.
 import { createHash } from 'node:crypto';
 import { Transform } from 'node:stream';
-import { TooManyBytes, type Written } from './blobs.ts';
+import { TooManyBytes, type WriteOptions, type Written } from './blobs.ts';
 
 export interface Counted {
   readonly stream: Transform;
@@ -9,9 +9,9 @@ export interface Counted {
   written(): Written;
 }
 
-export function countedBytes(maxBytes: number): Counted {
+export function countedBytes({ maxBytes, undigested }: WriteOptions): Counted {
   // MD5 because that is what an ETag is to every client of S3; nothing is trusted to it.
-  const digest = createHash('md5');
+  const digest = undigested ? undefined : createHash('md5');
   let sizeBytes = 0;
   const stream = new Transform({
     transform(chunk: Buffer, _encoding, done) {
@@ -20,9 +20,9 @@ export function countedBytes(maxBytes: number): Counted {
         done(new TooManyBytes(maxBytes));
         return;
       }
-      digest.update(chunk);
+      digest?.update(chunk);
       done(null, chunk);
     },
   });
-  return { stream, written: () => ({ sizeBytes, md5: digest.digest('hex') }) };
+  return { stream, written: () => ({ sizeBytes, md5: digest?.digest('hex') ?? '' }) };
 }

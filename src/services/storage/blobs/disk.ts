@@ -73,9 +73,10 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     }
   }
 
-  async function write(id: string, body: Readable, { maxBytes, signal }: WriteOptions) {
+  async function write(id: string, body: Readable, options: WriteOptions) {
     return keep(id, async (draft) => {
-      const counted = countedBytes(maxBytes);
+      const { signal } = options;
+      const counted = countedBytes(options);
       // `flush`: synced before it is closed.
       const file = createWriteStream(draft, { mode: 0o600, flush: true, highWaterMark: chunkBytes * 4 });
       await pipeline(body, counted.stream, file, signal ? { signal } : {});

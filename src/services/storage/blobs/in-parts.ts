@@ -20,13 +20,14 @@ export interface PartSink<P> {
 /** @throws TooManyBytes; what `body` and the target fail with */
 export async function writeInParts<P>(
   body: Readable,
-  { maxBytes, signal }: WriteOptions,
+  options: WriteOptions,
   partBytes: number,
   target: PartTarget<P>,
 ): Promise<Written> {
+  const { signal } = options;
   const ending = new AbortController();
   const whole = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]);
-  const counted = countedBytes(maxBytes);
+  const counted = countedBytes(options);
   body.once('error', (error) => counted.stream.destroy(error));
   body.once('close', () => {
     if (!body.readableEnded && !counted.stream.writableEnded) counted.stream.destroy(brokenOff(body.errored));
