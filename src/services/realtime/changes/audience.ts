@@ -14,6 +14,10 @@ export interface Audience {
   readonly groups: readonly { readonly group: Group; readonly candidates: readonly Candidate[] }[];
   /** All groups fit into one question. */
   readonly isOne: boolean;
+  /** Nobody has a filter. */
+  readonly isPlain: boolean;
+  /** Whatever is newer than this is new to everybody; undefined: everything is. */
+  readonly after: string | undefined;
 }
 
 export type RowEvent = 'INSERT' | 'UPDATE' | 'DELETE';
@@ -56,7 +60,17 @@ export function audiencesOf(
     role,
     groups: [...groups.values()],
     isOne: !isApart && canBeOne(role),
+    ...summaryOf([...groups.values()].flatMap(({ candidates }) => candidates)),
   }));
+}
+
+function summaryOf(candidates: readonly Candidate[]): Pick<Audience, 'isPlain' | 'after'> {
+  let after: string | undefined;
+  for (const { subscriber } of candidates) {
+    if (subscriber.after !== undefined && (after === undefined || subscriber.after > after))
+      after = subscriber.after;
+  }
+  return { isPlain: candidates.every(({ tests, asked }) => tests.length + asked.length === 0), after };
 }
 
 export function concerns(wish: Wish, table: TableFacts, event: RowEvent, isOwn: boolean): boolean {

@@ -252,7 +252,11 @@ function canSeeOld({ change, images, role }: Item): boolean {
 }
 
 function needsPostgres(item: Item): boolean {
-  if (item.groups.some(({ candidates }) => candidates.some(({ asked }) => asked.length > 0))) return true;
+  if (
+    item.hasFilters &&
+    item.groups.some(({ candidates }) => candidates.some(({ asked }) => asked.length > 0))
+  )
+    return true;
   return item.table.columns.some(
     (column) =>
       toJsonOf(column) === undefined &&
@@ -309,9 +313,11 @@ function halves<T>(all: readonly T[]): readonly (readonly T[])[] {
 /** Every condition once, that Postgres is asked about. */
 function conditionsOf(rows: readonly Asked[]): readonly Condition[] {
   const conditions = new Set<Condition>();
-  for (const item of new Set(rows.map((row) => row.item)))
+  for (const item of new Set(rows.map((row) => row.item))) {
+    if (!item.hasFilters) continue;
     for (const { candidates } of item.groups)
       for (const { asked } of candidates) for (const condition of asked) conditions.add(condition);
+  }
   return [...conditions];
 }
 

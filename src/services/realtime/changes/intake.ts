@@ -204,18 +204,21 @@ export function openIntake(parts: IntakeParts): Intake {
     for (const { table, audience } of audienceOf(facts, change, only)) {
       const images = filled.images;
       const subject = change.kind === 'DELETE' ? images.old : images.row;
+      const isToCome = ({ subscriber }: Candidate) => only !== undefined || isNew(subscriber, change);
+      // Whoever is told no row is told so whatever it filters by, as upstream.
       const isHeard = (candidate: Candidate) =>
-        (only !== undefined || isNew(candidate.subscriber, change)) && meets(candidate, subject);
+        isToCome(candidate) && (isUnread || meets(candidate, subject));
       const isUnread =
         audience.role.selectable.size === 0 || table.keys.some((key) => !audience.role.selectable.has(key));
-      const groups = audience.groups.flatMap(({ group, candidates }) => {
-        // Most have neither filters nor a past, and share one list.
-        const heard = isUnread || candidates.every(isHeard) ? candidates : candidates.filter(isHeard);
-        return heard.length === 0 ? [] : [{ group, candidates: heard }];
-      });
+      // Nearly always: without filters and a past, nobody has to be looked at.
+      const isForAll =
+        only === undefined &&
+        audience.isPlain &&
+        (audience.after === undefined || change.id > audience.after);
+      const groups = isForAll ? audience.groups : heardBy(audience, isHeard);
       if (groups.length === 0) continue;
       const name = `${table.oid} ${audience.role.role}`;
-      const base = { seq, change, images, table, role: audience.role };
+      const base = { seq, change, images, table, role: audience.role, hasFilters: !audience.isPlain };
       const split = audience.isOne
         ? [{ lane: name, groups }]
         : groups.map((one) => ({ lane: `${name} ${one.group.key}`, groups: [one] }));
@@ -374,6 +377,13 @@ export function openIntake(parts: IntakeParts): Intake {
       await running;
     },
   };
+}
+
+function heardBy({ groups }: Audience, isHeard: (candidate: Candidate) => boolean): Audience['groups'] {
+  return groups.flatMap(({ group, candidates }) => {
+    const heard = candidates.filter(isHeard);
+    return heard.length === 0 ? [] : [{ group, candidates: heard }];
+  });
 }
 
 /** What is not known of a row matches no filter. */

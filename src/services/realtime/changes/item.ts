@@ -44,6 +44,8 @@ export interface Item {
   table: TableFacts;
   role: RoleFacts;
   groups: readonly { readonly group: Group; readonly candidates: readonly Candidate[] }[];
+  /** Somebody has one, tested here or asked of Postgres. */
+  readonly hasFilters: boolean;
   readonly verdicts: Map<Group, Verdict>;
   /** Texts for whoever gets the same. */
   readonly encoded: Map<string, string>;

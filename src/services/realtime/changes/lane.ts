@@ -16,6 +16,8 @@ export interface LaneParts {
 export class Lane {
   /** Those who hold back something until this lane has got on. */
   readonly blocked = new Set<Subscriber>();
+  /** The list of those who followed last. */
+  followers: object | undefined;
   #waiting: Item[] = [];
   #deciding: readonly Item[] = [];
   #isRunning = false;
