@@ -295,6 +295,7 @@ async function openDatabaseSide(
       leases,
       fanout,
       changes: absentChanges,
+      reads: () => undefined,
       egress,
       ...others,
       now,

@@ -13,6 +13,7 @@ import { openEgress } from '../engine/egress/egress.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
 import { limitTasks } from '../engine/limits/store.ts';
 import type { Ctx, Service } from '../engine/service/contract.ts';
+import type { Reads } from '../engine/service/reads.ts';
 import { openTaskRunner } from '../engine/service/tasks.ts';
 import { openInDatabaseSettings } from '../engine/settings/in-database.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
@@ -170,6 +171,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     now,
   });
   closers.add(() => feed.close());
+  let reads: Reads | undefined;
   const context: Ctx = {
     db,
     catalog,
@@ -177,6 +179,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     leases,
     fanout,
     changes: feed.changes,
+    reads: () => reads,
     egress,
     signToken: signing.sign,
     secrets: keyring.secrets,
@@ -193,6 +196,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   };
   const services = servicesOf(values);
   const running = await openServices(services, context, settings, closers);
+  reads = running.find(({ running: opened }) => opened.reads)?.running.reads;
   const tasks = [
     ...upkeepTasks(db),
     ...limitTasks(db),

@@ -17,6 +17,7 @@ import type { Outbox } from '../mail/outbox.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import type { Live } from '../settings/live.ts';
 import type { Answer, ServiceRequest } from './http.ts';
+import type { Reads } from './reads.ts';
 
 export interface Service<S extends Settings = Settings> {
   /** `rest` */
@@ -56,6 +57,8 @@ export interface Ctx {
   readonly fanout: Fanout;
   /** What is committed, as it is committed. */
   readonly changes: ChangeFeed;
+  /** Of the Data API; undefined until it is there. */
+  readonly reads: () => Reads | undefined;
   /** The only way to other hosts. */
   readonly egress: Egress;
   /** Signs a token's claims, in their order, by the project's signing key. */
@@ -98,6 +101,8 @@ export interface Running {
    * answer is a refusal. Unset: there is no other protocol.
    */
   readonly upgrade?: (request: UpgradeRequest) => Promise<Answer | undefined>;
+  /** What other services may ask of it. */
+  readonly reads?: Reads;
   /** Work that is done again and again. */
   readonly tasks?: readonly Task[];
   health?(): Promise<Health>;

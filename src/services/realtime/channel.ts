@@ -8,6 +8,7 @@ import { type Message, ReplayRefused } from './database-messages.ts';
 import { type Following, openFollowing } from './following.ts';
 import { type Join, joinOf, recordOf } from './join.ts';
 import { onlyPrivate, tooManyMessages } from './limits.ts';
+import { type ChannelQueries, openChannelQueries } from './live/channel-queries.ts';
 import {
   endReasonOf,
   JoinRefused,
@@ -55,6 +56,7 @@ class OpenChannel implements Channel, Member {
   readonly #standing: Standing;
   readonly #attendance: Attendance;
   readonly #following: Following;
+  readonly #queries: ChannelQueries;
   readonly #onClose: () => void;
   /** Messages that it was told when it joined. */
   #replayed: ReadonlySet<string> = new Set();
@@ -100,6 +102,7 @@ class OpenChannel implements Channel, Member {
       push: (event, payload) => this.#push(event, payload),
       system: (status, sentence) => this.#system('postgres_changes', status, sentence),
     });
+    this.#queries = openChannelQueries(realtime.queries, (payload) => this.#push('live_query', payload));
   }
 
   get wire() {
@@ -154,6 +157,7 @@ class OpenChannel implements Channel, Member {
     this.#realtime.topics.leave(this.#name, this);
     this.#attendance.leave();
     this.#following.close();
+    this.#queries.close();
     this.#onClose();
   }
 
@@ -264,6 +268,12 @@ class OpenChannel implements Channel, Member {
       case 'presence':
         this.#attended(message, await this.#attendance.hear(value));
         return;
+      case 'live_query': {
+        const reason = await this.#queries.hear(value, this.#standing.caller());
+        if (reason === undefined) this.#reply(message, 'ok', '{}');
+        else this.#reply(message, 'error', JSON.stringify({ reason }));
+        return;
+      }
       case 'access_token':
         await this.#newToken(recordOf(value)?.access_token);
         return;
@@ -295,6 +305,7 @@ class OpenChannel implements Channel, Member {
     try {
       await this.#standing.renew(token);
       this.#following.setCaller(this.#standing.caller());
+      this.#queries.setCaller(this.#standing.caller());
     } catch (error) {
       this.#standingLost(error);
     }

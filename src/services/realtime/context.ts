@@ -7,6 +7,7 @@ import type { Authorization } from './authorization.ts';
 import type { PostgresChanges } from './changes/changes.ts';
 import type { DatabaseMessages } from './database-messages.ts';
 import type { Limits } from './limits.ts';
+import type { LiveQueries } from './live/live-queries.ts';
 import type { Presences } from './presence/presence.ts';
 import type { RealtimeSettings } from './settings.ts';
 import type { Speaker } from './speaker.ts';
@@ -21,6 +22,7 @@ export interface Realtime {
   readonly presences: Presences;
   readonly changes: PostgresChanges;
   readonly messages: DatabaseMessages;
+  readonly queries: LiveQueries;
   readonly limits: Limits;
   readonly now: Clock;
   readonly observe: Observe;

@@ -38,12 +38,17 @@ export function openFollowing({ realtime, join, caller, push, system }: Followin
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
-  function deliver({ entries, type, data }: ChangeEvent): void {
+  function deliver({ entries, type, id, data }: ChangeEvent): void {
     if (isClosed) return;
     limits.events.count();
     // Whoever joined by the topic's name is told in the old way.
     if (join.isOld) push(type, data);
-    else push('postgres_changes', `{"ids":${JSON.stringify(entries.map((n) => ids[n]))},"data":${data}}`);
+    // The change's id is an addition of ours: what `since` gives back.
+    else
+      push(
+        'postgres_changes',
+        `{"ids":${JSON.stringify(entries.map((n) => ids[n]))},"id":"${id}","data":${data}}`,
+      );
   }
 
   async function follow(): Promise<void> {

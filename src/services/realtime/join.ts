@@ -41,13 +41,19 @@ export function joinOf(payload: unknown, topic: string): Join {
     presence: { enabled: isTrue(presence.enabled), key: presenceKeyOf(presence.key) },
     changes: isOld ? [changesOfTopic(topic)] : changesOf(config.postgres_changes),
     isOld,
-    since: typeof config.since === 'string' ? config.since : undefined,
+    since: sinceOf(config),
   };
 }
 
 function tokenOf(params: Readonly<Record<string, unknown>>): string | undefined {
   const token = params.user_token ?? params.access_token;
   return typeof token === 'string' ? token : undefined;
+}
+
+/** Of the whole, or of an entry: the SDKs send nothing else as it was given. The earliest counts. */
+function sinceOf(config: Readonly<Record<string, unknown>>): string | undefined {
+  const given = [config, ...changesOf(config.postgres_changes)].map((one) => recordOf(one)?.since);
+  return given.filter((since) => typeof since === 'string').toSorted()[0];
 }
 
 function presenceKeyOf(key: unknown): string {

@@ -9,6 +9,7 @@ import { openDatabaseMessages } from './database-messages.ts';
 import { renderHttpError } from './http/answers.ts';
 import { answerRequest, type HttpParts } from './http/requests.ts';
 import { openLimits } from './limits.ts';
+import { openLiveQueries } from './live/live-queries.ts';
 import { openPeers } from './peers.ts';
 import { openPresences } from './presence/presence.ts';
 import { type RealtimeSettings, settings } from './settings.ts';
@@ -49,6 +50,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     processId: peers.self,
     observe,
   });
+  const queries = openLiveQueries({ reads: ctx.reads, feed: ctx.changes, db, observe });
   const opened: Realtime = {
     config,
     identity: ctx.identity,
@@ -58,6 +60,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     presences,
     changes,
     messages,
+    queries,
     limits,
     now,
     observe,
@@ -91,6 +94,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
       await sockets.close();
       await speaker.close();
       messages.close();
+      await queries.close();
       await changes.close();
       await presences.close();
       await peers.close();

@@ -72,6 +72,14 @@ export async function answer(rest: Rest, wire: WireRequest, context: RequestCont
   return answered;
 }
 
+/** What a request would be answered by. @throws Fault */
+export function preparedFor(rest: Rest, wire: WireRequest): AnyPrepared {
+  const shape = shapeOf(wire);
+  return (
+    rest.cache.get(shape.key) ?? prepare(rest, wire, shape, rest.catalog.now(), rest.config.now(), () => {})
+  );
+}
+
 /** What is known of a shape that was not seen before; kept for the next request of its kind. */
 function prepare(
   rest: Rest,

@@ -5,6 +5,7 @@ import type { Live } from '../../engine/settings/live.ts';
 import type { AnyPrepared, Rest } from './answer.ts';
 import { noCatalog } from './errors.ts';
 import { openPlanCache } from './plan-cache.ts';
+import { openReads } from './reads.ts';
 import { renderError } from './render-error.ts';
 import { serveRest } from './serve.ts';
 import { type RestSettings, settings } from './settings.ts';
@@ -26,7 +27,7 @@ export function restAt(mount: `/${string}`) {
     settings,
     catalogScope,
     renderError: (error) => renderError(error),
-    open,
+    open: (ctx, config) => open(ctx, config, mount),
     waiting,
   } satisfies Service<typeof settings> & {
     readonly catalogScope: typeof catalogScope;
@@ -36,7 +37,7 @@ export function restAt(mount: `/${string}`) {
 
 export const rest = restAt('/rest/v1');
 
-async function open(ctx: Ctx, config: Live<RestSettings>): Promise<Running> {
+async function open(ctx: Ctx, config: Live<RestSettings>, mount: string): Promise<Running> {
   const opened: Rest = { db: ctx.db, catalog: ctx.catalog, config, cache: openPlanCache<AnyPrepared>() };
   let scope = JSON.stringify(catalogScope(config.now()));
   // What was prepared holds for the catalog and the settings that it was made from.
@@ -56,6 +57,7 @@ async function open(ctx: Ctx, config: Live<RestSettings>): Promise<Running> {
   ];
   return {
     answer: serveRest(opened, ctx.observe),
+    reads: openReads(opened, mount),
     async close() {
       for (const stop of stops) stop();
     },
