@@ -137,8 +137,7 @@ async function broadcastTable(
       await wait(500);
       await clients.order({ kind: 'take' });
       await clients.order({ kind: 'say', message, perSecond: messagesPerSecond, seconds });
-      await wait(1_000);
-      const { delays, busy } = (await clients.order({ kind: 'take' })) as Taken;
+      const { delays, busy } = await takeAll(clients, listeners * messagesPerSecond * seconds);
       check(delays.length, listeners * messagesPerSecond * seconds, `${name}: messages`);
       found[name].push(quantile(delays, 0.99));
       console.log(
@@ -238,6 +237,20 @@ async function transactions(database: pg.Client, seconds: number): Promise<numbe
   const before = await committed(database);
   await wait(seconds * 1_000 + 2_000);
   return (await committed(database)) - before;
+}
+
+/** Until so many have come, or for a while none. */
+async function takeAll(clients: Clients, count: number): Promise<Taken> {
+  const delays: number[] = [];
+  let busy: number | undefined;
+  for (let silentMs = 0; delays.length < count && silentMs < 5_000; ) {
+    const taken = (await clients.order({ kind: 'take' })) as Taken;
+    busy ??= taken.busy;
+    silentMs = taken.delays.length === 0 ? silentMs + 500 : 0;
+    for (const delay of taken.delays) delays.push(delay);
+    if (delays.length < count) await wait(500);
+  }
+  return { delays, busy: busy ?? 0 };
 }
 
 function check(found: number, expected: number, what: string): void {
