@@ -56,6 +56,8 @@ export const projectTriggersQuery = `
 function isProjects(entry: DumpEntry, facts: ProjectFacts): boolean {
   const { kind, name, schema } = entry;
   if (schema?.startsWith('pg_')) return false;
+  // They come and go with those who listen, where there is no logical replication.
+  if (kind === 'TRIGGER' && / millrace_note_(change|truncate)$/.test(name)) return false;
   if (schema !== undefined && platformSchemas.has(schema)) {
     if (kind === 'POLICY') return opened.has(schema);
     return kind === 'TRIGGER' && facts.triggers.has(name);
