@@ -50,7 +50,8 @@ export async function openChangeFeed({
   const source = isShared ? openSharedSource({ source: own, db, leases, listener, observe }) : own;
   const changes = openFeed({ source, observe, now });
   const notices =
-    obstacle === undefined
+    // Of a pooler the server's own notices say it.
+    obstacle === undefined || server.directLogin(reader) === undefined
       ? []
       : [
           `Realtime reads changes by triggers on the tables of the publication "supabase_realtime", because ${obstacle}.`,
