@@ -98,7 +98,10 @@ describe('of a dump', () => {
     ['grants on them', entry('ACL', undefined, 'SCHEMA auth')],
     ['grants on the catalog', entry('ACL', 'pg_catalog', 'FUNCTION pg_reload_conf()')],
     ['comments that need an owner', entry('COMMENT', undefined, 'EXTENSION citext')],
-    ['what writes changes down for those who listen', entry('TRIGGER', 'public', 'films millrace_note_change')],
+    [
+      'what writes changes down for those who listen',
+      entry('TRIGGER', 'public', 'films millrace_note_change'),
+    ],
     ['the platform’s publication', entry('PUBLICATION', undefined, 'supabase_realtime')],
     [
       'event triggers of the platform',
