@@ -32,8 +32,12 @@ export function watchUpgrades(
   handle: (request: IncomingMessage, response: ServerResponse) => void,
 ): { readonly size: () => number } {
   const taken = new Set<Duplex>();
+  // What stays with a connection is these two alone: a function made for each would keep its request and response for as long as it lives.
+  function forget(this: Duplex): void {
+    taken.delete(this);
+  }
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, first: Buffer) => {
-    socket.on('error', () => socket.destroy());
+    socket.on('error', endItself);
     // Sound: it is the socket that Node has read the request from.
     const own = socket as Socket;
     const response = new ServerResponse(request);
@@ -59,9 +63,13 @@ export function watchUpgrades(
         // How long it may be silent is the other protocol's to say.
         own.setTimeout(0);
         taken.add(own);
-        own.once('close', () => taken.delete(own));
+        own.once('close', forget);
       },
     });
   });
   return { size: () => taken.size };
+}
+
+function endItself(this: Duplex): void {
+  this.destroy();
 }

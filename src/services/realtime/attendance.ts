@@ -40,7 +40,7 @@ export function openAttendance({
   isWanted,
 }: AttendanceParts): Attendance {
   const { limits, presences } = realtime;
-  const window = limits.openPresenceWindow();
+  let window: { take(): boolean } | undefined;
 
   async function track(value: unknown): Promise<Attended> {
     await standing.wantsPresence();
@@ -65,6 +65,7 @@ export function openAttendance({
     async hear(payload) {
       const said = recordOf(payload);
       if (typeof said?.event !== 'string') return ok;
+      window ??= limits.openPresenceWindow();
       if (!window.take()) return { kind: 'end', sentence: tooManyPresenceCalls };
       switch (said.event.toLowerCase()) {
         case 'track':

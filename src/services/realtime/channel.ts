@@ -50,13 +50,15 @@ export function openChannel(
 class OpenChannel implements Channel, Member {
   readonly #realtime: Realtime;
   readonly #connection: Connection;
-  readonly #message: ClientMessage;
+  /** What its answers are addressed by; not what it came with, which would be kept for as long as it lives. */
+  readonly #message: Pick<ClientMessage, 'joinRef' | 'ref' | 'topic'>;
   readonly #topic: string;
   readonly #join: Join;
   readonly #standing: Standing;
   readonly #attendance: Attendance;
-  readonly #following: Following;
-  readonly #queries: ChannelQueries;
+  /** Undefined: it did not ask for changes of rows. */
+  readonly #following: Following | undefined;
+  #queries: ChannelQueries | undefined;
   readonly #onClose: () => void;
   /** Messages that it was told when it joined. */
   #replayed: ReadonlySet<string> = new Set();
@@ -73,7 +75,8 @@ class OpenChannel implements Channel, Member {
   ) {
     this.#realtime = realtime;
     this.#connection = connection;
-    this.#message = message;
+    const { joinRef, ref } = message;
+    this.#message = { joinRef, ref, topic: message.topic };
     this.#topic = topic;
     this.#onClose = onClose;
     const join = joinOf(message.payload.kind === 'json' ? message.payload.value : undefined, topic);
@@ -95,6 +98,7 @@ class OpenChannel implements Channel, Member {
       key: join.presence.key,
       isWanted,
     });
+    if (join.changes.length === 0) return;
     this.#following = openFollowing({
       realtime,
       join,
@@ -102,7 +106,6 @@ class OpenChannel implements Channel, Member {
       push: (event, payload) => this.#push(event, payload),
       system: (status, sentence) => this.#system('postgres_changes', status, sentence),
     });
-    this.#queries = openChannelQueries(realtime.queries, (payload) => this.#push('live_query', payload));
   }
 
   get wire() {
@@ -156,8 +159,8 @@ class OpenChannel implements Channel, Member {
     this.#isClosed = true;
     this.#realtime.topics.leave(this.#name, this);
     this.#attendance.leave();
-    this.#following.close();
-    this.#queries.close();
+    this.#following?.close();
+    this.#queries?.close();
     this.#onClose();
   }
 
@@ -204,13 +207,13 @@ class OpenChannel implements Channel, Member {
       return;
     }
     if (this.#isClosed) return;
-    this.#reply(this.#message, 'ok', JSON.stringify({ postgres_changes: this.#following.entries }));
+    this.#reply(this.#message, 'ok', JSON.stringify({ postgres_changes: this.#following?.entries ?? [] }));
     this.#realtime.topics.join(this.#name, this);
     this.#replay(replayed);
     const first = this.#attendance.first();
     if (first?.kind === 'state') this.#push('presence_state', first.state);
     if (first?.kind === 'end') this.#shutDown(first.sentence);
-    this.#following.begin();
+    this.#following?.begin();
     this.#sayWhenReady();
   }
 
@@ -269,6 +272,9 @@ class OpenChannel implements Channel, Member {
         this.#attended(message, await this.#attendance.hear(value));
         return;
       case 'live_query': {
+        this.#queries ??= openChannelQueries(this.#realtime.queries, (told) =>
+          this.#push('live_query', told),
+        );
         const reason = await this.#queries.hear(value, this.#standing.caller());
         if (reason === undefined) this.#reply(message, 'ok', '{}');
         else this.#reply(message, 'error', JSON.stringify({ reason }));
@@ -304,8 +310,8 @@ class OpenChannel implements Channel, Member {
     if (typeof token !== 'string' || isKey(token)) return;
     try {
       await this.#standing.renew(token);
-      this.#following.setCaller(this.#standing.caller());
-      this.#queries.setCaller(this.#standing.caller());
+      this.#following?.setCaller(this.#standing.caller());
+      this.#queries?.setCaller(this.#standing.caller());
     } catch (error) {
       this.#standingLost(error);
     }
@@ -333,7 +339,11 @@ class OpenChannel implements Channel, Member {
     if (!this.#isClosed) this.#connection.say(this.wire.push(this.#address, event, payload));
   }
 
-  #reply(message: ClientMessage, status: 'ok' | 'error', response: string): void {
+  #reply(
+    message: Pick<ClientMessage, 'joinRef' | 'ref' | 'topic'>,
+    status: 'ok' | 'error',
+    response: string,
+  ): void {
     this.#connection.say(this.wire.reply(message, status, response));
   }
 }

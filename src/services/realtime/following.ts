@@ -83,7 +83,7 @@ export function openFollowing({ realtime, join, caller, push, system }: Followin
   }
 
   function begin(): void {
-    if (join.changes.length > 0) void follow();
+    void follow();
   }
 
   return {
