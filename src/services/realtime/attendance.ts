@@ -41,10 +41,13 @@ export function openAttendance({
 }: AttendanceParts): Attendance {
   const { limits, presences } = realtime;
   let window: { take(): boolean } | undefined;
+  let hasLeft = false;
 
   async function track(value: unknown): Promise<Attended> {
     await standing.wantsPresence();
     if (!(await standing.maySay('presence'))) return refused;
+    // Gone while the policies were asked: nobody would ever end what it says of itself.
+    if (hasLeft) return refused;
     const meta = recordOf(value);
     if (meta === undefined) return { kind: 'error', reason: 'Presence track payload must be a map' };
     if (limits.isTooLarge(Buffer.byteLength(JSON.stringify(meta))))
@@ -77,6 +80,9 @@ export function openAttendance({
           return refused;
       }
     },
-    leave: () => presences.untrack(topic, ref),
+    leave() {
+      hasLeft = true;
+      presences.untrack(topic, ref);
+    },
   };
 }
