@@ -66,6 +66,24 @@ export function openDatabaseMessages({ db, feed, topics, limits, observe }: Mess
     }
   }
 
+  async function ready(): Promise<void> {
+    if (listening === undefined) {
+      const begun = listen();
+      listening = begun;
+      isAway = false;
+      begun.catch(async (error: unknown) => {
+        isAway = true;
+        observe({ kind: 'realtime.not_listening', level: 'warn', message: errorMessage(error) });
+        await delay(retryMs);
+        if (listening !== begun) return;
+        listening = undefined;
+        // Those who have joined wait for nothing else that would begin it again.
+        if (topics.size() > 0) ready().catch(() => {});
+      });
+    }
+    await listening;
+  }
+
   async function listen(): Promise<() => void> {
     return feed.listen({
       changes: hear,
@@ -74,20 +92,7 @@ export function openDatabaseMessages({ db, feed, topics, limits, observe }: Mess
   }
 
   return {
-    async ready() {
-      if (listening === undefined) {
-        const begun = listen();
-        listening = begun;
-        isAway = false;
-        begun.catch(async (error: unknown) => {
-          isAway = true;
-          observe({ kind: 'realtime.not_listening', level: 'warn', message: errorMessage(error) });
-          await delay(retryMs);
-          if (listening === begun) listening = undefined;
-        });
-      }
-      await listening;
-    },
+    ready,
     isAway: () => isAway,
     rest() {
       const ended = listening;
