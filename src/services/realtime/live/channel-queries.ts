@@ -15,6 +15,8 @@ export interface ChannelQueries {
 
 const maxQueries = 50;
 const maxIdLength = 255;
+/** As the Data API takes them: they stand in a request's head there. */
+const maxUrlLength = 32 * 1024;
 
 interface Followed {
   readonly url: unknown;
@@ -66,6 +68,8 @@ export function openChannelQueries(queries: LiveQueries, push: (payload: string)
         return undefined;
       }
       if (event !== 'subscribe') return 'Its event is "subscribe" or "unsubscribe".';
+      if (typeof url === 'string' && url.length > maxUrlLength)
+        return `The URL of a live query has at most ${maxUrlLength} characters.`;
       if (followed.size >= maxQueries && !followed.has(id))
         return `A channel has at most ${maxQueries} live queries.`;
       try {

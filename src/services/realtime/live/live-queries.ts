@@ -57,6 +57,8 @@ interface Query {
   isStale: boolean;
   lastMs: number;
   running: Promise<void> | undefined;
+  /** The read that gives the first answer. */
+  first: Promise<void> | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -145,6 +147,23 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
     });
   }
 
+  /** Asks for the first time, once for all who come meanwhile; what changes behind its beginning makes it stale again. */
+  function begin(query: Query): Promise<void> {
+    query.isStale = false;
+    const first = answerOf(query).then((answer) => {
+      query.answer = answer;
+    });
+    query.first = first;
+    const over = () => {
+      query.first = undefined;
+      query.running = undefined;
+      query.lastMs = performance.now();
+      schedule(query, query.isStale ? everyMs : againMs);
+    };
+    query.running = first.then(over, over);
+    return first;
+  }
+
   /** Asks, and tells what is different. Never throws. */
   async function ask(query: Query): Promise<void> {
     query.isStale = false;
@@ -165,8 +184,11 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
         observe({ kind: 'realtime.live_query_failed', level: 'warn', path: query.read.path, error });
       const reason =
         error instanceof NotFollowable ? error.message : (reads()?.sentenceOf(error) ?? 'The read failed.');
+      const ended = [...query.listeners];
+      // Without listeners it is not asked again.
+      query.listeners.clear();
       drop(query);
-      for (const listener of [...query.listeners]) listener.end(reason);
+      for (const listener of ended) listener.end(reason);
     }
   }
 
@@ -215,6 +237,7 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
       isStale: true,
       lastMs: 0,
       running: undefined,
+      first: undefined,
       timer: undefined,
     };
     queries.set(key, query);
@@ -231,13 +254,9 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
       try {
         // What is committed behind the first answer is heard of.
         await listen();
-        if (query.answer === undefined) {
-          query.answer = await answerOf(query);
-          query.lastMs = performance.now();
-          query.isStale = false;
-          schedule(query, againMs);
-        }
-        listener.rows([...query.answer.values()]);
+        if (query.answer === undefined) await (query.first ?? begin(query));
+        // Sound: that has given one.
+        listener.rows([...query.answer!.values()]);
         return leave;
       } catch (error) {
         leave();
