@@ -1,5 +1,6 @@
 // In charge of: the values of a change by the names of their columns.
 import type { Change, RowImage } from '../../../engine/db/replication/change.ts';
+import type { TableFacts } from './facts.ts';
 
 /** In Postgres's text format; null is NULL, and what is missing is not known. */
 export type Image = ReadonlyMap<string, string | null>;
@@ -12,9 +13,13 @@ export interface Images {
   readonly sizeBytes: number;
 }
 
-export function imagesOf(change: Change): Images {
-  const row = imageOf(change, change.row);
-  const given = imageOf(change, change.old);
+/** A column that has another type by now counts as one that is not there: its value would be read as what it is not. */
+export function imagesOf(change: Change, { columnOf }: Pick<TableFacts, 'columnOf'>): Images {
+  const isSame = change.table.columns.map(
+    ({ name, typeOid }) => (columnOf.get(name)?.typeOid ?? String(typeOid)) === String(typeOid),
+  );
+  const row = imageOf(change, change.row, isSame);
+  const given = imageOf(change, change.old, isSame);
   const old =
     change.kind === 'UPDATE' && given === undefined && row !== undefined ? identityOf(change, row) : given;
   return { row, old, sizeBytes: bytesOf(row) + bytesOf(given) };
@@ -25,12 +30,16 @@ export function hasAll(image: Image, columns: Iterable<string>): boolean {
   return true;
 }
 
-function imageOf(change: Change, values: RowImage | undefined): Map<string, string | null> | undefined {
+function imageOf(
+  change: Change,
+  values: RowImage | undefined,
+  isSame: readonly boolean[],
+): Map<string, string | null> | undefined {
   if (values === undefined) return undefined;
   const image = new Map<string, string | null>();
   change.table.columns.forEach((column, at) => {
     const value = values[at];
-    if (value !== undefined) image.set(column.name, value);
+    if (value !== undefined && isSame[at] === true) image.set(column.name, value);
   });
   return image;
 }

@@ -60,9 +60,7 @@ export function openIntake(parts: IntakeParts): Intake {
   function arrive(arrival: Arrival): void {
     arrivals.push(arrival);
     if (arrival.kind === 'changes') waitingChanges += arrival.changes.length;
-    running ??= run().finally(() => {
-      running = undefined;
-    });
+    running ??= run();
   }
 
   async function run(): Promise<void> {
@@ -70,7 +68,7 @@ export function openIntake(parts: IntakeParts): Intake {
     await undefined;
     while (arrivals.length > 0 && !signal.aborted) {
       const startedAt = now();
-      const batch = arrivals.splice(0);
+      const batch = arrivals.splice(0, countOfBatch());
       await takeIn(batch);
       for (const arrival of batch) if (arrival.kind === 'changes') waitingChanges -= arrival.changes.length;
       while (isFull() && !signal.aborted) await new Promise<void>((resolve) => wake.push(resolve));
@@ -79,6 +77,20 @@ export function openIntake(parts: IntakeParts): Intake {
       // Whoever closes does not wait.
       if (restMs > 0 && !signal.aborted) await delay(restMs, signal).catch(() => {});
     }
+    // At once: what arrives behind the last look begins anew.
+    running = undefined;
+  }
+
+  /** Those who come back bring many at once: no more of them are taken in than may be pending. */
+  function countOfBatch(): number {
+    let changes = 0;
+    let count = 0;
+    while (count < arrivals.length && (count === 0 || changes < limits.maxPendingChanges)) {
+      const arrival = arrivals[count]!;
+      changes += arrival.kind === 'changes' ? arrival.changes.length : 0;
+      count++;
+    }
+    return count;
   }
 
   const isFull = () => pendingItems > limits.maxPendingChanges;
@@ -128,7 +140,7 @@ export function openIntake(parts: IntakeParts): Intake {
     for (const change of changes) {
       const table = facts.tables.get(String(change.table.oid));
       if (table === undefined || !table.isPublished || change.kind === 'TRUNCATE') continue;
-      const unfilled: Unfilled = { table, images: imagesOf(change) };
+      const unfilled: Unfilled = { table, images: imagesOf(change, table) };
       filled.set(change, unfilled);
       const isMissing = missingOf(table, unfilled.images.row).length > 0;
       if (!isMissing && !hasGenerated(table)) continue;
@@ -285,7 +297,12 @@ export function openIntake(parts: IntakeParts): Intake {
       settling = [];
     }
     if (wake.length > 0 && !isFull()) wakeUp();
-    tellItem(item, limits.maxRecordBytes);
+    try {
+      tellItem(item, limits.maxRecordBytes);
+    } catch (error) {
+      // A mistake of ours in one change: the lane goes on with the next.
+      report('tell', 'realtime.tell_failed', errorMessage(error));
+    }
   }
 
   function tellGap(reason: string): void {
