@@ -8,7 +8,10 @@ export function claimsKey(caller: Caller, { claims }: RoleFacts): string {
   if (claims.length === 0) return '';
   const parsed = parseClaims(caller.claims);
   if (parsed === undefined) return caller.claims;
-  return JSON.stringify(claims.map((name) => (Object.hasOwn(parsed, name) ? [parsed[name]] : [])));
+  // With their names: the same values under other names are somebody else, and what a call gives is remembered by this.
+  return JSON.stringify(
+    claims.flatMap((name) => (Object.hasOwn(parsed, name) ? [[name, parsed[name]]] : [])),
+  );
 }
 
 /** Undefined: two texts that differ could read the same here, as of numbers that JavaScript does not hold. */
