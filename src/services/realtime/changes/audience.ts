@@ -45,7 +45,7 @@ export function audiencesOf(
     subscriber.wishes.forEach((wish, entry) => {
       if (!concerns(wish, table, event, isOwn)) return;
       const conditions = conditionsOn(table, wish.filters);
-      if (conditions === undefined) return;
+      if (conditions === undefined || !mayFilter(table, role, wish)) return;
       candidates ??= candidatesOf(byRole, role, subscriber.caller, isApart);
       candidates.push({
         subscriber,
@@ -77,6 +77,12 @@ export function concerns(wish: Wish, table: TableFacts, event: RowEvent, isOwn: 
   if (wish.event !== '*' && wish.event !== event) return false;
   if (wish.schema !== '*' && wish.schema !== table.schema) return false;
   return wish.table === table.name || (wish.table === '*' && isOwn);
+}
+
+/** What matches would tell of a column that the role may not read any more. Whoever is told no row is told nothing by it. */
+function mayFilter({ keys }: TableFacts, { selectable }: RoleFacts, { filters }: Wish): boolean {
+  const isUnread = selectable.size === 0 || keys.some((key) => !selectable.has(key));
+  return isUnread || filters.every(({ column }) => selectable.has(column));
 }
 
 function candidatesOf(
