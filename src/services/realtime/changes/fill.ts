@@ -101,15 +101,19 @@ async function read(
   text: string,
   values: readonly string[],
 ): Promise<readonly (readonly (string | null)[])[]> {
-  // As the stream writes values.
+  // As the stream writes values. Whoever holds the table for long, as a migration, does not hold up the changes of others.
+  const settings = [...textSettings, ['statement_timeout', String(timeoutMs)]] as const;
   await client.query(`begin read only`);
   await client.query(
-    `select pg_catalog.set_config(name, value, true) from (values ${textSettings.map(([name, value]) => `('${name}', '${value}')`).join(', ')}) s (name, value)`,
+    `select pg_catalog.set_config(name, value, true) from (values ${settings.map(([name, value]) => `('${name}', '${value}')`).join(', ')}) s (name, value)`,
   );
   const { rows } = await client.query<(string | null)[]>({ text, values: [...values], rowMode: 'array' });
   await client.query('commit');
   return rows;
 }
+
+/** Then the values stay unknown. */
+const timeoutMs = 2_000;
 
 /** How values are written as text, so that they can be compared, and read into JSON. */
 export const textSettings: readonly (readonly [name: string, value: string])[] = [
