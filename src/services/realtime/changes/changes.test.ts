@@ -31,12 +31,17 @@ beforeAll(async () => {
     create policy divides on public.fragile for select to authenticated using (10 / n > 1);
     create policy sleeps on public.fragile for select to anon using (n <> 7 or pg_sleep(30) is null);
     create table public.hidden (id integer primary key);
+    create table public.retyped (id integer primary key, c text);
+    create table public.ruled (id integer primary key);
+    alter table public.ruled enable row level security;
+    create policy rule on public.ruled for select to authenticated using (true);
     revoke all on all tables in schema public from anon, authenticated;
+    grant all on public.retyped, public.ruled to authenticated, service_role;
     grant all on public.notes, public.full_notes, public.fragile to anon, authenticated, service_role;
     grant all on public.open_notes to service_role;
     grant select (id, body) on public.open_notes to authenticated;
     grant select (body) on public.open_notes to anon;
-    alter publication supabase_realtime add table public.notes, public.full_notes, public.open_notes, public.fragile;
+    alter publication supabase_realtime add table public.notes, public.full_notes, public.open_notes, public.fragile, public.retyped, public.ruled;
   `,
     { limits: { policyTimeoutMs: 300 } },
   );
@@ -349,4 +354,94 @@ test("what cannot be is refused in upstream's words", async () => {
   expect(await refusal({ schema: 'public' }, { ...anon, role: 'nobody_is_this' })).toContain(
     'role "nobody_is_this" does not exist',
   );
+});
+
+test('a value of a type that its column has no more is left out', async () => {
+  const before = await stage.table('public.retyped');
+  using heard = await listenTo('retyped', service);
+  await stage.database.run('alter table public.retyped alter column c type text[] using array[c]');
+  const now = await stage.table('public.retyped');
+  await stage.feed.emit(
+    change('INSERT', before, ['1', 'no array']),
+    change('INSERT', now, ['2', '{an,array}']),
+  );
+  await stage.settled();
+  expect(heard.lines()).toEqual([
+    line('INSERT', { id: 1 }, undefined, null),
+    line('INSERT', { id: 2, c: ['an', 'array'] }, undefined, null),
+  ]);
+});
+
+test('a filter on a column that the role may not read any more matches nothing', async () => {
+  const table = await stage.table('public.open_notes');
+  using filtered = await listenTo('open_notes', user(alice), { filter: 'body=eq.x' });
+  using all = await listenTo('open_notes', user(alice));
+  await stage.database.run('revoke select (body) on public.open_notes from authenticated');
+  await stage.feed.emit(change('INSERT', table, ['1', 'secret', 'x']));
+  await stage.settled();
+  await stage.database.run('grant select (body) on public.open_notes to authenticated');
+  expect(filtered.lines()).toEqual([]);
+  expect(all.lines()).toEqual([line('INSERT', { id: 1 }, undefined, null)]);
+});
+
+test('a policy that changes while another table is looked at for the first time holds at once', async () => {
+  const table = await stage.table('public.ruled');
+  using heard = await listenTo('ruled', user(alice));
+  await stage.feed.emit(change('INSERT', table, ['1']));
+  await stage.settled();
+  await stage.database.run('create table public.fresh (id integer primary key)');
+  await stage.database.run('grant select on public.fresh to authenticated');
+  await stage.database.run('alter publication supabase_realtime add table public.fresh');
+  // What is known is of the newest version before.
+  await stage.feed.emit(change('INSERT', table, ['2']));
+  await stage.settled();
+  const { asOwner } = stage.db;
+  let changed = 0;
+  // Between the look at the version and the snapshot in which the new table is read.
+  stage.db.asOwner = (owner, run, kind) =>
+    asOwner(
+      owner,
+      (client) =>
+        run(
+          new Proxy(client, {
+            get(target, name) {
+              if (name !== 'query') return Reflect.get(target, name);
+              return async (...given: [string]) => {
+                if (String(given[0]).startsWith('begin isolation') && changed++ === 0)
+                  await stage.database.run('alter policy rule on public.ruled using (false)');
+                return target.query(...given);
+              };
+            },
+          }),
+        ),
+      kind,
+    );
+  (await listenTo('fresh', user(alice), { filter: 'id=eq.1' })).subscription.close();
+  stage.db.asOwner = asOwner;
+  expect(changed).toBeGreaterThan(0);
+  await stage.feed.emit(change('INSERT', table, ['3']));
+  await stage.settled();
+  expect(heard.lines()).toEqual([
+    line('INSERT', { id: 1 }, undefined, null),
+    line('INSERT', { id: 2 }, undefined, null),
+  ]);
+});
+
+test('many who come back at once are told all that they missed, in its order', async () => {
+  await using own = await openStage(
+    `create table public.kept (id integer primary key); grant all on public.kept to service_role;
+     alter publication supabase_realtime add table public.kept;`,
+    { limits: { maxPendingChanges: 3 } },
+  );
+  const table = await own.table('public.kept');
+  const ids = Array.from({ length: 20 }, (_, at) => at);
+  const emitted = await own.feed.emit(...ids.map((id) => change('INSERT', table, [String(id)])));
+  const heard = ids.map(() => listener());
+  const params = [{ event: '*', schema: 'public', table: 'kept' }];
+  await Promise.all(
+    heard.map((one) => own.changes.subscribe({ params, caller: service, since: emitted[0]!.id, ...one })),
+  );
+  await own.settled();
+  for (const one of heard)
+    expect(one.events.map(({ id }) => id)).toEqual(emitted.slice(1).map(({ id }) => id));
 });

@@ -119,6 +119,7 @@ export async function openFacts(options: {
     ),
   )) as [string, string, string];
   let current = newGeneration();
+  let loading: Promise<unknown> = Promise.resolve();
 
   async function version(client: PoolClient, of: Generation): Promise<string> {
     const { rows } = await client.query<{ version: string }>({
@@ -136,8 +137,11 @@ export async function openFacts(options: {
       const isMissing = (table: string) =>
         !current.tables.has(table) || [...roles].some((role) => !current.asked.has(`${table} ${role}`));
       const wanted = tables.flatMap((table) => [table, ...(current.tables.get(table)?.ancestors ?? [])]);
-      if (wanted.some(isMissing)) await load(client, wanted, roles);
-      return current;
+      if (!wanted.some(isMissing)) return current;
+      // One after the other: what two have read at different moments must not become one version.
+      const own = loading.then(() => load(client, wanted, roles));
+      loading = own.catch(() => {});
+      return own;
     });
   }
 
@@ -146,12 +150,14 @@ export async function openFacts(options: {
     client: PoolClient,
     tables: readonly string[],
     roles: ReadonlySet<string>,
-  ): Promise<void> {
+  ): Promise<Facts> {
     await loadParser();
-    const next = { ...current };
     await client.query(`begin isolation level repeatable read read only`);
     // So that names come in full.
     await client.query(`select pg_catalog.set_config('search_path', '', true)`);
+    // What is known already has to hold in this snapshot, too: it counts as being of the same version from now on.
+    const isSame = current.version !== '' && (await version(client, current)) === current.version;
+    const next = isSame ? { ...current } : newGeneration();
     const analyst = new ReadsAnalyst(client);
     let missing = tables.filter((table) => !next.tables.has(table));
     while (missing.length > 0) {
@@ -168,6 +174,7 @@ export async function openFacts(options: {
     next.version = await version(client, next);
     await client.query('commit');
     current = next;
+    return next;
   }
 
   return {
