@@ -19,6 +19,9 @@ max_joins_per_second = 10
 max_events_per_second = 20
 max_payload_size_in_kb = 1
 `,
+    'supabase/migrations/1_slow.sql': `
+create policy slow on realtime.messages for select to anon using (realtime.topic() = 'slow' and pg_sleep(2) is not null);
+`,
   });
   backend = await startBackend(project.folder);
 });
@@ -58,6 +61,26 @@ function shutDown(channel: RealtimeChannel): { readonly sentences: string[] } {
 }
 
 const phoenix = () => openPhoenixSocket(backend.report.API_URL, backend.report.PUBLISHABLE_KEY);
+
+it('refuses a join that is too large to be kept', async () => {
+  await using socket = await phoenix();
+  socket.say('1', '1', 'realtime:large', 'phx_join', {
+    config: { postgres_changes: ['x'.repeat(256 * 1024)] },
+  });
+  expect(await socket.hear(answerTo('1'))).toMatchObject({
+    4: { status: 'error', response: { reason: 'JoinTooLarge: The join is too large' } },
+  });
+});
+
+it('shuts down a channel that has too much waiting to be handled', async () => {
+  await using socket = await phoenix();
+  socket.say('1', '1', 'realtime:slow', 'phx_join', { config: { private: true } });
+  for (let at = 2; at < 5; at++)
+    socket.say('1', String(at), 'realtime:slow', 'broadcast', { payload: 'x'.repeat(4_000_000) });
+  expect(await socket.hear((message) => message[3] === 'system')).toMatchObject({
+    4: { status: 'error', message: 'Too many messages per second' },
+  });
+});
 const join = (socket: PhoenixSocket, topic: string, ref: string, config: object = {}) => {
   socket.say(ref, ref, `realtime:${topic}`, 'phx_join', { config });
   return socket.hear<unknown[]>(answerTo(ref));

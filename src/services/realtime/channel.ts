@@ -21,7 +21,8 @@ import { type Member, topicKey, wireTopic } from './topics.ts';
 import type { Broadcast, ClientMessage, ClientPayload } from './wire/frames.ts';
 
 export interface Channel {
-  handle(message: ClientMessage): void;
+  /** @param sizeBytes what it took on the wire */
+  handle(message: ClientMessage, sizeBytes: number): void;
   /** Whether its token still holds; it ends where it does not. */
   confirm(): void;
   /** Without a word to its client. */
@@ -30,6 +31,8 @@ export interface Channel {
 
 /** Messages of one client that wait until those before are done. */
 const maxWaiting = 1_000;
+/** What those of one connection may take together; one alone may always wait. */
+const maxWaitingBytes = 8 * 1024 * 1024;
 /** How long a client waits to hear that messages from the database will come. Source: supabase/realtime config/runtime.exs. */
 const replicationReadyMs = 10_000;
 const unknownError = 'Unknown Error on Channel';
@@ -142,12 +145,12 @@ class OpenChannel implements Channel, Member {
     this.#inOrder(() => this.#begin());
   }
 
-  handle(message: ClientMessage): void {
+  handle(message: ClientMessage, sizeBytes: number): void {
     if (this.#isClosed) return;
     // What a public channel passes on needs nobody to be waited for.
     if (message.event === 'broadcast' && this.#last === undefined && !this.#join.isPrivate)
       this.#broadcast(message);
-    else this.#inOrder(() => this.#handle(message));
+    else this.#inOrder(() => this.#handle(message), sizeBytes);
   }
 
   confirm(): void {
@@ -165,14 +168,18 @@ class OpenChannel implements Channel, Member {
   }
 
   /** Runs `work` when all before it is done. A mistake in it ends this channel alone. */
-  #inOrder(work: () => Promise<void>): void {
-    if (this.#waiting >= maxWaiting) {
+  #inOrder(work: () => Promise<void>, sizeBytes = 0): void {
+    const connection = this.#connection;
+    const isOver = connection.waitingBytes > 0 && connection.waitingBytes + sizeBytes > maxWaitingBytes;
+    if (this.#waiting >= maxWaiting || isOver) {
       this.#shutDown(tooManyMessages);
       return;
     }
     this.#waiting += 1;
+    connection.waitingBytes += sizeBytes;
     const own = this.#after(this.#last, work).finally(() => {
       this.#waiting -= 1;
+      connection.waitingBytes -= sizeBytes;
       if (this.#last === own) this.#last = undefined;
     });
     this.#last = own;
@@ -225,7 +232,8 @@ class OpenChannel implements Channel, Member {
     if (config.now().privateOnly && !isPrivate) throw new JoinRefused(onlyPrivate);
     await this.#standing.admit();
     // Messages from the database are listened to from now on; a database that is away is no reason not to join.
-    messages.ready().catch(() => {});
+    // Not for a client that has gone meanwhile: with the last connection that listening has ended.
+    if (!this.#isClosed) messages.ready().catch(() => {});
     if (replay === undefined) return [];
     if (!isPrivate) throw new ReplayRefused('Replay is not allowed for public channels');
     if (!this.#standing.hears('broadcast')) throw unreadable(this.#topic);

@@ -12,6 +12,8 @@ import { websocketFrame } from './wire/websocket-frame.ts';
 
 /** More than this of what was sent is not read yet: the client is too slow. */
 const maxQueuedBytes = 8 * 1024 * 1024;
+/** Of a message that joins a channel: much of it is kept for as long as the channel is. */
+const maxJoinBytes = 256 * 1024;
 /** How long one that is told to go may take to read why. */
 const lastWordsMs = 1_000;
 /** A client beats its heart every 25 s; one that is silent for longer is gone. Source: Phoenix's and cowboy's idle timeout. */
@@ -43,6 +45,8 @@ export class Connection {
   readonly id = randomUUID();
   readonly parts: ConnectionParts;
   readonly #channels = new Map<string, Channel>();
+  /** Of its messages that wait until those before are done, in all its channels. */
+  waitingBytes = 0;
   #lastHeardMs: number;
   #isUser = false;
   #isEnding = false;
@@ -109,7 +113,7 @@ export class Connection {
     if (this.#isEnding) return;
     this.#lastHeardMs = this.parts.realtime.now();
     try {
-      this.#handle(this.wire.decode(data, isBinary));
+      this.#handle(this.wire.decode(data, isBinary), data.length);
     } catch (error) {
       const { observe } = this.parts.realtime;
       if (!(error instanceof MalformedMessage)) observe({ kind: 'realtime.error', level: 'error', error });
@@ -118,7 +122,7 @@ export class Connection {
     }
   }
 
-  #handle(message: ClientMessage): void {
+  #handle(message: ClientMessage, sizeBytes: number): void {
     const { topic, event } = message;
     if (topic === 'phoenix' && event === 'heartbeat') {
       this.say(this.wire.reply(message, 'ok', '{}'));
@@ -126,11 +130,13 @@ export class Connection {
     }
     const channel = this.#channels.get(topic);
     if (event === 'phx_join') {
-      this.#join(message, channel);
+      if (sizeBytes > maxJoinBytes)
+        this.say(this.wire.reply(message, 'error', '{"reason":"JoinTooLarge: The join is too large"}'));
+      else this.#join(message, channel);
       return;
     }
     if (channel !== undefined) {
-      channel.handle(message);
+      channel.handle(message, sizeBytes);
       return;
     }
     if (event === 'phx_leave') this.say(this.wire.reply(message, 'ok', '{}'));

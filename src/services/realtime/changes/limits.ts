@@ -37,5 +37,8 @@ export const defaultLimits: ChangeLimits = {
 
 /** Values of a record that is too large are told up to this many bytes. Source: as above. */
 export const smallValueBytes = 64;
+/** Of one entry: its conditions, and the text of all of them. */
+export const maxFilters = 100;
+export const maxFilterLength = 16 * 1024;
 /** The most values of an `in` filter. Source: supabase/realtime subscription_check_filters. */
 export const maxInValues = 100;

@@ -120,6 +120,14 @@ describe('a wish', () => {
       { schema: 's', table: 't', select: 'a' },
       'Error parsing `select` params: expected a list of column name strings, e.g. select: ["col1", "col2"]',
     ],
+    [
+      { schema: 's', table: 't', filter: Array.from({ length: 101 }, () => 'a=eq.1').join(',') },
+      'Error parsing `filter` params: filter must not have more than 100 conditions',
+    ],
+    [
+      { schema: 's', table: 't', filter: `a=eq.${'x'.repeat(16 * 1024)}` },
+      'Error parsing `filter` params: filter must not be longer than 16384 characters',
+    ],
   ])('%j is refused', (params, sentence) => {
     expect(refusalOf(params)).toBe(sentence);
   });

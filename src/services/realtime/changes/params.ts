@@ -1,6 +1,7 @@
 // In charge of: what a client wants to hear of, from the text that it sent: an entry of `postgres_changes`, and the filters in it.
 // Source: supabase/realtime lib/extensions/postgres_cdc_rls/subscriptions.ex parse_subscription_params and below.
 import { inspect, inspectTuples } from './inspect.ts';
+import { maxFilterLength, maxFilters } from './limits.ts';
 import { SubscriptionRefused } from './refused.ts';
 
 export type EventWish = '*' | 'INSERT' | 'UPDATE' | 'DELETE';
@@ -91,12 +92,17 @@ function parseSelect(select: unknown): readonly string[] | undefined {
   }
   if (!Array.isArray(select)) return undefined;
   const names = select.filter((name) => typeof name === 'string');
-  return names.length === 0 ? undefined : names;
+  return names.length === 0 ? undefined : [...new Set(names)];
 }
 
 function parseFilters(text: string): readonly Filter[] {
   const trimmed = text.trim();
-  return trimmed === '' ? [] : splitAtCommas(trimmed).map(parseFilter);
+  // Each costs two questions when it is checked, and a comparison for every change.
+  if (trimmed.length > maxFilterLength)
+    refuseFilter(`filter must not be longer than ${maxFilterLength} characters`);
+  const segments = trimmed === '' ? [] : splitAtCommas(trimmed);
+  if (segments.length > maxFilters) refuseFilter(`filter must not have more than ${maxFilters} conditions`);
+  return segments.map(parseFilter);
 }
 
 function parseFilter(segment: string): Filter {
