@@ -48,6 +48,13 @@ export class HandFeed implements ChangeFeed {
     return whole;
   }
 
+  /** Another database, or an earlier state of it, is in the place of this one. */
+  putBack(reason: string): void {
+    this.#next = 1;
+    this.kept.length = 0;
+    this.gap(reason);
+  }
+
   gap(reason: string): void {
     for (const listener of this.#listeners) listener.gap({ reason });
   }

@@ -445,3 +445,20 @@ test('many who come back at once are told all that they missed, in its order', a
   for (const one of heard)
     expect(one.events.map(({ id }) => id)).toEqual(emitted.slice(1).map(({ id }) => id));
 });
+
+test('who listens to a database that is put back hears of what happens from there on', async () => {
+  await using own = await openStage(
+    `create table public.kept (id integer primary key); grant all on public.kept to service_role;
+     alter publication supabase_realtime add table public.kept;`,
+  );
+  const table = await own.table('public.kept');
+  await own.feed.emit(...['1', '2', '3'].map((id) => change('INSERT', table, [id])));
+  const heard = listener();
+  const params = [{ event: '*', schema: 'public', table: 'kept' }];
+  await own.changes.subscribe({ params, caller: service, ...heard });
+  own.feed.putBack('the database is another one');
+  await own.feed.emit(change('INSERT', table, ['4']));
+  await own.settled();
+  expect(heard.gaps).toEqual(['the database is another one']);
+  expect(heard.data().map(({ record }) => record)).toEqual([{ id: 4 }]);
+});

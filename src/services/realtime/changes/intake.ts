@@ -37,7 +37,8 @@ export interface Intake {
 
 type Arrival =
   | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly only?: Subscriber }
-  | { readonly kind: 'gap'; readonly reason: string };
+  /** `before`: who listened then. */
+  | { readonly kind: 'gap'; readonly reason: string; readonly before: readonly Subscriber[] };
 
 export function openIntake(parts: IntakeParts): Intake {
   const { limits, signal, observe, now } = parts;
@@ -123,7 +124,7 @@ export function openIntake(parts: IntakeParts): Intake {
     const filled = await fillAll(facts, changes);
     const touched = new Set<Lane>();
     for (const arrival of batch) {
-      if (arrival.kind === 'gap') tellGap(arrival.reason);
+      if (arrival.kind === 'gap') begunAnew(arrival);
       else
         for (const change of arrival.changes) route(facts, change, filled.get(change), arrival.only, touched);
     }
@@ -305,6 +306,13 @@ export function openIntake(parts: IntakeParts): Intake {
     }
   }
 
+  /** A database that was put back counts from an earlier place: nothing that comes now was told before, whatever its id. */
+  function begunAnew({ reason, before }: Arrival & { readonly kind: 'gap' }): void {
+    for (const subscriber of before) subscriber.after = undefined;
+    audiences = new Map();
+    tellGap(reason);
+  }
+
   function tellGap(reason: string): void {
     seq++;
     for (const subscriber of parts.subscribers) {
@@ -378,7 +386,7 @@ export function openIntake(parts: IntakeParts): Intake {
       if (waitingChanges + pendingItems <= limits.maxPendingChanges) return undefined;
       return new Promise((resolve) => wake.push(resolve));
     },
-    gap: (reason) => arrive({ kind: 'gap', reason }),
+    gap: (reason) => arrive({ kind: 'gap', reason, before: [...parts.subscribers] }),
     replay: (only, changes) => arrive({ kind: 'changes', changes, only }),
     subscribersChanged() {
       audiences = new Map();
