@@ -31,17 +31,20 @@ beforeAll(async () => {
     create policy divides on public.fragile for select to authenticated using (10 / n > 1);
     create policy sleeps on public.fragile for select to anon using (n <> 7 or pg_sleep(30) is null);
     create table public.hidden (id integer primary key);
+    create table public.barred (id integer primary key);
+    alter table public.barred enable row level security;
+    create policy looks on public.barred for select to authenticated using (exists (select from public.hidden));
     create table public.retyped (id integer primary key, c text);
     create table public.ruled (id integer primary key);
     alter table public.ruled enable row level security;
     create policy rule on public.ruled for select to authenticated using (true);
     revoke all on all tables in schema public from anon, authenticated;
-    grant all on public.retyped, public.ruled to authenticated, service_role;
+    grant all on public.retyped, public.ruled, public.barred to authenticated, service_role;
     grant all on public.notes, public.full_notes, public.fragile to anon, authenticated, service_role;
     grant all on public.open_notes to service_role;
     grant select (id, body) on public.open_notes to authenticated;
     grant select (body) on public.open_notes to anon;
-    alter publication supabase_realtime add table public.notes, public.full_notes, public.open_notes, public.fragile, public.retyped, public.ruled;
+    alter publication supabase_realtime add table public.notes, public.full_notes, public.open_notes, public.fragile, public.retyped, public.ruled, public.barred;
   `,
     { limits: { policyTimeoutMs: 300 } },
   );
@@ -461,4 +464,25 @@ test('who listens to a database that is put back hears of what happens from ther
   await own.settled();
   expect(heard.gaps).toEqual(['the database is another one']);
   expect(heard.data().map(({ record }) => record)).toEqual([{ id: 4 }]);
+});
+
+test('a policy that reads what its callers may not hides the row, and the schema is not read anew for it', async () => {
+  const table = await stage.table('public.barred');
+  using heard = await listenTo('barred', user(alice));
+  await stage.feed.emit(change('INSERT', table, ['1']));
+  await stage.settled();
+  const { asOwner } = stage.db;
+  let looks = 0;
+  stage.db.asOwner = (owner, run, kind) => {
+    looks++;
+    return asOwner(owner, run, kind);
+  };
+  await stage.feed.emit(change('INSERT', table, ['2']));
+  await stage.settled();
+  stage.db.asOwner = asOwner;
+  expect(looks).toBe(1);
+  expect(heard.lines()).toEqual([]);
+  expect(heard.notices).toEqual([
+    'A policy on public.barred failed (42501), so that changes are not told.',
+  ]);
 });

@@ -141,7 +141,8 @@ async function askPart(
     }
     const code = errorCode(error);
     if (code === undefined) throw error;
-    if (attempt.mayRegroup && code.startsWith('42')) throw new SchemaMoved();
+    // A right that is missing is no sign of another schema: what is asked is right, and reading all anew for each batch would help nobody.
+    if (attempt.mayRegroup && code.startsWith('42') && code !== '42501') throw new SchemaMoved();
     const isOver = parts.now() > attempt.until || attempt.splits > maxSplits || parts.signal.aborted;
     attempt.splits++;
     if (!isOver && groups.length > 1 && groups.length >= rows.length) {
