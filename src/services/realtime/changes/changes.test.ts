@@ -482,7 +482,5 @@ test('a policy that reads what its callers may not hides the row, and the schema
   stage.db.asOwner = asOwner;
   expect(looks).toBe(1);
   expect(heard.lines()).toEqual([]);
-  expect(heard.notices).toEqual([
-    'A policy on public.barred failed (42501), so that changes are not told.',
-  ]);
+  expect(heard.notices).toEqual(['A policy on public.barred failed (42501), so that changes are not told.']);
 });

@@ -4,7 +4,7 @@ import type { ChangeFeed, ChangeListener } from '../../../engine/db/replication/
 import type { Caller } from '../../../engine/identity/caller.ts';
 import type { Reads } from '../../../engine/service/reads.ts';
 import type { Difference } from './diff.ts';
-import { type LiveQueries, openLiveQueries } from './live-queries.ts';
+import { type LiveLimits, type LiveQueries, openLiveQueries } from './live-queries.ts';
 
 const caller: Caller = { role: 'anon', claims: '{}', subject: undefined, by: 'key' };
 const table = { oid: 1, schema: 'public', name: 'todos', columns: [], identity: 'default' } as const;
@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 /** @param rows answers the read of this path, the n-th of it */
-function openStage(rows: (path: string, n: number) => Promise<string>, againMs = 60_000) {
+function openStage(rows: (path: string, n: number) => Promise<string>, limits: Partial<LiveLimits> = {}) {
   const counts = new Map<string, number>();
   const listeners = new Set<ChangeListener>();
   const reads: Reads = {
@@ -48,7 +48,7 @@ function openStage(rows: (path: string, n: number) => Promise<string>, againMs =
     // Sound: it is asked for the published tables alone.
     db: { asOwner: (_owner, run) => run(client as never) },
     observe: () => {},
-    limits: { everyMs: 1, againMs },
+    limits: { everyMs: 1, againMs: 60_000, ...limits },
   });
   opened = queries;
   const change = { id: '1', kind: 'INSERT', table, row: [], old: undefined, committedAt: '' } as const;
@@ -88,10 +88,13 @@ it('tells of what has changed while the first answer was read, and reads that on
 });
 
 it('asks no more for a query that has ended', async () => {
-  const { queries, count, changed } = openStage(async (path, n) => {
-    if (path === '/ends' && n > 1) throw new Error('it cannot be read any more');
-    return '[]';
-  }, 1);
+  const { queries, count, changed } = openStage(
+    async (path, n) => {
+      if (path === '/ends' && n > 1) throw new Error('it cannot be read any more');
+      return '[]';
+    },
+    { againMs: 1 },
+  );
   const [ends, goes] = [remembers(), remembers()];
   await queries.follow('/rest/v1/ends', caller, ends);
   const leave = await queries.follow('/rest/v1/goes', caller, goes);
@@ -101,4 +104,13 @@ it('asks no more for a query that has ended', async () => {
   await vi.waitFor(() => expect(count('/goes')).toBeGreaterThan(before + 5));
   expect(count('/ends')).toBe(asked);
   leave();
+});
+
+it('keeps no more of answers than there is room for', async () => {
+  const { queries } = openStage(async () => '[{"id":1}]', { bytes: 15 });
+  const leave = await queries.follow('/rest/v1/one', caller, remembers());
+  const other = () => queries.follow('/rest/v1/other', caller, remembers());
+  await expect(other()).rejects.toThrow('take too much memory already');
+  leave();
+  (await other())();
 });

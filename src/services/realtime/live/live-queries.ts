@@ -35,6 +35,8 @@ export interface LiveParts {
 export interface LiveLimits {
   readonly rows: number;
   readonly queries: number;
+  /** Of all answers that are kept, to tell what is different from them. */
+  readonly bytes: number;
   /** At the soonest after the last time. */
   readonly everyMs: number;
   /** What no change tells of, such as what a policy reads elsewhere, shows after this at the latest. */
@@ -42,7 +44,14 @@ export interface LiveLimits {
   readonly parallel: number;
 }
 
-const usualLimits: LiveLimits = { rows: 1_000, queries: 1_000, everyMs: 100, againMs: 30_000, parallel: 4 };
+const usualLimits: LiveLimits = {
+  rows: 1_000,
+  queries: 1_000,
+  bytes: 128 * 1024 * 1024,
+  everyMs: 100,
+  againMs: 30_000,
+  parallel: 4,
+};
 const publication = 'supabase_realtime';
 const retryMs = 1_000;
 
@@ -54,6 +63,8 @@ interface Query {
   readonly primaryKey: readonly string[];
   readonly listeners: Set<LiveListener>;
   answer: Answered | undefined;
+  /** What the answer takes, about. */
+  bytes: number;
   isStale: boolean;
   lastMs: number;
   running: Promise<void> | undefined;
@@ -63,12 +74,14 @@ interface Query {
 }
 
 export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts): LiveQueries {
-  const { rows: maxRows, queries: maxQueries, everyMs, againMs, parallel } = { ...usualLimits, ...limits };
+  const bounds = { ...usualLimits, ...limits };
+  const { rows: maxRows, queries: maxQueries, everyMs, againMs, parallel } = bounds;
   const queries = new Map<string, Query>();
   const cancellation = new Cancellation();
   let listening: Promise<() => void> | undefined;
   let isClosed = false;
   let running = 0;
+  let keptBytes = 0;
   const waiting: (() => void)[] = [];
 
   /** The read that a URL is, and what it takes to follow it. */
@@ -192,13 +205,24 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
     }
   }
 
-  async function answerOf({ read, caller, primaryKey }: Query): Promise<Answered> {
+  /** @throws NotFollowable where there is no room for it */
+  function keep(query: Query, bytes: number): void {
+    if (queries.get(query.key) !== query) return;
+    if (keptBytes - query.bytes + bytes > bounds.bytes)
+      throw new NotFollowable('The answers of the live queries take too much memory already. Select less.');
+    keptBytes += bytes - query.bytes;
+    query.bytes = bytes;
+  }
+
+  async function answerOf(query: Query): Promise<Answered> {
+    const { read, caller, primaryKey } = query;
     await turn();
     try {
       const rows = await reads()!.rows(bounded(read, maxRows), caller, cancellation);
       const found = answered(rows, primaryKey);
       if (found.size > maxRows)
         throw new NotFollowable(`It has more than ${maxRows} rows. Narrow it by a filter or a limit.`);
+      keep(query, rows.length);
       return found;
     } finally {
       running -= 1;
@@ -214,6 +238,8 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
   function drop(query: Query): void {
     clearTimeout(query.timer);
     if (queries.get(query.key) === query) queries.delete(query.key);
+    keptBytes -= query.bytes;
+    query.bytes = 0;
     if (queries.size > 0) return;
     listening?.then((stop) => stop()).catch(() => {});
     listening = undefined;
@@ -234,6 +260,7 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
       primaryKey,
       listeners: new Set(),
       answer: undefined,
+      bytes: 0,
       isStale: true,
       lastMs: 0,
       running: undefined,
