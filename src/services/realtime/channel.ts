@@ -1,6 +1,6 @@
 // In charge of: one channel of one socket: joining, what its client says and hears, and its end. What it is told is handled in its order.
 // Source: supabase/realtime lib/realtime_web/channels/realtime_channel.ex, …/broadcast_handler.ex.
-import { type Attendance, type Attended, openAttendance } from './attendance.ts';
+import { Attendance, type Attended } from './attendance.ts';
 import type { Connection } from './connection.ts';
 import type { Realtime } from './context.ts';
 import { isKey } from './credentials.ts';
@@ -9,14 +9,7 @@ import { type Following, openFollowing } from './following.ts';
 import { type Join, joinOf, recordOf } from './join.ts';
 import { onlyPrivate, tooManyMessages } from './limits.ts';
 import { type ChannelQueries, openChannelQueries } from './live/channel-queries.ts';
-import {
-  endReasonOf,
-  JoinRefused,
-  joinReasonOf,
-  openStanding,
-  type Standing,
-  unreadable,
-} from './standing.ts';
+import { endReasonOf, JoinRefused, joinReasonOf, Standing, unreadable } from './standing.ts';
 import { type Member, topicKey, wireTopic } from './topics.ts';
 import type { Broadcast, ClientMessage, ClientPayload } from './wire/frames.ts';
 
@@ -85,7 +78,7 @@ class OpenChannel implements Channel, Member {
     const join = joinOf(message.payload.kind === 'json' ? message.payload.value : undefined, topic);
     this.#join = join;
     const isWanted = join.presence.enabled || realtime.config.now().presenceEnabled;
-    this.#standing = openStanding({
+    this.#standing = new Standing({
       realtime,
       connection: connection.parts,
       topic,
@@ -93,7 +86,7 @@ class OpenChannel implements Channel, Member {
       hasPresence: isWanted,
       token: join.accessToken,
     });
-    this.#attendance = openAttendance({
+    this.#attendance = new Attendance({
       realtime,
       standing: this.#standing,
       topic: topicKey(this.#name),
@@ -105,7 +98,7 @@ class OpenChannel implements Channel, Member {
     this.#following = openFollowing({
       realtime,
       join,
-      caller: () => this.#standing.caller(),
+      caller: () => this.#standing.caller,
       push: (event, payload) => this.#push(event, payload),
       system: (status, sentence) => this.#system('postgres_changes', status, sentence),
     });
@@ -283,7 +276,7 @@ class OpenChannel implements Channel, Member {
         this.#queries ??= openChannelQueries(this.#realtime.queries, (told) =>
           this.#push('live_query', told),
         );
-        const reason = await this.#queries.hear(value, this.#standing.caller());
+        const reason = await this.#queries.hear(value, this.#standing.caller);
         if (reason === undefined) this.#reply(message, 'ok', '{}');
         else this.#reply(message, 'error', JSON.stringify({ reason }));
         return;
@@ -318,8 +311,8 @@ class OpenChannel implements Channel, Member {
     if (typeof token !== 'string' || isKey(token)) return;
     try {
       await this.#standing.renew(token);
-      this.#following?.setCaller(this.#standing.caller());
-      this.#queries?.setCaller(this.#standing.caller());
+      this.#following?.setCaller(this.#standing.caller);
+      this.#queries?.setCaller(this.#standing.caller);
     } catch (error) {
       this.#standingLost(error);
     }

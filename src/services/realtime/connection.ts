@@ -1,6 +1,5 @@
 // In charge of: one WebSocket: what it has joined, that its queue has a bound, and that it ends when nobody is there.
 // Source: Phoenix lib/phoenix/socket.ex; supabase/realtime lib/realtime_web/endpoint.ex.
-import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { errorMessage } from '../../base/errors.ts';
@@ -41,8 +40,11 @@ export interface ConnectionParts {
   readonly onClose: (connection: Connection) => void;
 }
 
+let lastId = 0;
+
 export class Connection {
-  readonly id = randomUUID();
+  /** On this process. */
+  readonly id: number;
   readonly parts: ConnectionParts;
   readonly #channels = new Map<string, Channel>();
   /** Of its messages that wait until those before are done, in all its channels. */
@@ -52,6 +54,8 @@ export class Connection {
   #isEnding = false;
 
   constructor(parts: ConnectionParts) {
+    lastId += 1;
+    this.id = lastId;
     this.parts = parts;
     const { webSocket, realtime } = parts;
     this.#lastHeardMs = realtime.now();

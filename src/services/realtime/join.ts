@@ -1,6 +1,5 @@
 // In charge of: what a client wishes when it joins. What is written wrongly counts as not said, as upstream takes it.
 // Source: supabase/realtime lib/realtime_web/channels/payloads/*.ex, realtime_channel.ex `new_api?`, `pg_change_params`.
-import { randomUUID } from 'node:crypto';
 
 export interface Join {
   /** The token of whoever joins; undefined: the connection's key says who it is. */
@@ -14,7 +13,8 @@ export interface Join {
   readonly replicationReady: boolean;
   /** Messages of before it wants to be told again. */
   readonly replay: { readonly since: unknown; readonly limit: unknown } | undefined;
-  readonly presence: { readonly enabled: boolean; readonly key: string };
+  /** Without a key it gets one with its first word. */
+  readonly presence: { readonly enabled: boolean; readonly key: string | undefined };
   /** As the client sent them; the old way to join has one in the topic's name. */
   readonly changes: readonly unknown[];
   /** Whether it joined by the topic's name, and is told of changes in the old way. */
@@ -56,8 +56,8 @@ function sinceOf(config: Readonly<Record<string, unknown>>): string | undefined 
   return given.filter((since) => typeof since === 'string').toSorted()[0];
 }
 
-function presenceKeyOf(key: unknown): string {
-  if (key === undefined || key === null || key === '') return randomUUID();
+function presenceKeyOf(key: unknown): string | undefined {
+  if (key === undefined || key === null || key === '') return undefined;
   return typeof key === 'string' ? key : JSON.stringify(key);
 }
 

@@ -107,8 +107,12 @@ const isHandshake = (headers: Readonly<Record<string, string>>) =>
   headers['sec-websocket-version'] === '13';
 
 /** What policies may read of a request: upstream shows them the headers that begin so. Source: Phoenix connect_info `:x_headers`. */
-const exposed = (headers: Readonly<Record<string, string>>) =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-')));
+function exposed(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const shown = Object.entries(headers).filter(([name]) => name.startsWith('x-'));
+  return shown.length === 0 ? none : Object.fromEntries(shown);
+}
+
+const none: Readonly<Record<string, string>> = {};
 
 const bearer = (authorization: string | undefined) => /^bearer +(.+)$/i.exec(authorization ?? '')?.[1];
 

@@ -18,22 +18,6 @@ export class RightsLost extends Error {
   override readonly name = 'RightsLost';
 }
 
-export interface Standing {
-  /** Known once it was admitted. */
-  caller(): Caller;
-  /** @throws JoinRefused, CredentialsRefused, DatabaseUnavailable */
-  admit(): Promise<void>;
-  /** Whether the token still holds. @throws CredentialsRefused */
-  confirm(): Promise<void>;
-  /** @throws what `admit` does; RightsLost where it hears less than before */
-  renew(token: string): Promise<void>;
-  hears(what: 'broadcast' | 'presence'): boolean;
-  /** Whoever says where it is wants to hear where the others are. */
-  wantsPresence(): Promise<void>;
-  /** False, too, where the policies cannot be asked now. */
-  maySay(what: 'broadcast' | 'presence'): Promise<boolean>;
-}
-
 export interface StandingParts {
   readonly realtime: Pick<Realtime, 'identity' | 'authorization' | 'now' | 'observe'>;
   readonly connection: Pick<ConnectionParts, 'credentials' | 'headers'>;
@@ -45,70 +29,101 @@ export interface StandingParts {
 
 const nothing: Right = { broadcast: false, presence: false };
 
-export function openStanding(parts: StandingParts): Standing {
-  const { realtime, connection, topic, isPrivate } = parts;
-  const { authorization, observe } = realtime;
-  let { token, hasPresence } = parts;
-  let known: Caller | undefined;
-  let mayHear: { readonly broadcast: boolean; readonly presence: boolean } = nothing;
-  let maySay: Right | undefined;
+/** A class: a thousand channels share its functions. */
+export class Standing {
+  readonly #parts: StandingParts;
+  #token: string | undefined;
+  #hasPresence: boolean;
+  #caller: Caller | undefined;
+  #mayHear: Right = nothing;
+  /** Undefined: it was not asked yet. */
+  #maySay: Right | undefined;
 
-  const callerNow = () => callerBy(realtime.identity, token, connection.credentials, realtime.now());
-  const asked = () => ({ caller: known!, topic, headers: connection.headers });
-
-  function raised(error: unknown): void {
-    observe({ kind: 'realtime.policy_raised', level: 'warn', topic, error });
+  constructor(parts: StandingParts) {
+    this.#parts = parts;
+    this.#token = parts.token;
+    this.#hasPresence = parts.hasPresence;
   }
 
-  async function readRights(): Promise<void> {
-    const right = await authorization.mayRead(asked()).catch((error: unknown) => {
+  /** Known once it was admitted. */
+  get caller(): Caller {
+    return this.#caller!;
+  }
+
+  /** @throws JoinRefused, CredentialsRefused, DatabaseUnavailable */
+  async admit(): Promise<void> {
+    this.#caller = await this.#callerNow();
+    this.#maySay = undefined;
+    if (this.#parts.isPrivate) await this.#readRights();
+  }
+
+  /** Whether the token still holds. @throws CredentialsRefused */
+  async confirm(): Promise<void> {
+    if (this.#caller !== undefined) await this.#callerNow();
+  }
+
+  /** @throws what `admit` does; RightsLost where it hears less than before */
+  async renew(token: string): Promise<void> {
+    if (token === this.#token) return;
+    const { isPrivate, topic } = this.#parts;
+    const before = this.#mayHear;
+    this.#token = token;
+    await this.admit();
+    const now = this.#mayHear;
+    const isLess = (before.broadcast && !now.broadcast) || (before.presence && !now.presence);
+    if (isPrivate && isLess)
+      throw new RightsLost(`You no longer have permission to read from this Channel topic: ${topic}`);
+  }
+
+  hears(what: 'broadcast' | 'presence'): boolean {
+    return !this.#parts.isPrivate || this.#mayHear[what];
+  }
+
+  /** Whoever says where it is wants to hear where the others are. */
+  async wantsPresence(): Promise<void> {
+    if (this.#hasPresence) return;
+    this.#hasPresence = true;
+    if (this.#parts.isPrivate) await this.#readRights().catch(() => {});
+  }
+
+  /** False, too, where the policies cannot be asked now. */
+  async maySay(what: 'broadcast' | 'presence'): Promise<boolean> {
+    if (!this.#parts.isPrivate) return true;
+    if (this.#maySay !== undefined) return this.#maySay[what];
+    try {
+      this.#maySay = await this.#parts.realtime.authorization.mayWrite(this.#asked);
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) this.#raised(error);
+      return false;
+    }
+    return this.#maySay[what];
+  }
+
+  async #readRights(): Promise<void> {
+    const { realtime, topic } = this.#parts;
+    const right = await realtime.authorization.mayRead(this.#asked).catch((error: unknown) => {
       if (error instanceof DatabaseUnavailable) throw error;
-      raised(error);
+      this.#raised(error);
       return nothing;
     });
-    mayHear = { broadcast: right.broadcast, presence: hasPresence && right.presence };
-    if (!mayHear.broadcast && !mayHear.presence) throw unreadable(topic);
+    this.#mayHear = { broadcast: right.broadcast, presence: this.#hasPresence && right.presence };
+    if (!this.#mayHear.broadcast && !this.#mayHear.presence) throw unreadable(topic);
   }
 
-  async function admit(): Promise<void> {
-    known = await callerNow();
-    maySay = undefined;
-    if (isPrivate) await readRights();
+  #callerNow(): Promise<Caller> {
+    const { realtime, connection } = this.#parts;
+    return callerBy(realtime.identity, this.#token, connection.credentials, realtime.now());
   }
 
-  return {
-    caller: () => known!,
-    admit,
-    async confirm() {
-      if (known !== undefined) await callerNow();
-    },
-    async renew(other) {
-      if (other === token) return;
-      const before = mayHear;
-      token = other;
-      await admit();
-      const isLess = (before.broadcast && !mayHear.broadcast) || (before.presence && !mayHear.presence);
-      if (isPrivate && isLess)
-        throw new RightsLost(`You no longer have permission to read from this Channel topic: ${topic}`);
-    },
-    hears: (what) => !isPrivate || mayHear[what],
-    async wantsPresence() {
-      if (hasPresence) return;
-      hasPresence = true;
-      if (isPrivate) await readRights().catch(() => {});
-    },
-    async maySay(what) {
-      if (!isPrivate) return true;
-      if (maySay !== undefined) return maySay[what];
-      try {
-        maySay = await authorization.mayWrite(asked());
-      } catch (error) {
-        if (!(error instanceof DatabaseUnavailable)) raised(error);
-        return false;
-      }
-      return maySay[what];
-    },
-  };
+  get #asked() {
+    const { topic, connection } = this.#parts;
+    return { caller: this.caller, topic, headers: connection.headers };
+  }
+
+  #raised(error: unknown): void {
+    const { realtime, topic } = this.#parts;
+    realtime.observe({ kind: 'realtime.policy_raised', level: 'warn', topic, error });
+  }
 }
 
 export const unreadable = (topic: string) => new JoinRefused(`Unauthorized: ${unreadableSentence(topic)}`);
