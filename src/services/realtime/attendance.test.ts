@@ -1,7 +1,7 @@
 // In charge of: showing that nobody stays present who has gone.
 import { expect, it } from 'vitest';
 import { openLocalFanout } from '../../engine/db/fanout.ts';
-import { openAttendance } from './attendance.ts';
+import { Attendance } from './attendance.ts';
 import { openLimits } from './limits.ts';
 import { openPeers } from './peers.ts';
 import { openPresences } from './presence/presence.ts';
@@ -19,13 +19,9 @@ it('does not track a client that has gone while the policies were asked', async 
   const peers = openPeers({ fanout: openLocalFanout(), sharesDatabase: false, now: Date.now, observe });
   const presences = openPresences({ peers, observe }, { hears: () => true, onDiff: () => {} });
   const asked = Promise.withResolvers<boolean>();
-  const attendance = openAttendance({
+  const attendance = new Attendance({
     realtime: { limits: openLimits(() => settings, Date.now), presences },
     standing: {
-      caller: () => expect.fail('nobody asks'),
-      admit: async () => {},
-      confirm: async () => {},
-      renew: async () => {},
       hears: () => true,
       wantsPresence: async () => {},
       maySay: () => asked.promise,

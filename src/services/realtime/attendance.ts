@@ -14,7 +14,7 @@ export type Attended =
 
 export interface AttendanceParts {
   readonly realtime: Pick<Realtime, 'limits' | 'presences'>;
-  readonly standing: Standing;
+  readonly standing: Pick<Standing, 'hears' | 'wantsPresence' | 'maySay'>;
   /** The topic's key, and who this is in it. */
   readonly topic: string;
   readonly ref: string;
