@@ -184,7 +184,7 @@ describe('a request', () => {
       {
         code: 'not_found',
         message: 'There is nothing at "/nowhere" for GET.',
-        hint: 'Services here: /rest/v1, /auth/v1, /storage/v1.',
+        hint: 'Services here: /rest/v1, /auth/v1, /storage/v1, /realtime/v1.',
       },
     ]);
     expect(elsewhere.headers).toMatchObject({

@@ -114,13 +114,14 @@ describe('presence on one process', () => {
   it('is bounded by topic and by bytes, and has room again for who comes after somebody left', () => {
     const one = openProcess(openLocalFanout(), {
       sharesDatabase: false,
-      bounds: { perTopic: 2, totalBytes: 60 },
+      bounds: { perTopic: 2, bytesPerTopic: 50, totalBytes: 60 },
     });
     const { presences } = one;
     expect(presences.track('room', '1', 'a', {})).toBe('tracked');
     expect(presences.track('room', '2', 'b', {})).toBe('tracked');
     expect(presences.track('room', '3', 'c', {})).toBe('topic_full');
     expect(presences.track('room', '2', 'b', { note: 'x'.repeat(100) })).toBe('memory_full');
+    expect(presences.track('room', '2', 'b', { note: 'x'.repeat(37) })).toBe('topic_full');
     expect(presences.track('room', '2', 'b', { note: 'x'.repeat(30) })).toBe('tracked');
     expect(presences.track('other', '4', 'd', { note: 'x'.repeat(30) })).toBe('memory_full');
     presences.untrack('room', '2');

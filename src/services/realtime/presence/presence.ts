@@ -36,11 +36,18 @@ export type TrackOutcome = 'tracked' | 'unchanged' | 'too_deep' | 'topic_full' |
 
 export interface PresenceBounds {
   readonly perTopic: number;
+  /** Whoever joins is told all of it at once. */
+  readonly bytesPerTopic: number;
   readonly totalBytes: number;
 }
 
 /** Of one topic on all processes together, as far as this one knows; and of what the clients of this process say of themselves. */
-const usualBounds: PresenceBounds = { perTopic: 10_000, totalBytes: 64 * 1024 * 1024 };
+const mebibyte = 1024 * 1024;
+const usualBounds: PresenceBounds = {
+  perTopic: 10_000,
+  bytesPerTopic: 4 * mebibyte,
+  totalBytes: 64 * mebibyte,
+};
 
 export interface PresenceHearers {
   /** Whether somebody on this process listens to the topic; nothing is put together for the others. */
@@ -68,7 +75,15 @@ export function openPresences(
   const tracked = new Map<string, Tracked>();
   const late = new Map<string, Entry[]>();
   let sizeBytes = 0;
+  const topicBytes = new Map<string, number>();
   let soon: NodeJS.Immediate | undefined;
+
+  function grow(topic: string, bytes: number): void {
+    sizeBytes += bytes;
+    const now = (topicBytes.get(topic) ?? 0) + bytes;
+    if (now === 0) topicBytes.delete(topic);
+    else topicBytes.set(topic, now);
+  }
 
   function announce(diff: Diff): void {
     for (const [topic, { joins, leaves }] of diff) {
@@ -108,7 +123,9 @@ export function openPresences(
       const before = tracked.get(id);
       if (before !== undefined && isDeepStrictEqual(before.meta, meta)) return 'unchanged';
       const size = Buffer.byteLength(JSON.stringify(meta)) + Buffer.byteLength(key);
-      if (sizeBytes - (before?.sizeBytes ?? 0) + size > bounds.totalBytes) return 'memory_full';
+      const more = size - (before?.sizeBytes ?? 0);
+      if (sizeBytes + more > bounds.totalBytes) return 'memory_full';
+      if ((topicBytes.get(topic) ?? 0) + more > bounds.bytesPerTopic) return 'topic_full';
       if (before === undefined && replicas.countOf(topic) >= bounds.perTopic) return 'topic_full';
       const phxRef = newRef();
       const { step, diff } =
@@ -116,7 +133,7 @@ export function openPresences(
           ? replicas.join(topic, key, { ...meta, phx_ref: phxRef })
           : // Sound: whatever is tracked has an entry of our own.
             replicas.update(before.tag, { ...meta, phx_ref: phxRef, phx_ref_prev: before.phxRef })!;
-      sizeBytes += size - (before?.sizeBytes ?? 0);
+      grow(topic, more);
       tracked.set(id, { topic, key, meta, sizeBytes: size, phxRef, tag: step.at });
       exchange.tell(step);
       announce(diff);
@@ -127,7 +144,7 @@ export function openPresences(
       const before = tracked.get(id);
       if (before === undefined) return;
       tracked.delete(id);
-      sizeBytes -= before.sizeBytes;
+      grow(topic, -before.sizeBytes);
       const left = replicas.leave(before.tag);
       if (left === undefined) return;
       exchange.tell(left.step);
