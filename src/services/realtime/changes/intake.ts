@@ -3,12 +3,12 @@ import { errorMessage } from '../../../base/errors.ts';
 import { delay } from '../../../base/time.ts';
 import type { Db, LoginRole } from '../../../engine/db/db.ts';
 import type { Change } from '../../../engine/db/replication/change.ts';
-import type { Caller } from '../../../engine/identity/caller.ts';
 import { type Audience, type AudienceOptions, audiencesOf, type RowEvent } from './audience.ts';
 import { type DecideParts, decide, describeFailure, retrying } from './decide.ts';
 import type { Facts, FactsSource, TableFacts } from './facts.ts';
-import { fill, generate, hasGenerated, missingOf, type Unfilled } from './fill.ts';
-import { type Image, imagesOf } from './image.ts';
+import type { Unfilled } from './fill.ts';
+import { fillChanges } from './fill-changes.ts';
+import type { Image } from './image.ts';
 import type { Candidate, Item } from './item.ts';
 import { Lane } from './lane.ts';
 import { openReporter } from './report.ts';
@@ -121,7 +121,13 @@ export function openIntake(parts: IntakeParts): Intake {
       audiences = new Map();
       audiencesFor = facts;
     }
-    const filled = await fillAll(facts, changes);
+    const filled = await fillChanges(
+      parts,
+      report,
+      facts,
+      changes,
+      (change) => audienceOf(facts, change, undefined)[0]?.audience.groups[0]?.group.caller,
+    );
     const touched = new Set<Lane>();
     for (const arrival of batch) {
       if (arrival.kind === 'gap') begunAnew(arrival);
@@ -132,46 +138,6 @@ export function openIntake(parts: IntakeParts): Intake {
   }
 
   const rolesNow = () => new Set([...parts.subscribers].map(({ caller }) => caller.role));
-
-  /** Values that the changes do not bring. */
-  async function fillAll(facts: Facts, changes: readonly Change[]): Promise<ReadonlyMap<Change, Unfilled>> {
-    const filled = new Map<Change, Unfilled>();
-    const missing = new Map<TableFacts, Unfilled[]>();
-    const generated = new Map<TableFacts, { readonly caller: Caller; readonly list: Unfilled[] }>();
-    for (const change of changes) {
-      const table = facts.tables.get(String(change.table.oid));
-      if (table === undefined || !table.isPublished || change.kind === 'TRUNCATE') continue;
-      const unfilled: Unfilled = { table, images: imagesOf(change, table) };
-      filled.set(change, unfilled);
-      const isMissing = missingOf(table, unfilled.images.row).length > 0;
-      if (!isMissing && !hasGenerated(table)) continue;
-      const caller = audienceOf(facts, change, undefined)[0]?.audience.groups[0]?.group.caller;
-      if (caller === undefined) continue;
-      if (isMissing) missing.set(table, [...(missing.get(table) ?? []), unfilled]);
-      if (!hasGenerated(table)) continue;
-      const known = generated.get(table);
-      if (known === undefined) generated.set(table, { caller, list: [unfilled] });
-      else known.list.push(unfilled);
-    }
-    for (const [table, list] of missing)
-      await fillSurely(table, () => fill(parts.db, parts.filler, table, list));
-    for (const [table, { caller, list }] of generated)
-      await fillSurely(table, () => generate(parts.db, caller, parts.settings, table, list));
-    return filled;
-  }
-
-  async function fillSurely(table: TableFacts, work: () => Promise<void>): Promise<void> {
-    try {
-      await retrying(parts, work);
-    } catch (error) {
-      // The table is not what it was, or the value may not be read or computed: what is missing stays so.
-      report(
-        `fill ${table.oid}`,
-        'realtime.fill_failed',
-        `${table.schema}.${table.name}: ${errorMessage(error)}`,
-      );
-    }
-  }
 
   /** By each table as which somebody may hear of it. */
   function audienceOf(
