@@ -1,10 +1,10 @@
 // In charge of: `millrace export --storage`: the files of this project, to the storage API of another one that has its rows.
 import { openEgress } from '../../../engine/egress/egress.ts';
+import { parallelFiles } from '../../../services/storage/transfer/each-object.ts';
 import {
   type ExportedFiles,
   type ExportTrouble,
   exportFiles,
-  parallelFiles,
 } from '../../../services/storage/transfer/export-files.ts';
 import { openOtherProject } from '../../../services/storage/transfer/other-project.ts';
 import type { Prepared } from '../../prepare.ts';

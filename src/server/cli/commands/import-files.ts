@@ -3,10 +3,10 @@ import { openEgress } from '../../../engine/egress/egress.ts';
 import { markStore } from '../../../services/storage/blobs/mark.ts';
 import { isEncrypted } from '../../../services/storage/bucket-settings.ts';
 import { storage as service } from '../../../services/storage/service.ts';
+import { parallelFiles } from '../../../services/storage/transfer/each-object.ts';
 import {
   type ImportedFiles,
   importFiles,
-  parallelFiles,
   type Trouble,
 } from '../../../services/storage/transfer/import-files.ts';
 import { openOtherProject } from '../../../services/storage/transfer/other-project.ts';

@@ -1,9 +1,9 @@
 // In charge of: the files of this project, brought to another one whose buckets are there. What is done is seen by looking, so that a run that broke off
 // is gone on with by running it again.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Db } from '../../../engine/db/db.ts';
 import { BlobMissing, type Blobs } from '../blobs/blobs.ts';
+import { eachObject, maxFailures, pageSize, patiently } from './each-object.ts';
 import type { OtherProject } from './other-project.ts';
 
 export interface ExportFilesOptions {
@@ -34,13 +34,6 @@ export interface ExportTrouble {
   readonly reason: string;
 }
 
-export const parallelFiles = 4;
-const pageSize = 1_000;
-const tries = 4;
-const firstPauseMs = 500;
-/** So many in one run, and the other project is away rather than a file refused there. */
-const maxFailures = 100;
-
 interface Row {
   readonly id: string;
   readonly bucket_id: string;
@@ -65,7 +58,7 @@ export async function exportFiles(options: ExportFilesOptions): Promise<Exported
     counts.files += 1;
     const place = `${row.bucket_id}/${row.name}`;
     try {
-      const sizeBytes = await sendPatiently(options, row);
+      const sizeBytes = await patiently(() => send(options, row), isFinal, signal);
       if (sizeBytes === undefined) counts.there += 1;
       else {
         counts.copied += 1;
@@ -81,32 +74,8 @@ export async function exportFiles(options: ExportFilesOptions): Promise<Exported
     onFile(counts);
   }
 
-  for (let after: string | null = null; ; ) {
-    const page: readonly Row[] = await pageAfter(db, after);
-    const left = [...page];
-    const work = async () => {
-      for (let row = left.shift(); row !== undefined; row = left.shift()) {
-        signal.throwIfAborted();
-        await bring(row);
-      }
-    };
-    await Promise.all(Array.from({ length: parallelFiles }, work));
-    const last = page.at(-1);
-    if (last === undefined || page.length < pageSize) return counts;
-    after = last.id;
-  }
-}
-
-async function sendPatiently(options: ExportFilesOptions, row: Row): Promise<number | undefined> {
-  for (let tried = 1; ; tried++) {
-    try {
-      return await send(options, row);
-    } catch (error) {
-      const isFinal = error instanceof OperatorError || error instanceof BlobMissing;
-      if (isFinal || options.signal.aborted || tried === tries) throw error;
-      await sleep(firstPauseMs * 2 ** (tried - 1), undefined, { signal: options.signal });
-    }
-  }
+  await eachObject<Row>({ db, statement: pageStatement, signal, work: bring });
+  return counts;
 }
 
 /** How many bytes were sent; undefined: it is there already. */
@@ -140,8 +109,4 @@ const pageStatement = `
   select id::text, bucket_id, name, version, metadata, user_metadata from storage.objects
   where bucket_id is not null and name is not null and ($1::uuid is null or id > $1) order by id limit ${pageSize}`;
 
-const pageAfter = (db: Pick<Db, 'asOwner'>, after: string | null) =>
-  db.asOwner('supabase_storage_admin', async (client) => {
-    const { rows } = await client.query<Row>(pageStatement, [after]);
-    return rows;
-  });
+const isFinal = (error: unknown) => error instanceof OperatorError || error instanceof BlobMissing;

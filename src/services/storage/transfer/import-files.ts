@@ -1,10 +1,10 @@
 // In charge of: the files of a project whose rows are here already: what is missing is read from where it came from. What is done is seen by looking,
 // so that a run that broke off is gone on with by running it again, whoever broke it off.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { errorMessage, OperatorError } from '../../../base/errors.ts';
 import type { Db } from '../../../engine/db/db.ts';
 import { type Blobs, blobIdPattern, NoRoom, type Written } from '../blobs/blobs.ts';
 import { keyIdIn } from '../blobs/sealed-id.ts';
+import { eachObject, maxFailures, pageSize, patiently } from './each-object.ts';
 import type { OtherProject } from './other-project.ts';
 
 export interface ImportFilesOptions {
@@ -42,14 +42,6 @@ export interface Trouble {
   readonly place: string;
   readonly reason: string;
 }
-
-/** Files that come at once. */
-export const parallelFiles = 4;
-const pageSize = 1_000;
-const tries = 4;
-const firstPauseMs = 500;
-/** So many in one run, and the source is away rather than a file damaged there. */
-const maxFailures = 100;
 
 interface Row {
   readonly id: string;
@@ -100,20 +92,8 @@ export async function importFiles(options: ImportFilesOptions): Promise<Imported
     onFile(counts);
   }
 
-  for (let after: string | null = null; ; ) {
-    const page: readonly Row[] = await pageAfter(db, after);
-    const left = [...page];
-    const work = async () => {
-      for (let row = left.shift(); row !== undefined; row = left.shift()) {
-        signal.throwIfAborted();
-        await take(row);
-      }
-    };
-    await Promise.all(Array.from({ length: parallelFiles }, work));
-    const last = page.at(-1);
-    if (last === undefined || page.length < pageSize) return counts;
-    after = last.id;
-  }
+  await eachObject<Row>({ db, statement: pageStatement, signal, work: take });
+  return counts;
 }
 
 type Outcome =
@@ -128,7 +108,7 @@ async function importFile(options: ImportFilesOptions, row: Row): Promise<Outcom
   // The version that the source has given is a name for bytes here, too, but where they are to be encrypted.
   const isName = version !== null && blobIdPattern.test(version) && keyIdIn(version) === undefined;
   const to = isName && !isEncrypted(bucket) ? version : await newBlobId(bucket);
-  const outcome = await copyPatiently(options, row, to);
+  const outcome = await patiently(() => copyOnce(options, row, to), isFinal, signal);
   if (outcome.kind === 'copied' && to !== version && !(await nameAnew(db, id, version, to))) {
     await blobs.remove([to]);
     return { kind: 'changed', reason: 'its row has another version by now' };
@@ -140,18 +120,6 @@ async function importFile(options: ImportFilesOptions, row: Row): Promise<Outcom
 async function isHere(blobs: Pick<Blobs, 'find'>, { version, size }: Row): Promise<boolean> {
   const found = version === null ? undefined : await blobs.find(version);
   return found !== undefined && (size === null || found.sizeBytes === Number(size));
-}
-
-async function copyPatiently(options: ImportFilesOptions, row: Row, to: string): Promise<Outcome> {
-  for (let tried = 1; ; tried++) {
-    try {
-      return await copyOnce(options, row, to);
-    } catch (error) {
-      const isFinal = error instanceof OperatorError || error instanceof NoRoom;
-      if (isFinal || options.signal.aborted || tried === tries) throw error;
-      await sleep(firstPauseMs * 2 ** (tried - 1), undefined, { signal: options.signal });
-    }
-  }
 }
 
 async function copyOnce(
@@ -179,12 +147,6 @@ function differenceOf({ size, etag }: Row, { sizeBytes, md5 }: Written, eTag: st
 
 const bare = (eTag: string | null | undefined) => eTag?.replace(/^W\//, '').replaceAll('"', '') || undefined;
 
-const pageAfter = (db: Pick<Db, 'asOwner'>, after: string | null) =>
-  db.asOwner('supabase_storage_admin', async (client) => {
-    const { rows } = await client.query<Row>(pageStatement, [after]);
-    return rows;
-  });
-
 /** False: the row names others by now, or is gone. */
 const nameAnew = (db: Pick<Db, 'asOwner'>, id: string, from: string | null, to: string) =>
   db.asOwner('supabase_storage_admin', async (client) => {
@@ -193,3 +155,5 @@ const nameAnew = (db: Pick<Db, 'asOwner'>, id: string, from: string | null, to: 
     const { rowCount } = await client.query(statement, [id, from, to]);
     return rowCount === 1;
   });
+
+const isFinal = (error: unknown) => error instanceof OperatorError || error instanceof NoRoom;
