@@ -203,6 +203,7 @@ describe('GET /admin/v1/status', () => {
           { name: 'rest', mount: '/rest/v1', ok: true },
           { name: 'auth', mount: '/auth/v1', ok: true },
           { name: 'storage', mount: '/storage/v1', ok: true },
+          { name: 'realtime', mount: '/realtime/v1', ok: true },
         ],
       },
     });
