@@ -97,6 +97,6 @@ export async function openPorts(
       return { minBytesPerSecond, graceMs: slowGraceSeconds * 1000 };
     },
   });
-  closers.add(() => opened.close(serverSettings.now().drainSeconds * 1000));
+  closers.add(() => opened.close(serverSettings.now().drainSeconds * 1000), Number.POSITIVE_INFINITY);
   return opened;
 }

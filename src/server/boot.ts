@@ -111,7 +111,8 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
 
   const shaped = await openShapedServer(prepared, options);
   const { server } = shaped;
-  closers.add(() => server.stop());
+  // It has bounds of its own; left behind, it would go on without us.
+  closers.add(() => server.stop(), Number.POSITIVE_INFINITY);
   // People's data is in it: who knows the constants of development may not open it, not even from this machine.
   if (shaped.isImported) refuseDevelopmentSecrets(secrets, 'Data that came from `millrace import`');
   const applied = await applyFiles(shaped, options, { drift: 'warn' });
