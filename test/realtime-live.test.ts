@@ -152,6 +152,11 @@ describe('a live query', () => {
       '/rest/v1/lists?select=name',
       'Its rows lack "id" of the primary key, by which they are told apart. Select it.',
     ],
+    [
+      'more rows than are followed',
+      '/rest/v1/lists?limit=1000000',
+      'Its limit is 1000000, and more than 1000 rows are not followed.',
+    ],
     ['a wrong filter', '/rest/v1/todos?id=eq.x', 'invalid input syntax for type integer: "x"'],
   ])('of %s is refused with a sentence', async (_name, url, reason) => {
     await using socket = await joined(ada);

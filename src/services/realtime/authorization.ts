@@ -130,7 +130,8 @@ function statementFor({ isOn, rows }: Policies, command: 'read' | 'write', topic
           id: '00000000-0000-4000-8000-000000000000',
           topic,
           extension,
-          private: command === 'read' ? null : false,
+          // The column's default: upstream's rows say nothing of it.
+          private: false,
           inserted_at: 'now',
           updated_at: 'now',
         })),

@@ -74,10 +74,6 @@ export class Connection {
     return this.parts.wire;
   }
 
-  get channels(): Iterable<Channel> {
-    return this.#channels.values();
-  }
-
   /** Writes a frame as it is. One whose client does not read ends the connection, and delays nobody else. */
   send(frame: Buffer): void {
     const { stream } = this.parts;

@@ -18,7 +18,6 @@ export interface Sockets {
   /** Tells all to come back; each goes within a random time, so that they do not come back at once. */
   drain(): void;
   close(): Promise<void>;
-  size(): number;
 }
 
 /** Source: supabase/realtime lib/realtime_web/endpoint.ex `max_frame_size`. */
@@ -91,7 +90,6 @@ export function openSockets(realtime: Realtime): Sockets {
       for (const connection of open) connection.end(closeCodes.comeBack, 'This server is stopping.');
       server.close();
     },
-    size: () => open.size,
   };
 }
 

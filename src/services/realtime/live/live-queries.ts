@@ -300,9 +300,14 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
   };
 }
 
-/** One row more than is allowed is enough to see that there are too many. */
+/** One row more than is allowed is enough to see that there are too many. @throws NotFollowable where it asks for more */
 function bounded({ path, query }: Read, maxRows: number): Read {
-  if (/(?:^|&)limit=/.test(query)) return { path, query };
+  const own = new URLSearchParams(query).get('limit');
+  if (own !== null) {
+    if (Number(own) > maxRows)
+      throw new NotFollowable(`Its limit is ${own}, and more than ${maxRows} rows are not followed.`);
+    return { path, query };
+  }
   return { path, query: `${query}${query === '' ? '' : '&'}limit=${maxRows + 1}` };
 }
 
