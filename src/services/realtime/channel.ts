@@ -212,7 +212,10 @@ class OpenChannel implements Channel, Member {
     this.#replay(replayed);
     const first = this.#attendance.first();
     if (first?.kind === 'state') this.#push('presence_state', first.state);
-    if (first?.kind === 'end') this.#shutDown(first.sentence);
+    if (first?.kind === 'end') {
+      this.#shutDown(first.sentence);
+      return;
+    }
     this.#following?.begin();
     this.#sayWhenReady();
   }

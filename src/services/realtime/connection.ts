@@ -17,6 +17,8 @@ const maxJoinBytes = 256 * 1024;
 const lastWordsMs = 1_000;
 /** A client beats its heart every 25 s; one that is silent for longer is gone. Source: Phoenix's and cowboy's idle timeout. */
 export const silenceMs = 60_000;
+/** The first byte of a frame that answers a ping. Its payload has at most 125 bytes. Source: RFC 6455 sections 5.2, 5.5. */
+const pongHead = 0x8a;
 /** What stands before a topic's name on the wire. */
 const prefix = 'realtime:';
 /** Of RFC 6455 section 7.4.1 and its registry. */
@@ -62,6 +64,11 @@ export class Connection {
     webSocket.on('message', (data: Buffer, isBinary: boolean) => this.#heard(data, isBinary));
     webSocket.on('pong', () => {
       this.#lastHeardMs = realtime.now();
+    });
+    webSocket.on('ping', (data: Buffer) => {
+      this.#lastHeardMs = realtime.now();
+      // As all that is sent: whoever asks and does not read the answers is let go of. Source: RFC 6455 section 5.5.3.
+      this.send(Buffer.concat([Buffer.from([pongHead, data.length]), data]));
     });
     // What ws refuses by itself: frames that break the protocol, or are longer than allowed. It closes then.
     webSocket.on('error', (error) =>

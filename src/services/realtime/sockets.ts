@@ -4,7 +4,7 @@ import type { UpgradeRequest } from '../../engine/service/contract.ts';
 import type { Answer } from '../../engine/service/http.ts';
 import { Connection, closeCodes } from './connection.ts';
 import type { Realtime } from './context.ts';
-import { refusalOf } from './credentials.ts';
+import { callerBy, isRefused, refusalOf } from './credentials.ts';
 import { json } from './http/answers.ts';
 import type { Wire } from './wire/frames.ts';
 import { version1 } from './wire/version-1.ts';
@@ -32,12 +32,41 @@ export function openSockets(realtime: Realtime): Sockets {
     maxPayload: maxMessageBytes,
     // Small messages to many: what compression saves on the line it costs many times over in memory for each socket.
     perMessageDeflate: false,
+    // A connection answers them itself: what waits to be read of it has a bound.
+    autoPong: false,
   });
   const open = new Set<Connection>();
+  let isDraining = false;
 
   function onClose(connection: Connection): void {
     open.delete(connection);
     if (open.size === 0) realtime.messages.rest();
+  }
+
+  function comeBack(connection: Connection): void {
+    const end = () => connection.end(closeCodes.comeBack, 'This server is stopping; come back in a moment.');
+    setTimeout(end, Math.random() * drainSpreadMs).unref();
+  }
+
+  /** What is said to whom no key lets in. The header that upstream looks at first is none that the gateway knows. */
+  async function unwelcomeBy({
+    headers,
+    address,
+    caller,
+    refused,
+  }: UpgradeRequest): Promise<Answer | undefined> {
+    const apikey = headers['x-api-key'];
+    if (apikey === undefined) {
+      if (refused !== undefined) return refusal(401, refusalOf(refused, realtime.now()).sentence);
+      return caller.by === 'nothing' ? refusal(401, 'API key is missing') : undefined;
+    }
+    try {
+      await callerBy(realtime.identity, undefined, { apikey, address }, realtime.now());
+      return undefined;
+    } catch (error) {
+      if (isRefused(error)) return refusal(401, refusalOf(error, realtime.now()).sentence);
+      throw error;
+    }
   }
 
   return {
@@ -50,9 +79,8 @@ export function openSockets(realtime: Realtime): Sockets {
           400,
           `There is no version "${query.get('vsn')}" of this protocol: 1.0.0 and 2.0.0 are spoken.`,
         );
-      if (request.refused !== undefined)
-        return refusal(401, refusalOf(request.refused, realtime.now()).sentence);
-      if (request.caller.by === 'nothing') return refusal(401, 'API key is missing');
+      const unwelcome = await unwelcomeBy(request);
+      if (unwelcome !== undefined) return unwelcome;
       const refused = realtime.limits.refusalOfSocket();
       if (refused !== undefined) return refusal(429, refused);
       if (!isHandshake(request.headers))
@@ -62,17 +90,18 @@ export function openSockets(realtime: Realtime): Sockets {
       const apikey =
         headers['x-api-key'] ?? headers.apikey ?? query.get('apikey') ?? bearer(headers.authorization);
       server.handleUpgrade(incoming, socket, first, (webSocket) => {
-        open.add(
-          new Connection({
-            realtime,
-            webSocket,
-            stream: socket,
-            wire,
-            credentials: { apikey, address },
-            headers: exposed(headers),
-            onClose,
-          }),
-        );
+        const connection = new Connection({
+          realtime,
+          webSocket,
+          stream: socket,
+          wire,
+          credentials: { apikey, address },
+          headers: exposed(headers),
+          onClose,
+        });
+        open.add(connection);
+        // It was on its way when the others were told.
+        if (isDraining) comeBack(connection);
       });
       return undefined;
     },
@@ -80,11 +109,8 @@ export function openSockets(realtime: Realtime): Sockets {
       for (const connection of open) connection.confirm();
     },
     drain() {
-      for (const connection of open) {
-        const end = () =>
-          connection.end(closeCodes.comeBack, 'This server is stopping; come back in a moment.');
-        setTimeout(end, Math.random() * drainSpreadMs).unref();
-      }
+      isDraining = true;
+      for (const connection of open) comeBack(connection);
     },
     async close() {
       for (const connection of open) connection.end(closeCodes.comeBack, 'This server is stopping.');

@@ -28,6 +28,7 @@ export function openChannelQueries(queries: LiveQueries, push: (payload: string)
   const followed = new Map<string, Followed>();
   let isClosed = false;
 
+  /** @throws why it cannot be followed, where it is not overtaken by another of the same name */
   async function follow(id: string, url: unknown, caller: Caller): Promise<void> {
     const own: Followed = { url, stop: () => {} };
     followed.get(id)?.stop();
@@ -52,7 +53,9 @@ export function openChannelQueries(queries: LiveQueries, push: (payload: string)
       if (isOwn()) own.stop = stop;
       else stop();
     } catch (error) {
-      if (isOwn()) followed.delete(id);
+      // Nobody waits for it any more: what has the name by now may well be followed.
+      if (!isOwn()) return;
+      followed.delete(id);
       throw error;
     }
   }
