@@ -9,6 +9,8 @@ export interface Caller {
   readonly subject: string | undefined;
   /** Whether a user's or a legacy key's token was presented, or only a key, or nothing. */
   readonly by: 'token' | 'key' | 'nothing';
+  /** The token is another issuer's: what it says of a session is not about one of ours. */
+  readonly isForeign?: true;
   /** The key of our own that was presented, alone or beside a user's token. Its scope holds for both. */
   readonly key?: CallerKey;
 }

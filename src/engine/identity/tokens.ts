@@ -103,7 +103,8 @@ export function openTokens(
     // Source: RFC 8725 section 3.12, RFC 9068 section 5: one kind of token is not taken for another.
     if (issuer === undefined && current.isForOthers?.(signed.claims))
       throw new CredentialsRefused('not_in_audience');
-    const caller = callerOf(signed, current);
+    const own = callerOf(signed, current);
+    const caller: Caller = issuer === undefined ? own : { ...own, isForeign: true };
     if (epoch === verifiedIn) {
       const { exp } = signed.claims;
       const expiresAt = typeof exp === 'number' ? exp : Number.POSITIVE_INFINITY;

@@ -9,7 +9,7 @@ import { type Following, openFollowing } from './following.ts';
 import { type Join, joinOf, recordOf } from './join.ts';
 import { onlyPrivate, tooManyMessages } from './limits.ts';
 import { type ChannelQueries, openChannelQueries } from './live/channel-queries.ts';
-import { endReasonOf, JoinRefused, joinReasonOf, Standing, unreadable } from './standing.ts';
+import { endReasonOf, JoinRefused, joinReasonOf, SessionEnded, Standing, unreadable } from './standing.ts';
 import { type Member, topicKey, wireTopic } from './topics.ts';
 import type { Broadcast, ClientMessage, ClientPayload } from './wire/frames.ts';
 
@@ -18,6 +18,10 @@ export interface Channel {
   handle(message: ClientMessage, sizeBytes: number): void;
   /** Whether its token still holds; it ends where it does not. */
   confirm(): void;
+  /** The session of its token, where it is of one. */
+  readonly session: string | undefined;
+  /** That session is over. */
+  endSession(): void;
   /** Without a word to its client. */
   close(): void;
 }
@@ -148,6 +152,14 @@ class OpenChannel implements Channel, Member {
 
   confirm(): void {
     this.#standing.confirm().catch((error: unknown) => this.#standingLost(error));
+  }
+
+  get session(): string | undefined {
+    return this.#standing.session;
+  }
+
+  endSession(): void {
+    this.#standingLost(new SessionEnded());
   }
 
   close(): void {

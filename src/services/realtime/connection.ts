@@ -116,6 +116,16 @@ export class Connection {
     for (const channel of this.#channels.values()) channel.confirm();
   }
 
+  /** Those of its channels' tokens. */
+  gatherSessions(into: Set<string>): void {
+    for (const { session } of this.#channels.values()) if (session !== undefined) into.add(session);
+  }
+
+  endSessions(ended: ReadonlySet<string>): void {
+    for (const channel of this.#channels.values())
+      if (channel.session !== undefined && ended.has(channel.session)) channel.endSession();
+  }
+
   #heard(data: Buffer, isBinary: boolean): void {
     if (this.#isEnding) return;
     this.#lastHeardMs = this.parts.realtime.now();

@@ -9,6 +9,7 @@ import type { DatabaseMessages } from './database-messages.ts';
 import type { Limits } from './limits.ts';
 import type { LiveQueries } from './live/live-queries.ts';
 import type { Presences } from './presence/presence.ts';
+import type { Sessions } from './sessions.ts';
 import type { RealtimeSettings } from './settings.ts';
 import type { Speaker } from './speaker.ts';
 import type { Topics } from './topics.ts';
@@ -17,6 +18,7 @@ export interface Realtime {
   readonly config: Live<RealtimeSettings>;
   readonly identity: Pick<Identity, 'callerOf'>;
   readonly authorization: Authorization;
+  readonly sessions: Sessions;
   readonly topics: Topics;
   readonly speaker: Speaker;
   readonly presences: Presences;

@@ -12,6 +12,7 @@ import { openLimits } from './limits.ts';
 import { openLiveQueries } from './live/live-queries.ts';
 import { openPeers } from './peers.ts';
 import { openPresences } from './presence/presence.ts';
+import { openSessions } from './sessions.ts';
 import { type RealtimeSettings, settings } from './settings.ts';
 import { openSockets } from './sockets.ts';
 import { openSpeaker } from './speaker.ts';
@@ -55,6 +56,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     config,
     identity: ctx.identity,
     authorization: openAuthorization(db, now),
+    sessions: openSessions({ db, now, observe }),
     topics,
     speaker,
     presences,
@@ -87,7 +89,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
         name: 'realtime.confirm',
         everySeconds: confirmEverySeconds,
         scope: 'each',
-        run: async () => sockets.confirm(),
+        run: () => sockets.confirm(),
       },
     ],
     async close() {

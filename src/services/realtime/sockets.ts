@@ -13,8 +13,8 @@ import { version2 } from './wire/version-2.ts';
 export interface Sockets {
   /** Shakes hands, or gives the answer that refuses to. */
   accept(request: UpgradeRequest): Promise<Answer | undefined>;
-  /** Ends those of which nothing is heard, and channels whose tokens hold no longer. */
-  confirm(): void;
+  /** Ends those of which nothing is heard, and channels whose tokens hold no longer, or are of a session that is over. */
+  confirm(): Promise<void>;
   /** Tells all to come back; each goes within a random time, so that they do not come back at once. */
   drain(): void;
   close(): Promise<void>;
@@ -105,8 +105,14 @@ export function openSockets(realtime: Realtime): Sockets {
       });
       return undefined;
     },
-    confirm() {
-      for (const connection of open) connection.confirm();
+    async confirm() {
+      const sessions = new Set<string>();
+      for (const connection of open) {
+        connection.confirm();
+        connection.gatherSessions(sessions);
+      }
+      const ended = await realtime.sessions.ended(sessions);
+      if (ended.size > 0) for (const connection of open) connection.endSessions(ended);
     },
     drain() {
       isDraining = true;

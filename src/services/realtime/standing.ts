@@ -18,8 +18,13 @@ export class RightsLost extends Error {
   override readonly name = 'RightsLost';
 }
 
+/** Whose token it is has signed out, or may not be signed in any more. */
+export class SessionEnded extends Error {
+  override readonly name = 'SessionEnded';
+}
+
 export interface StandingParts {
-  readonly realtime: Pick<Realtime, 'identity' | 'authorization' | 'now' | 'observe'>;
+  readonly realtime: Pick<Realtime, 'identity' | 'authorization' | 'sessions' | 'now' | 'observe'>;
   readonly connection: Pick<ConnectionParts, 'credentials' | 'headers'>;
   readonly topic: string;
   readonly isPrivate: boolean;
@@ -50,9 +55,17 @@ export class Standing {
     return this.#caller!;
   }
 
-  /** @throws JoinRefused, CredentialsRefused, DatabaseUnavailable */
+  /** The session of its token, where it is of one. */
+  get session(): string | undefined {
+    return this.#caller && this.#parts.realtime.sessions.of(this.#caller);
+  }
+
+  /** @throws JoinRefused, CredentialsRefused, SessionEnded, DatabaseUnavailable */
   async admit(): Promise<void> {
     this.#caller = await this.#callerNow();
+    const { session } = this;
+    if (session !== undefined && (await this.#parts.realtime.sessions.hasEnded(session)))
+      throw new SessionEnded();
     this.#maySay = undefined;
     if (this.#parts.isPrivate) await this.#readRights();
   }
@@ -131,6 +144,8 @@ export const unreadable = (topic: string) => new JoinRefused(`Unauthorized: ${un
 const unreadableSentence = (topic: string) =>
   `You do not have permissions to read from this Channel topic: ${topic}`;
 
+const sessionEnded = 'The session of this token has ended';
+
 const unreachable = 'Realtime was unable to connect to the project database';
 
 /** Why a join is refused, as its answer says it. Undefined: a mistake of ours. */
@@ -138,6 +153,7 @@ export function joinReasonOf(error: unknown, nowMs: number): string | undefined 
   if (error instanceof JoinRefused) return error.message;
   if (error instanceof ReplayRefused) return `UnableToReplayMessages: ${error.message}`;
   if (error instanceof DatabaseUnavailable) return `UnableToConnectToProject: ${unreachable}`;
+  if (error instanceof SessionEnded) return `InvalidJWTToken: ${sessionEnded}`;
   if (!isRefused(error)) return undefined;
   const { code, sentence } = refusalOf(error, nowMs);
   return `${code}: ${sentence}`;
@@ -147,6 +163,7 @@ export function joinReasonOf(error: unknown, nowMs: number): string | undefined 
 export function endReasonOf(error: unknown, topic: string, nowMs: number): string | undefined {
   if (error instanceof JoinRefused) return unreadableSentence(topic);
   if (error instanceof RightsLost) return error.message;
+  if (error instanceof SessionEnded) return sessionEnded;
   if (error instanceof DatabaseUnavailable) return unreachable;
   return isRefused(error) ? refusalOf(error, nowMs).sentence : undefined;
 }
