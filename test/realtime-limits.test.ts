@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
 import { NotUpgraded, openLightSocket } from './harness/light-socket.ts';
 import { answerTo, openPhoenixSocket, type PhoenixSocket } from './harness/phoenix-socket.ts';
+import { personToken } from './harness/tokens.ts';
 
 let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
@@ -161,7 +162,7 @@ it('does not pass on what is larger than it may be, and says so where somebody w
   await vi.waitFor(() => expect(end.sentences).toEqual(['Track message size exceeded']), 20_000);
 });
 
-it('closes a channel that gets more than there may be, and refuses broadcasts by request', async () => {
+it('closes a channel that sends more than there may be, and refuses broadcasts by request', async () => {
   const channel = client().channel('room', { config: { broadcast: { self: true } } });
   const end = shutDown(channel);
   expect(await joined(channel)).toBe('SUBSCRIBED');
@@ -192,6 +193,36 @@ it('closes a channel that gets more than there may be, and refuses broadcasts by
     { message: 'Too many requests' },
     '5',
   ]);
+}, 90_000);
+
+it('closes the channels of one that floods all others, and nobody else’s', async () => {
+  const [flooder, hearer, speaker] = [client(), client(), client()];
+  await hearer.realtime.setAuth(await personToken('11111111-1111-4111-8111-111111111111'));
+  await speaker.realtime.setAuth(await personToken('22222222-2222-4222-8222-222222222222'));
+  const flood = flooder.channel('room');
+  const ear = hearer.channel('room');
+  const mouth = speaker.channel('room', { config: { broadcast: { ack: true } } });
+  const heard: unknown[] = [];
+  ear.on('broadcast', { event: 'word' }, ({ payload }) => heard.push(payload));
+  const [floodEnd, earEnd, mouthEnd] = [shutDown(flood), shutDown(ear), shutDown(mouth)];
+  expect([await joined(flood), await joined(ear), await joined(mouth)]).toEqual(Array(3).fill('SUBSCRIBED'));
+  await vi.waitFor(
+    async () => {
+      for (let at = 0; at < 1_000; at++) void flood.send({ type: 'broadcast', event: 'e', payload: { at } });
+      await vi.waitFor(() => expect(floodEnd.sentences).toEqual(['Too many messages per second']), 2_000);
+    },
+    { timeout: 40_000, interval: 100 },
+  );
+  // All together are over for up to a minute from here on.
+  for (const n of [1, 2, 3])
+    expect(await mouth.send({ type: 'broadcast', event: 'word', payload: { n } })).toBe('ok');
+  await vi.waitFor(() => expect(heard).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]), 20_000);
+  expect([earEnd.sentences, mouthEnd.sentences]).toEqual([[], []]);
+  const again = flooder.channel('elsewhere', { config: { broadcast: { ack: true } } });
+  const againEnd = shutDown(again);
+  expect(await joined(again)).toBe('SUBSCRIBED');
+  void again.send({ type: 'broadcast', event: 'e', payload: {} });
+  await vi.waitFor(() => expect(againEnd.sentences).toEqual(['Too many messages per second']), 20_000);
 }, 90_000);
 
 it('disconnects who joins when there are too many joins, and takes no handshakes until there are fewer', async () => {

@@ -6,6 +6,7 @@ import { openLimits } from './limits.ts';
 import { openPeers } from './peers.ts';
 import { openPresences } from './presence/presence.ts';
 import type { RealtimeSettings } from './settings.ts';
+import { openTopics } from './topics.ts';
 
 const settings = {
   maxPresenceEventsPerSecond: 1_000,
@@ -20,7 +21,7 @@ it('does not track a client that has gone while the policies were asked', async 
   const presences = openPresences({ peers, observe }, { hears: () => true, onDiff: () => {} });
   const asked = Promise.withResolvers<boolean>();
   const attendance = new Attendance({
-    realtime: { limits: openLimits(() => settings, Date.now), presences },
+    realtime: { limits: openLimits(() => settings, Date.now), presences, topics: openTopics() },
     standing: {
       hears: () => true,
       wantsPresence: async () => {},
@@ -30,6 +31,7 @@ it('does not track a client that has gone while the policies were asked', async 
     ref: '1',
     key: 'ann',
     isWanted: true,
+    client: () => 'ann',
   });
   const heard = attendance.hear({ event: 'track', payload: { name: 'Ann' } });
   attendance.leave();

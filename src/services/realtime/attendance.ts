@@ -13,7 +13,7 @@ export type Attended =
   | { readonly kind: 'end'; readonly sentence: string };
 
 export interface AttendanceParts {
-  readonly realtime: Pick<Realtime, 'limits' | 'presences'>;
+  readonly realtime: Pick<Realtime, 'limits' | 'presences' | 'topics'>;
   readonly standing: Pick<Standing, 'hears' | 'wantsPresence' | 'maySay'>;
   /** The topic's key, and who this is in it. */
   readonly topic: string;
@@ -21,6 +21,8 @@ export interface AttendanceParts {
   /** Undefined: one that nobody else has. */
   readonly key: string | undefined;
   readonly isWanted: boolean;
+  /** By whom what it does is counted. */
+  readonly client: () => string;
 }
 
 const ok: Attended = { kind: 'ok' };
@@ -42,12 +44,13 @@ export class Attendance {
   first(): Attended | { readonly kind: 'state'; readonly state: string } | undefined {
     const { realtime, standing, topic, isWanted } = this.#parts;
     if (!isWanted || !standing.hears('presence')) return undefined;
-    if (!realtime.limits.takePresenceEvent()) return { kind: 'end', sentence: tooManyPresenceMessages };
+    if (!realtime.limits.takePresenceEvent(this.#parts.client()))
+      return { kind: 'end', sentence: tooManyPresenceMessages };
     return { kind: 'state', state: JSON.stringify(realtime.presences.state(topic)) };
   }
 
   async hear(payload: unknown): Promise<Attended> {
-    const { realtime, topic, ref } = this.#parts;
+    const { realtime } = this.#parts;
     const said = recordOf(payload);
     if (typeof said?.event !== 'string') return ok;
     this.#window ??= realtime.limits.openPresenceWindow();
@@ -56,7 +59,7 @@ export class Attendance {
       case 'track':
         return this.#track(said.payload ?? {});
       case 'untrack':
-        realtime.presences.untrack(topic, ref);
+        this.#untrack();
         return ok;
       default:
         return refused;
@@ -65,8 +68,18 @@ export class Attendance {
 
   leave(): void {
     this.#hasLeft = true;
+    this.#untrack();
+  }
+
+  #untrack(): void {
     const { realtime, topic, ref } = this.#parts;
-    realtime.presences.untrack(topic, ref);
+    if (realtime.presences.untrack(topic, ref)) this.#costs();
+  }
+
+  /** What all others in the topic are told of it is its own doing. */
+  #costs(): void {
+    const { realtime, topic, client } = this.#parts;
+    realtime.limits.presenceEvents.countFor(client(), realtime.topics.count(topic));
   }
 
   async #track(value: unknown): Promise<Attended> {
@@ -80,9 +93,11 @@ export class Attendance {
     if (meta === undefined) return { kind: 'error', reason: 'Presence track payload must be a map' };
     if (limits.isTooLarge(Buffer.byteLength(JSON.stringify(meta))))
       return { kind: 'end', sentence: trackTooLarge };
-    if (!limits.takePresenceEvent()) return { kind: 'end', sentence: tooManyPresenceMessages };
+    if (!limits.takePresenceEvent(this.#parts.client()))
+      return { kind: 'end', sentence: tooManyPresenceMessages };
     this.#key ??= randomUUID();
     const outcome = presences.track(topic, ref, this.#key, meta);
+    if (outcome === 'tracked') this.#costs();
     return outcome === 'tracked' || outcome === 'unchanged'
       ? ok
       : { kind: 'error', reason: `UnableToTrackPresence: ${outcome}` };

@@ -7,7 +7,7 @@ import { isKey } from './credentials.ts';
 import { type Message, ReplayRefused } from './database-messages.ts';
 import { type Following, openFollowing } from './following.ts';
 import { type Join, joinOf, recordOf } from './join.ts';
-import { onlyPrivate, tooManyMessages } from './limits.ts';
+import { clientOf, onlyPrivate, tooManyMessages } from './limits.ts';
 import { type ChannelQueries, openChannelQueries } from './live/channel-queries.ts';
 import { endReasonOf, JoinRefused, joinReasonOf, SessionEnded, Standing, unreadable } from './standing.ts';
 import { type Member, topicKey, wireTopic } from './topics.ts';
@@ -97,6 +97,7 @@ class OpenChannel implements Channel, Member {
       ref: `${connection.id} ${message.topic} ${message.joinRef ?? ''}`,
       key: join.presence.key,
       isWanted,
+      client: () => this.#client,
     });
     if (join.changes.length === 0) return;
     this.#following = openFollowing({
@@ -110,6 +111,11 @@ class OpenChannel implements Channel, Member {
 
   get wire() {
     return this.#connection.wire;
+  }
+
+  /** By whom what it does is counted. */
+  get #client(): string {
+    return clientOf(this.#standing.caller, this.#connection.parts.countedAs);
   }
 
   get #name() {
@@ -134,7 +140,6 @@ class OpenChannel implements Channel, Member {
     }
     if (messageId !== undefined && this.#replayed.has(messageId)) return false;
     limits.events.count();
-    if (limits.areEventsOver()) setImmediate(() => this.#shutDown(tooManyMessages));
     return true;
   }
 
@@ -301,16 +306,24 @@ class OpenChannel implements Channel, Member {
         return;
       default:
         this.#realtime.limits.events.count();
+        this.#realtime.limits.events.countFor(this.#client, 1);
     }
   }
 
   #broadcast(message: ClientMessage): void {
     const { limits, speaker } = this.#realtime;
     const { ackBroadcast, selfBroadcast } = this.#join;
+    const client = this.#client;
+    if (limits.events.isOverFor(client)) {
+      this.#shutDown(tooManyMessages);
+      return;
+    }
     const sent = broadcastOf(message.payload);
     limits.events.count();
+    limits.events.countFor(client, 1);
     const isTooLarge = sent !== undefined && limits.isTooLarge(sizeOf(sent));
-    if (sent !== undefined && !isTooLarge) speaker.say(this.#name, sent, selfBroadcast ? undefined : this);
+    if (sent !== undefined && !isTooLarge)
+      speaker.say(this.#name, sent, client, selfBroadcast ? undefined : this);
     if (!ackBroadcast) return;
     if (isTooLarge) this.#reply(message, 'error', '{"reason":"payload_size_exceeded"}');
     else this.#reply(message, 'ok', '{}');

@@ -37,6 +37,8 @@ export interface ConnectionParts {
   readonly stream: Duplex;
   readonly wire: Wire;
   readonly credentials: ConnectionCredentials;
+  /** The address, or the network, by which strangers are counted. */
+  readonly countedAs: string;
   /** What policies can read of the request it began with. */
   readonly headers: Readonly<Record<string, string>>;
   readonly onClose: (connection: Connection) => void;
@@ -168,8 +170,10 @@ export class Connection {
     }
     // Who joins again where it has joined begins anew.
     before?.close();
-    const { limits } = this.parts.realtime;
-    const refused = limits.refusalOfJoin({ isUser: this.#isUser, channels: this.#channels.size });
+    const { realtime, countedAs } = this.parts;
+    const { limits } = realtime;
+    const channels = this.#channels.size;
+    const refused = limits.refusalOfJoin({ isUser: this.#isUser, channels, client: countedAs });
     if (refused !== undefined) {
       this.say(this.wire.reply(message, 'error', JSON.stringify({ reason: refused.reason })));
       if (refused.disconnects) this.end(closeCodes.policy, reasonText(refused.reason));

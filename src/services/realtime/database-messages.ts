@@ -34,6 +34,8 @@ export class ReplayRefused extends Error {
   override readonly name = 'ReplayRefused';
 }
 
+/** By whom its messages are counted: one among all others. */
+const client = 'the database';
 const maxReplayed = 25;
 const replayTimeoutMs = 5_000;
 const retryMs = 1_000;
@@ -42,7 +44,7 @@ export interface MessagesParts {
   readonly db: Pick<Db, 'asOwner'>;
   readonly feed: ChangeFeed;
   readonly topics: Topics;
-  readonly limits: Pick<Limits, 'events' | 'areEventsOver' | 'isTooLarge'>;
+  readonly limits: Pick<Limits, 'events' | 'isTooLarge'>;
   readonly observe: Observe;
 }
 
@@ -55,14 +57,17 @@ export function openDatabaseMessages({ db, feed, topics, limits, observe }: Mess
       if (change.kind !== 'INSERT' || !isMessages(change)) continue;
       const { topic, isPrivate, message } = messageOf(change) ?? {};
       if (topic === undefined || message === undefined) continue;
-      if (limits.isTooLarge(message.body.length) || limits.areEventsOver()) {
+      if (limits.isTooLarge(message.body.length) || limits.events.isOverFor(client)) {
         observe({ kind: 'realtime.message_dropped', level: 'warn', topic, bytes: message.body.length });
         continue;
       }
       limits.events.count();
       const meta = JSON.stringify({ id: message.id });
       const broadcast: Broadcast = { kind: 'user', ...message, meta };
-      topics.broadcast({ topic, isPrivate: isPrivate === true }, broadcast, { messageId: message.id });
+      const heard = topics.broadcast({ topic, isPrivate: isPrivate === true }, broadcast, {
+        messageId: message.id,
+      });
+      limits.events.countFor(client, 1 + heard);
     }
   }
 

@@ -2,36 +2,44 @@
 // Source: supabase/realtime lib/realtime_web/channels/realtime_channel.ex, …/realtime_channel/presence_handler.ex, …/user_socket.ex,
 // …/tenant_rate_limiters.ex, lib/realtime/tenants.ex.
 import type { Clock } from '../../base/time.ts';
-import { openRate, type Rate } from './rate.ts';
+import type { Caller } from '../../engine/identity/caller.ts';
+import { type FairRate, openFairRate } from './fair-rate.ts';
+import { maxTicks } from './rate.ts';
 import type { RealtimeSettings } from './settings.ts';
 
 export interface Limits {
   /** Before a handshake: what is answered with 429 instead, as `{"error": …}`. */
-  refusalOfSocket(): 'Too many connected users' | 'Too many joins per second' | undefined;
+  refusalOfSocket(client: string): 'Too many connected users' | 'Too many joins per second' | undefined;
   /**
    * Before a channel is joined, which counts as a join when it may go on.
-   * @param socket `isUser`: whether `users.add` was called for it; `channels`: how many it has joined.
+   * @param socket `isUser`: whether `users.add` was called for it; `channels`: how many it has joined; `client`: whose it is.
    */
-  refusalOfJoin(socket: { readonly isUser: boolean; readonly channels: number }): JoinRefusal | undefined;
+  refusalOfJoin(socket: {
+    readonly isUser: boolean;
+    readonly channels: number;
+    readonly client: string;
+  }): JoinRefusal | undefined;
   /** Sockets with a channel on this process: `add` at a socket's first join, `remove` at its end. */
   readonly users: { add(): void; remove(): void; here(): number };
   /** Messages, counted when sent and for each that gets them. */
-  readonly events: Rate;
-  /** Whether a channel to which something is delivered is shut down with `tooManyMessages`. */
-  areEventsOver(): boolean;
+  readonly events: FairRate;
   /** Why so many broadcasts by request are refused with 429. */
-  refusalOfBroadcasts(messages: number): string | undefined;
+  refusalOfBroadcasts(messages: number, client: string): string | undefined;
   /** Messages about presence: each `presence_diff` for each that gets it. */
-  readonly presenceEvents: Rate;
+  readonly presenceEvents: FairRate;
   /** Takes one message about presence; false: the channel is shut down with `tooManyPresenceMessages`. */
-  takePresenceEvent(): boolean;
+  takePresenceEvent(client: string): boolean;
   /** What one client in one channel may do; its `take` is false when the channel is shut down with `tooManyPresenceCalls`. */
   openPresenceWindow(): { take(): boolean };
   /** Whether so many bytes of payload are too many. */
   isTooLarge(sizeBytes: number): boolean;
   /** Upstream's headers on its HTTP answers, and whether the request is refused with `tooManyRequests`. */
-  requestRate(): { readonly average: number; readonly limit: number; readonly isOver: boolean };
+  requestRate(client: string): { readonly average: number; readonly limit: number; readonly isOver: boolean };
 }
+
+/** By whom what is done is counted: somebody who is signed in, or else all of one address that have the same role. */
+export const clientOf = ({ subject, role }: Pick<Caller, 'subject' | 'role'>, countedAs: string) =>
+  subject === undefined ? `${role} ${countedAs}` : `user ${subject}`;
 
 export interface JoinRefusal {
   readonly reason: string;
@@ -55,25 +63,33 @@ export function openLimits(
   now: Clock,
   usersElsewhere: () => number = () => 0,
 ): Limits {
-  const events = openRate(now);
-  const presenceEvents = openRate(now);
-  const joins = openRate(now);
+  const events = openFairRate(now, { max: () => config().maxEventsPerSecond, isReached: 'at' });
+  const presenceEvents = openFairRate(now, {
+    max: () => config().maxPresenceEventsPerSecond,
+    isReached: 'beyond',
+  });
+  // From the beginning over a whole minute: behind a restart all come back at once, and would be locked out for the rest of it.
+  const joins = openFairRate(
+    now,
+    { max: () => config().maxJoinsPerSecond, isReached: 'at' },
+    { ticks: maxTicks },
+  );
   let usersHere = 0;
 
   const areUsersOver = () => usersHere + usersElsewhere() >= config().maxConcurrentUsers;
-  const areJoinsOver = () => joins.average() >= config().maxJoinsPerSecond;
 
   return {
-    refusalOfSocket() {
+    refusalOfSocket(client) {
       if (areUsersOver()) return 'Too many connected users';
-      return areJoinsOver() ? 'Too many joins per second' : undefined;
+      return joins.isOverFor(client) ? 'Too many joins per second' : undefined;
     },
-    refusalOfJoin({ isUser, channels }) {
+    refusalOfJoin({ isUser, channels, client }) {
       if (!isUser && areUsersOver())
         return { reason: 'ConnectionRateLimitReached: Too many connected users', disconnects: false };
-      if (areJoinsOver())
+      if (joins.isOverFor(client))
         return { reason: 'ClientJoinRateLimitReached: Too many joins per second', disconnects: true };
       joins.count();
+      joins.countFor(client, 1);
       return channels >= config().maxChannelsPerClient
         ? { reason: 'ChannelRateLimitReached: Too many channels', disconnects: false }
         : undefined;
@@ -88,19 +104,17 @@ export function openLimits(
       here: () => usersHere,
     },
     events,
-    areEventsOver: () => events.average() >= config().maxEventsPerSecond,
-    refusalOfBroadcasts(messages) {
-      const average = events.average();
-      const max = config().maxEventsPerSecond;
-      if (average > max) return 'You have exceeded your rate limit';
-      return messages + average > max
-        ? 'Too many messages to broadcast, please reduce the batch size'
-        : undefined;
+    refusalOfBroadcasts(messages, client) {
+      if (!events.isOverFor(client, messages)) return undefined;
+      return events.average() > config().maxEventsPerSecond
+        ? 'You have exceeded your rate limit'
+        : 'Too many messages to broadcast, please reduce the batch size';
     },
     presenceEvents,
-    takePresenceEvent() {
-      if (presenceEvents.average() > config().maxPresenceEventsPerSecond) return false;
+    takePresenceEvent(client) {
+      if (presenceEvents.isOverFor(client)) return false;
       presenceEvents.count();
+      presenceEvents.countFor(client, 1);
       return true;
     },
     openPresenceWindow() {
@@ -119,10 +133,10 @@ export function openLimits(
       };
     },
     isTooLarge: (sizeBytes) => sizeBytes > config().maxPayloadKb * 1_000 + payloadPaddingBytes,
-    requestRate() {
+    requestRate(client) {
       const average = Math.trunc(events.average());
       const limit = config().maxEventsPerSecond;
-      return { average, limit, isOver: average >= limit };
+      return { average, limit, isOver: events.isOverFor(client) };
     },
   };
 }

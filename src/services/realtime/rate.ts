@@ -6,17 +6,24 @@ export interface Rate {
   count(amount?: number): void;
   /** A second, as of the last tick. */
   average(): number;
+  /** Nothing has come in its present tick. */
+  isIdle(): boolean;
+  /** When its present tick began, and over how many it counts. */
+  age(): { readonly startedAt: number; readonly ticks: number };
 }
 
 const tickMs = 5_000;
-const maxTicks = 12;
+export const maxTicks = 12;
 
-/** Without a timer: what has ticked in between is made up for when somebody counts or asks. */
-export function openRate(now: Clock): Rate {
+/**
+ * Without a timer: what has ticked in between is made up for when somebody counts or asks.
+ * @param age of another that it is compared with, or over how many ticks it counts from the beginning
+ */
+export function openRate(now: Clock, age?: Partial<ReturnType<Rate['age']>>): Rate {
   // Upstream's first tick comes at once and finds nothing: the average of the first five seconds is half of what they had.
-  let ticks: number[] = [0];
+  let ticks: number[] = Array(age?.ticks ?? 1).fill(0);
   let current = 0;
-  let startedAt = now();
+  let startedAt = age?.startedAt ?? now();
   let average = 0;
 
   function catchUp(): void {
@@ -37,6 +44,14 @@ export function openRate(now: Clock): Rate {
     average() {
       catchUp();
       return average;
+    },
+    isIdle() {
+      catchUp();
+      return current === 0;
+    },
+    age() {
+      catchUp();
+      return { startedAt, ticks: ticks.length };
     },
   };
 }

@@ -49,6 +49,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
   const speaker = openSpeaker(topics, {
     fanout: sharesDatabase ? fanout : undefined,
     processId: peers.self,
+    limits,
     observe,
   });
   const queries = openLiveQueries({ reads: ctx.reads, feed: ctx.changes, db, observe });
@@ -71,7 +72,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
   const http: HttpParts = {
     limits,
     mayWrite: async (asked) => (await opened.authorization.mayWrite(asked)).broadcast,
-    broadcast: (name, message) => speaker.say(name, message),
+    broadcast: (name, message, client) => speaker.say(name, message, client),
     health: () => ({
       isDatabaseThere: ctx.changes.state().isReading || !messages.isAway(),
       isReplicating: ctx.changes.state().isReading,

@@ -33,7 +33,7 @@ export const settings = {
     unit: 'joins a second',
     live,
     sentence:
-      'Joins of channels on this process, as an average over up to a minute. A client that joins beyond it is disconnected.',
+      'Joins of channels on this process, as an average over a minute. Beyond it a client of an address that joins more than an equal part is disconnected.',
   }),
   maxEventsPerSecond: wholeNumber({
     key: 'realtime.max_events_per_second',
@@ -43,7 +43,7 @@ export const settings = {
     unit: 'messages a second',
     live,
     sentence:
-      'Messages on this process, counted when they are sent and for each client that gets them, as an average over up to a minute. Beyond it a channel that gets one is shut down, and a broadcast by request is refused.',
+      'Messages on this process, counted when they are sent and for each client that gets them, as an average over up to a minute. Beyond it those who cause more than an equal part of it are refused: a channel that sends is shut down, a broadcast by request is refused.',
   }),
   maxPresenceEventsPerSecond: wholeNumber({
     key: 'realtime.max_presence_events_per_second',
@@ -53,7 +53,7 @@ export const settings = {
     unit: 'messages a second',
     live,
     sentence:
-      'The same for messages about presence. Beyond it a channel whose client tracks itself, or joins with presence, is shut down.',
+      'The same for messages about presence. Beyond it a channel is shut down whose client tracks itself, or joins with presence, and causes more than an equal part of them.',
   }),
   clientPresenceCalls: wholeNumber({
     key: 'realtime.max_client_presence_events_per_window',

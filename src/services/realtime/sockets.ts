@@ -81,12 +81,12 @@ export function openSockets(realtime: Realtime): Sockets {
         );
       const unwelcome = await unwelcomeBy(request);
       if (unwelcome !== undefined) return unwelcome;
-      const refused = realtime.limits.refusalOfSocket();
+      const refused = realtime.limits.refusalOfSocket(request.countedAs);
       if (refused !== undefined) return refusal(429, refused);
       if (!isHandshake(request.headers))
         return refusal(400, 'This is no handshake of version 13 of WebSocket.');
       if (!request.take()) return undefined;
-      const { incoming, socket, first, headers, address } = request;
+      const { incoming, socket, first, headers, address, countedAs } = request;
       const apikey =
         headers['x-api-key'] ?? headers.apikey ?? query.get('apikey') ?? bearer(headers.authorization);
       server.handleUpgrade(incoming, socket, first, (webSocket) => {
@@ -96,6 +96,7 @@ export function openSockets(realtime: Realtime): Sockets {
           stream: socket,
           wire,
           credentials: { apikey, address },
+          countedAs,
           headers: exposed(headers),
           onClose,
         });

@@ -21,16 +21,18 @@ export interface Member {
 export interface Topics {
   join(name: TopicName, member: Member): void;
   leave(name: TopicName, member: Member): void;
-  /** To all on this process but `from`. */
+  /** To all on this process but `from`. How many got it. */
   broadcast(
     name: TopicName,
     message: Broadcast,
     options?: { readonly from?: Member; readonly messageId?: string },
-  ): void;
+  ): number;
   /** The same for what presence says; by the topic's key. */
   presence(key: string, diff: string): void;
   /** Whether somebody on this process hears it. */
   has(key: string): boolean;
+  /** How many on this process do. */
+  count(key: string): number;
   size(): number;
 }
 
@@ -47,7 +49,8 @@ export function openTopics(): Topics {
     encode: (wire: Wire) => Frame | undefined,
     from: Member | undefined,
     messageId: string | undefined,
-  ): void {
+  ): number {
+    let sent = 0;
     const encoded = new Map<Wire, Buffer | undefined>();
     for (const member of topics.get(key) ?? []) {
       if (member === from) continue;
@@ -57,8 +60,11 @@ export function openTopics(): Topics {
         encoded.set(wire, frame === undefined ? undefined : websocketFrame(frame));
       }
       const frame = encoded.get(wire);
-      if (frame !== undefined && member.hears(kind, messageId)) member.send(frame);
+      if (frame === undefined || !member.hears(kind, messageId)) continue;
+      member.send(frame);
+      sent += 1;
     }
+    return sent;
   }
 
   return {
@@ -74,13 +80,14 @@ export function openTopics(): Topics {
     },
     broadcast(name, message, { from, messageId } = {}) {
       const topic = wireTopic(name);
-      send(topicKey(name), 'broadcast', (wire) => wire.userBroadcast(topic, message), from, messageId);
+      return send(topicKey(name), 'broadcast', (wire) => wire.userBroadcast(topic, message), from, messageId);
     },
     presence(key, diff) {
       const topic = wireTopic({ topic: key.slice(key.indexOf(':') + 1) });
       send(key, 'presence', (wire) => wire.broadcast(topic, 'presence_diff', diff), undefined, undefined);
     },
     has: (key) => topics.has(key),
+    count: (key) => topics.get(key)?.size ?? 0,
     size: () => topics.size,
   };
 }

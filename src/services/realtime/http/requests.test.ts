@@ -43,6 +43,11 @@ function open(given: Partial<Values> = {}) {
     asked,
     observed,
     limits,
+    /** Whoever asks has sent, or made others be sent, so many. */
+    causes(messages: number) {
+      limits.events.count(messages);
+      limits.events.countFor('anon 192.0.2.1', messages);
+    },
     wait(ms: number) {
       now += ms;
     },
@@ -68,6 +73,7 @@ function open(given: Partial<Values> = {}) {
         caller: { role: 'anon', claims: '{"role":"anon"}', subject: undefined, by },
         refused: undefined,
         requestId: 'r',
+        countedAs: '192.0.2.1',
         cancellation: new Cancellation(),
         readBody: async () => bytes,
       } as unknown as ServiceRequest;
@@ -221,13 +227,13 @@ describe('POST /realtime/v1/api/broadcast', () => {
       status: 429,
       body: '{"message":"Too many messages to broadcast, please reduce the batch size"}',
     });
-    one.limits.events.count(99);
+    one.causes(99);
     one.wait(5_000);
     expect(await one.ask('POST', '/api/broadcast', batch(1))).toMatchObject({
       status: 429,
       headers: { 'x-rate-rolling': '9', 'x-rate-limit': '10', 'x-rate-limit-remaining': '1' },
     });
-    one.limits.events.count(500);
+    one.causes(500);
     one.wait(5_000);
     expect(await one.ask('POST', '/api/broadcast', batch(1))).toMatchObject({
       status: 429,
@@ -316,7 +322,7 @@ describe('POST /realtime/v1/api/broadcast/:topic/events/:event', () => {
       status: 422,
       body: `{"errors":{"topic":["can't be blank"]}}`,
     });
-    one.limits.events.count(105);
+    one.causes(105);
     one.wait(5_000);
     expect(await one.ask('POST', path('room'), { body: {} })).toMatchObject({ status: 429 });
     expect(one.sent).toEqual([]);

@@ -6,7 +6,7 @@ import { DatabaseUnavailable } from '../../../engine/db/db.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
 import type { Answer, Headers, ServiceRequest } from '../../../engine/service/http.ts';
 import { openRoutes, type Route } from '../../../engine/service/routes.ts';
-import { type Limits, tooManyRequests } from '../limits.ts';
+import { clientOf, type Limits, tooManyRequests } from '../limits.ts';
 import {
   forbidden,
   json,
@@ -25,7 +25,11 @@ export interface HttpParts {
   readonly limits: Limits;
   /** Whether the policies let the caller broadcast into the private topic. @throws DatabaseError where one raises; DatabaseUnavailable */
   mayWrite(asked: Asked): Promise<boolean>;
-  broadcast(name: { readonly topic: string; readonly isPrivate: boolean }, message: HttpMessage): void;
+  broadcast(
+    name: { readonly topic: string; readonly isPrivate: boolean },
+    message: HttpMessage,
+    client: string,
+  ): void;
   health(): HealthFacts;
   readonly observe: Observe;
 }
@@ -64,6 +68,8 @@ const maxPrivateTopics = 1_000;
 interface Visit {
   readonly parts: HttpParts;
   readonly request: ServiceRequest;
+  /** By whom what it does is counted. */
+  readonly client: string;
   readonly params: Readonly<Record<string, string>>;
 }
 
@@ -103,7 +109,8 @@ export async function answerRequest(parts: HttpParts, request: ServiceRequest): 
   const found = find(request.method, request.path);
   if (found.kind !== 'route') return notFound();
   const { isRated, needsCaller, answer } = found.handle;
-  const { average, limit, isOver } = parts.limits.requestRate();
+  const client = clientOf(request.caller, request.countedAs);
+  const { average, limit, isOver } = parts.limits.requestRate(client);
   const rate: Headers = isRated
     ? [
         ['x-rate-rolling', String(average)],
@@ -115,7 +122,7 @@ export async function answerRequest(parts: HttpParts, request: ServiceRequest): 
   if (needsCaller && (request.refused !== undefined || request.caller.by === 'nothing'))
     return withHeaders(unauthorized(), rate);
   try {
-    return withHeaders(await answer({ parts, request, params: found.params }), rate);
+    return withHeaders(await answer({ parts, request, client, params: found.params }), rate);
   } catch (error) {
     const rendered = renderHttpError(error);
     if (rendered.status === 500)
@@ -132,7 +139,7 @@ const withHeaders = (answer: Answer, more: Headers): Answer => ({
 const accepted: Answer = { status: 202, headers: [], body: '' };
 
 /** Private messages that the caller may not send are left out without a word. */
-async function broadcastMany({ parts, request }: Visit): Promise<Answer> {
+async function broadcastMany({ parts, request, client }: Visit): Promise<Answer> {
   const { limits } = parts;
   const batch = parseBatch(await readJson(request), limits.isTooLarge);
   if (batch.kind === 'wrong') return unprocessable(batch.errors);
@@ -144,11 +151,12 @@ async function broadcastMany({ parts, request }: Visit): Promise<Answer> {
   const refusal =
     isByTopic.size > maxPrivateTopics
       ? 'Too many messages to broadcast, please reduce the batch size'
-      : limits.refusalOfBroadcasts(messages.length);
+      : limits.refusalOfBroadcasts(messages.length, client);
   if (refusal !== undefined) return says(429, refusal);
   const send = ({ topic, isPrivate, json: text }: (typeof messages)[number]) => {
     limits.events.count();
-    parts.broadcast({ topic, isPrivate }, { kind: 'whole', json: text });
+    limits.events.countFor(client, 1);
+    parts.broadcast({ topic, isPrivate }, { kind: 'whole', json: text }, client);
   };
   for (const message of messages) if (!message.isPrivate) send(message);
   for (const [topic, ofTopic] of isByTopic) {
@@ -159,7 +167,7 @@ async function broadcastMany({ parts, request }: Visit): Promise<Answer> {
   return accepted;
 }
 
-async function broadcastOne({ parts, request, params }: Visit): Promise<Answer> {
+async function broadcastOne({ parts, request, client, params }: Visit): Promise<Answer> {
   const { limits } = parts;
   // Sound: the pattern names both.
   const { topic, event } = params as { topic: string; event: string };
@@ -173,13 +181,13 @@ async function broadcastOne({ parts, request, params }: Visit): Promise<Answer> 
     return unprocessable(Object.fromEntries(blank.map(([name]) => [name, ["can't be blank"]])));
   if (limits.isTooLarge(body.length))
     return unprocessable({ payload: ['Payload size exceeds tenant limit'] });
-  if (limits.events.average() >= limits.requestRate().limit)
-    return says(429, 'You have exceeded your rate limit');
+  if (limits.events.isOverFor(client)) return says(429, 'You have exceeded your rate limit');
   const isPrivate = new URLSearchParams(request.query).get('private') === 'true';
   if (isPrivate && !(await mayWrite(parts, request, topic))) return forbidden();
   limits.events.count();
+  limits.events.countFor(client, 1);
   const encoding = isBinary ? 'binary' : 'json';
-  parts.broadcast({ topic, isPrivate }, { kind: 'user', event, encoding, body });
+  parts.broadcast({ topic, isPrivate }, { kind: 'user', event, encoding, body }, client);
   return accepted;
 }
 

@@ -12,7 +12,8 @@ export interface Presences {
   /** Joins or updates; the diff goes to whoever listens to the topic, before this returns. `ref` is the channel on this process. */
   track(topic: string, ref: string, key: string, meta: Meta): TrackOutcome;
   /** Its end; the diff goes out at the end of this turn, so that a room that empties at once is one message. */
-  untrack(topic: string, ref: string): void;
+  /** Whether it was there. */
+  untrack(topic: string, ref: string): boolean;
   /** What `presence_state` says. */
   state(topic: string): PresenceState;
   /** How far this process is, for its heartbeats. */
@@ -142,13 +143,14 @@ export function openPresences(
     untrack(topic, ref) {
       const id = idOf(topic, ref);
       const before = tracked.get(id);
-      if (before === undefined) return;
+      if (before === undefined) return false;
       tracked.delete(id);
       grow(topic, -before.sizeBytes);
       const left = replicas.leave(before.tag);
-      if (left === undefined) return;
+      if (left === undefined) return false;
       exchange.tell(left.step);
       announceSoon(left.diff);
+      return true;
     },
     state: (topic) => grouped(replicas.entriesOf(topic)),
     clock: () => replicas.clock(),
