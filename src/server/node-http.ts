@@ -1,9 +1,9 @@
 // In charge of: a request of Node's as plain values, and a plain answer on Node's response.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { type Answer, type BodyStream, type Headers, isStream } from '../engine/service/http.ts';
+import { type Answer, type Headers, isStream } from '../engine/service/http.ts';
 import type { Line, RequestHead } from './passage.ts';
+import { sendStream } from './send-stream.ts';
 
 /** The head; a sentence's end when it is none: what is wrong with it (RFC 9112 sections 3.2 and 3.2.2). */
 export function headOf(incoming: IncomingMessage): RequestHead | string {
@@ -205,27 +205,6 @@ export class NodeLine implements Line {
     if (this.#hasBody && !this.#incoming.complete) drain(this.#incoming);
     return over;
   }
-}
-
-/** As many bytes as were said, or the connection ends: the next answer on it would begin somewhere else (CWE-444). */
-function sendStream({ stream, sizeBytes }: BodyStream, outgoing: ServerResponse): Promise<void> {
-  if (sizeBytes === undefined) return pipeline(stream, outgoing);
-  let leftBytes = sizeBytes;
-  const over = pipeline(stream, outgoing);
-  const breakOff = (sentence: string) => {
-    const error = new Error(sentence);
-    outgoing.destroy(error);
-    stream.destroy(error);
-  };
-  // Before those of the pipeline, which then write to nobody. A stream between the two would cost a fifth of the rate.
-  stream.prependListener('data', (chunk: Buffer) => {
-    leftBytes -= chunk.length;
-    if (leftBytes < 0) breakOff(`a body is longer than the ${sizeBytes} bytes that were said`);
-  });
-  stream.prependListener('end', () => {
-    if (leftBytes > 0) breakOff(`a body lacks ${leftBytes} of ${sizeBytes} bytes`);
-  });
-  return over;
 }
 
 function lengthOf(body: Answer['body']): number | undefined {

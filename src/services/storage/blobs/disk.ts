@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { errorCode } from '../../../base/errors.ts';
+import { FileBytes } from '../../../base/file-bytes.ts';
 import {
   type BlobFacts,
   BlobMissing,
@@ -16,8 +17,7 @@ import {
 } from './blobs.ts';
 import { countedBytes } from './counted.ts';
 
-/** Small enough that a thousand downloads at once fit, big enough that the disk is not asked for each page. */
-const chunkBytes = 64 * 1024;
+const chunkBytes = 256 * 1024;
 
 /** What no write has touched for so long nobody writes any more: a client that sends nothing is cut off long before. */
 const draftSeconds = 3600;
@@ -78,7 +78,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
       const { signal } = options;
       const counted = countedBytes(options);
       // `flush`: synced before it is closed.
-      const file = createWriteStream(draft, { mode: 0o600, flush: true, highWaterMark: chunkBytes * 4 });
+      const file = createWriteStream(draft, { mode: 0o600, flush: true, highWaterMark: chunkBytes });
       await pipeline(body, counted.stream, file, signal ? { signal } : {});
       return counted.written();
     });
@@ -88,11 +88,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     write,
     async read(id, range) {
       const handle = await open(pathOf(folder, id), 'r').catch(missing(id));
-      return createReadStream('', {
-        fd: handle,
-        highWaterMark: chunkBytes,
-        ...(range && { start: range.from, end: range.to }),
-      });
+      return new FileBytes(handle, range?.from, range?.to);
     },
     async find(id) {
       try {
@@ -145,7 +141,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
 async function* bytesOf(folder: string, parts: readonly string[]): AsyncGenerator<Buffer> {
   for (const part of parts) {
     const handle = await open(pathOf(folder, part), 'r').catch(missing(part));
-    yield* createReadStream('', { fd: handle, highWaterMark: chunkBytes * 4 });
+    yield* createReadStream('', { fd: handle, highWaterMark: chunkBytes });
   }
 }
 
