@@ -1,6 +1,6 @@
 // In charge of: what goes by itself among files: bytes that no row names, resumable uploads and uploads in parts that nobody went on with.
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CreateMultipartUploadCommand, S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -127,6 +127,19 @@ describe('bytes that no row names', () => {
     });
     expect(await response.text()).toBe('left by a crash');
     await expect.poll(blobs).toEqual(await named());
+  });
+});
+
+describe('what was cut off while it was written', () => {
+  it('is removed by a sweep when nothing was added to it for an hour', async () => {
+    const drafts = join(await blobsFolder(), 'tmp');
+    for (const name of ['old', 'young']) await writeFile(join(drafts, name), 'left in the mid');
+    const anHourAgo = Date.now() / 1000 - 3_601;
+    await utimes(join(drafts, 'old'), anHourAgo, anHourAgo);
+    await restart();
+    await expect.poll(() => readdir(drafts)).toEqual(['young']);
+    await expect.poll(() => backend.log()).toMatch(/"kind":"storage.swept".*"unfinished":1/);
+    await rm(join(drafts, 'young'));
   });
 });
 

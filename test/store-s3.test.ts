@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEgress } from '../src/engine/egress/egress.ts';
 import { type Blobs, BlobsUnavailable, NoRoom } from '../src/services/storage/blobs/blobs.ts';
@@ -101,6 +102,28 @@ describe('blobs in a bucket of S3', () => {
     expect(await others.find(id)).toBeUndefined();
     for await (const { id: other } of others.list(AbortSignal.timeout(10_000))) expect.unreachable(other);
     await others.close();
+  });
+
+  it('let go of uploads in parts that a killed process has left there, after a week', async () => {
+    const { S3Client, CreateMultipartUploadCommand } = await import('@aws-sdk/client-s3');
+    const client = new S3Client({ ...place, credentials });
+    const names = { old: randomUUID(), young: randomUUID(), 'others/old': 'not-ours' };
+    for (const [name, id] of Object.entries(names)) {
+      const Key = name === 'others/old' ? name : place.prefix + id;
+      await client.send(new CreateMultipartUploadCommand({ Bucket: place.bucket, Key }));
+    }
+    client.destroy();
+    const database = new pg.Client({ connectionString: store.report.DB_URL });
+    await database.connect();
+    await database.query(
+      `update storage.s3_multipart_uploads set created_at = now() - interval '8 days' where key <> $1`,
+      [place.prefix + names.young],
+    );
+    expect(await blobs.removeUnfinished(60)).toBe(1);
+    const { rows } = await database.query('select key from storage.s3_multipart_uploads order by key');
+    expect(rows.map(({ key }) => key)).toEqual(['others/old', place.prefix + names.young]);
+    await database.query('delete from storage.s3_multipart_uploads');
+    await database.end();
   });
 
   it.each([

@@ -1,174 +1,95 @@
-// In charge of: many clients that upload, overwrite, move, copy, delete and empty at once, and know after a crash what each name may hold.
-import { createHash } from 'node:crypto';
+// In charge of: many clients that upload, overwrite, move, copy, delete and empty at once, by every protocol, and know after a crash what each name may hold.
 import type { Report } from './backend.ts';
-import { openRandom, type Random } from './random.ts';
-
-/** What a name holds: the digest of its bytes; empty: there is no such file. */
-type Content = string;
+import { multipartOperations } from './file-load-multipart.ts';
+import type { Client } from './file-load-parts.ts';
+import { plainOperations } from './file-load-plain.ts';
+import { resumableOperations } from './file-load-resumable.ts';
+import { askFiles, baseOf } from './file-requests.ts';
+import { type FileWorld, openFileWorld } from './file-world.ts';
+import { openRandom } from './random.ts';
 
 export interface FileLoad {
   /** Operations that were answered 2xx. */
   readonly acknowledged: () => number;
+  /** Names that held something else than the old or the new content. */
+  readonly wrong: () => readonly string[];
   /** Answers that were none of the expected: each is a defect. */
-  readonly unexpected: readonly string[];
+  readonly unexpected: () => readonly string[];
+  /** Answers that left open what happened, and how often. */
+  readonly open: () => Readonly<Record<string, number>>;
+  /** How often each operation was tried. */
+  readonly tried: () => Readonly<Record<string, number>>;
   /** Works until stopped; those cut off leave their names with the old or the new content. */
   run(report: Report, signal: AbortSignal): Promise<void>;
-  /** Reads every name, holds it to what it may be, and gives a sentence for each that is something else. */
-  verify(report: Report): Promise<readonly string[]>;
+  /** Reads every name and every unfinished upload, and holds them to what they may be. @param expired: unfinished uploads are gone */
+  verify(report: Report, expired?: boolean): Promise<void>;
 }
 
-const namesPerBucket = 6;
-const maxBytes = 300_000;
+/** The buckets that the configuration has to encrypt. */
+export const sealedBuckets = (workers: number) =>
+  Array.from({ length: workers }, (_, index) => `sealed-${index}`);
 
 export function openFileLoad(seed: number, workers = 4): FileLoad {
-  let acknowledged = 0;
-  const unexpected: string[] = [];
-  const buckets = Array.from({ length: workers }, (_, index) => ({
-    name: `bucket-${index}`,
-    random: openRandom(seed, index),
-    /** What each name may hold. One possibility: it is known. */
-    may: new Map<string, ReadonlySet<Content>>(),
-  }));
-  type Bucket = (typeof buckets)[number];
+  const tried = new Map<string, number>();
+  const clients = Array.from({ length: workers }, (_, index) => {
+    const client: Client = {
+      world: openFileWorld(),
+      random: openRandom(seed, index),
+      buckets: [`plain-${index}`, `sealed-${index}`],
+    };
+    const parts = [plainOperations(client), resumableOperations(client), multipartOperations(client)];
+    return { client, parts, operations: parts.flatMap(({ list }) => list) };
+  });
+  type Worker = (typeof clients)[number];
 
-  async function step(report: Report, bucket: Bucket): Promise<void> {
-    const { random, may } = bucket;
-    const name = `file-${random.whole(1, namesPerBucket)}`;
-    const other = `file-${random.whole(1, namesPerBucket)}`;
-    const here = [...(may.get(name) ?? [''])][0]!;
-    const there = [...(may.get(other) ?? [''])][0]!;
-    const kind = random.weighted<Kind>([
-      [6, () => 'upload'],
-      [2, () => 'copy'],
-      [2, () => 'move'],
-      [2, () => 'delete'],
-      [0.2, () => 'empty'],
-    ]);
-    switch (kind) {
-      case 'upload': {
-        const body = bytesOf(random);
-        await act(bucket, [[name, digestOf(body)]], () =>
-          ask(report, 'POST', `/object/${bucket.name}/${name}`, body, { 'x-upsert': 'true' }),
-        );
-        return;
-      }
-      case 'delete':
-        if (here !== '')
-          await act(bucket, [[name, '']], () => ask(report, 'DELETE', `/object/${bucket.name}/${name}`));
-        return;
-      case 'copy':
-        if (here !== '' && name !== other)
-          await act(bucket, [[other, here]], () =>
-            ask(report, 'POST', '/object/copy', between(bucket.name, name, other), { 'x-upsert': 'true' }),
-          );
-        return;
-      case 'move':
-        if (here !== '' && there === '' && name !== other)
-          await act(
-            bucket,
-            [
-              [name, ''],
-              [other, here],
-            ],
-            () => ask(report, 'POST', '/object/move', between(bucket.name, name, other)),
-          );
-        return;
-      case 'empty':
-        await act(
-          bucket,
-          [...may.keys()].map((one) => [one, ''] as const),
-          () => ask(report, 'POST', `/bucket/${bucket.name}/empty`),
-        );
-    }
+  async function step(base: string, { client, operations }: Worker): Promise<void> {
+    const operation = client.random.weighted(operations.map((one) => [one.weight, () => one] as const));
+    tried.set(operation.kind, (tried.get(operation.kind) ?? 0) + 1);
+    await operation.run(base);
+    await client.world.settle(base, false);
   }
 
-  async function act(
-    { may }: Bucket,
-    changes: readonly (readonly [name: string, content: Content])[],
-    send: () => Promise<Response>,
-  ): Promise<void> {
-    // Until it is answered either may be true.
-    const before = changes.map(([name]) => may.get(name) ?? new Set(['']));
-    for (const [index, [name, content]] of changes.entries())
-      may.set(name, new Set([...before[index]!, content]));
-    const response = await send();
-    const text = await response.text();
-    if (!response.ok) {
-      // A stop of the process on its way may still answer; what it did is then open.
-      if (response.status < 500) unexpected.push(`${response.status} ${text}`);
-      return;
-    }
-    acknowledged += 1;
-    for (const [name, content] of changes) may.set(name, new Set([content]));
-  }
+  const all = <T>(of: (world: FileWorld) => readonly T[]) =>
+    clients.flatMap(({ client }) => of(client.world));
+  const sum = (entries: readonly (readonly [string, number])[]) => {
+    const counted: Record<string, number> = {};
+    for (const [key, count] of entries) counted[key] = (counted[key] ?? 0) + count;
+    return counted;
+  };
 
   return {
-    acknowledged: () => acknowledged,
-    unexpected,
+    acknowledged: () => clients.reduce((count, { client }) => count + client.world.acknowledged(), 0),
+    wrong: () => all(({ wrong }) => wrong),
+    unexpected: () => all(({ unexpected }) => unexpected),
+    open: () => sum(all(({ open }) => [...open])),
+    tried: () => sum([...tried]),
     async run(report, signal) {
+      const base = baseOf(report);
       await Promise.all(
-        buckets.map(async (bucket) => {
+        clients.map(async (worker) => {
           // The kill ends the work in the middle of an operation, whose names stay with both.
           while (!signal.aborted) {
             try {
-              await step(report, bucket);
-            } catch {
+              await step(base, worker);
+            } catch (error) {
+              if (!isBrokenOff(error)) throw error;
               return;
             }
           }
         }),
       );
     },
-    async verify(report) {
-      const wrong: string[] = [];
-      for (const { name: bucket, may } of buckets) {
-        await ask(report, 'POST', '/bucket', JSON.stringify({ name: bucket }), json);
-        for (const [name, contents] of may) {
-          const response = await ask(report, 'GET', `/object/${bucket}/${name}`);
-          const body = Buffer.from(await response.arrayBuffer());
-          const isThere = response.ok || !body.toString().includes('Object not found');
-          const found = response.ok ? digestOf(body) : '';
-          if (isThere !== response.ok || !contents.has(found))
-            wrong.push(
-              `${bucket}/${name} holds ${found || body.toString()}, not ${[...contents].join(' or ')}`,
-            );
-          may.set(name, new Set([found]));
-        }
+    async verify(report, expired = false) {
+      const base = baseOf(report);
+      for (const { client, parts } of clients) {
+        for (const name of client.buckets) await askFiles(base, 'POST', '/bucket', JSON.stringify({ name }));
+        await client.world.settle(base, true);
+        for (const { verify } of expired ? [] : parts) await verify(base);
       }
-      return wrong;
     },
   };
 }
 
-type Kind = 'upload' | 'copy' | 'move' | 'delete' | 'empty';
-
-const json = { 'content-type': 'application/json' };
-const between = (bucketId: string, sourceKey: string, destinationKey: string) =>
-  JSON.stringify({ bucketId, sourceKey, destinationKey });
-
-function bytesOf(random: Random): Buffer {
-  return random.chance(0.1) ? Buffer.alloc(0) : random.bytes(random.whole(1, maxBytes));
-}
-
-const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-
-function ask(
-  { API_URL, SERVICE_ROLE_KEY }: Report,
-  method: string,
-  path: string,
-  body?: string | Buffer,
-  headers: Readonly<Record<string, string>> = typeof body === 'string' ? json : {},
-): Promise<Response> {
-  return fetch(`${API_URL}/storage/v1${path}`, {
-    method,
-    headers: {
-      apikey: SERVICE_ROLE_KEY,
-      authorization: `Bearer ${SERVICE_ROLE_KEY}`,
-      ...(body instanceof Buffer && { 'content-type': 'application/octet-stream' }),
-      ...(typeof body === 'string' && json),
-      ...headers,
-    },
-    ...(body !== undefined && { body }),
-    signal: AbortSignal.timeout(30_000),
-  });
-}
+/** What fetch fails with when the process at the other end is gone. */
+const isBrokenOff = (error: unknown) =>
+  error instanceof TypeError || (error as Error).name === 'TimeoutError';

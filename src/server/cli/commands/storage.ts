@@ -57,7 +57,9 @@ async function check(invocation: Invocation): Promise<number> {
 
 function render(report: CheckReport, said: readonly Finding[], found: number, isRepair: boolean): string {
   const digests = report.digests === 0 ? '' : `, ${report.digests} read and compared`;
-  const head = `${report.blobs} files with ${report.bytes} bytes${digests}.`;
+  const cutOff =
+    report.unfinished === 0 ? '' : ` ${report.unfinished} that were cut off on their way were removed.`;
+  const head = `${report.blobs} files with ${report.bytes} bytes${digests}.${cutOff}`;
   if (found === 0) return `${head} Rows and bytes agree.`;
   const lines = said.map(sentenceOf);
   if (found > said.length) lines.push(`… and ${found - said.length} more.`);

@@ -126,6 +126,8 @@ export async function openAzureBlobs({
         throw asOurs(error, '');
       }
     },
+    // Azure discards blocks that nothing has put together for a week. Source: learn.microsoft.com, "Put Block".
+    removeUnfinished: async () => 0,
     async close() {
       agents.destroy();
     },

@@ -43,6 +43,8 @@ export interface Blobs {
   remove(ids: readonly string[]): Promise<void>;
   /** All of them, by their ids in the order of their bytes: two lists of any length are compared side by side. */
   list(signal: AbortSignal): AsyncIterable<BlobFacts>;
+  /** Removes what writes have left that were cut off, once nothing was added to it for so long; how many they were. */
+  removeUnfinished(stillForSeconds: number): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -19,19 +19,15 @@ import { countedBytes } from './counted.ts';
 
 const chunkBytes = 256 * 1024;
 
-/** What no write has touched for so long nobody writes any more: a client that sends nothing is cut off long before. */
-const draftSeconds = 3600;
-
 /**
  * `folder/ab/<id>`: 256 folders, so that a million blobs are some 4,000 in each, and each is made and synced once. `folder/tmp` holds what is being written, by this
- * process and by others that share the folder; what a killed one left there is removed when it has been still for an hour.
+ * process and by others that share the folder, and what a killed one has left.
  */
 export async function openDiskBlobs(folder: string): Promise<Blobs> {
   const drafts = join(folder, 'tmp');
   await mkdir(drafts, { recursive: true, mode: 0o700 });
   await syncFile(dirname(folder));
   await syncFile(folder);
-  await removeLeftDrafts(drafts);
   /** Folders that are there, so that they are made and synced once. */
   const made = new Set<string>();
 
@@ -134,6 +130,7 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
         }
       }
     },
+    removeUnfinished: (stillForSeconds) => removeLeftDrafts(drafts, stillForSeconds),
     async close() {},
   };
 }
@@ -171,13 +168,18 @@ async function foldersIn(folder: string): Promise<readonly string[]> {
     .sort();
 }
 
-async function removeLeftDrafts(drafts: string): Promise<void> {
-  const before = Date.now() - draftSeconds * 1000;
+/** What no write has touched for so long nobody writes any more: a client that sends nothing is cut off long before. */
+async function removeLeftDrafts(drafts: string, stillForSeconds: number): Promise<number> {
+  const before = Date.now() - stillForSeconds * 1000;
+  let removed = 0;
   for (const name of await readdir(drafts)) {
     const path = join(drafts, name);
     const found = await stat(path).catch(() => undefined);
-    if (found !== undefined && found.mtimeMs < before) await rm(path, { force: true });
+    if (found === undefined || found.mtimeMs > before) continue;
+    await rm(path, { force: true });
+    removed += 1;
   }
+  return removed;
 }
 
 const asNoRoom = (error: unknown) => (noRoom.has(errorCode(error) ?? '') ? new NoRoom(error) : error);

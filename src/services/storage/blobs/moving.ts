@@ -33,6 +33,8 @@ export function openMovingBlobs(current: Blobs, previous: Blobs): Blobs {
     async *list(signal) {
       for await (const [here, there] of sideBySide(current, previous, signal)) yield here ?? there!;
     },
+    removeUnfinished: async (seconds) =>
+      (await current.removeUnfinished(seconds)) + (await previous.removeUnfinished(seconds)),
     async close() {
       await current.close();
       await previous.close();

@@ -4,6 +4,7 @@ import type {
   S3Client as Client,
   CompletedPart,
   DeleteObjectsCommandOutput,
+  ListMultipartUploadsCommandOutput,
   ListObjectsV2CommandOutput,
 } from '@aws-sdk/client-s3';
 import { errorMessage } from '../../../base/errors.ts';
@@ -39,6 +40,8 @@ const copyPartBytes = 1024 ** 3;
 /** Source: docs.aws.amazon.com, "Amazon S3 multipart upload limits", "DeleteObjects". */
 const maxParts = 10_000;
 const maxDeletes = 1_000;
+/** Nothing tells when the last part came to an upload: one may go on for so long. */
+const longestUploadSeconds = 7 * 24 * 3600;
 
 export async function openS3Blobs(place: S3Place): Promise<Blobs> {
   // Loaded by whoever keeps files there: it takes as long as a start.
@@ -193,6 +196,28 @@ export async function openS3Blobs(place: S3Place): Promise<Blobs> {
         }
         ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
       } while (ContinuationToken !== undefined);
+    },
+    async removeUnfinished(stillForSeconds) {
+      const before = Date.now() - Math.max(stillForSeconds, longestUploadSeconds) * 1000;
+      let removed = 0;
+      let more:
+        | { readonly KeyMarker?: string | undefined; readonly UploadIdMarker?: string | undefined }
+        | undefined = {};
+      while (more !== undefined) {
+        const page: ListMultipartUploadsCommandOutput = await client
+          .send(new sdk.ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...more }))
+          .catch(failed(''));
+        for (const { Key = '', UploadId, Initiated } of page.Uploads ?? []) {
+          const isOurs = blobIdPattern.test(Key.slice(prefix.length));
+          if (!isOurs || Initiated === undefined || Initiated.getTime() > before) continue;
+          await client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(failed(''));
+          removed += 1;
+        }
+        more = page.IsTruncated
+          ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+          : undefined;
+      }
+      return removed;
     },
     async close() {
       client.destroy();

@@ -23,7 +23,7 @@ export interface CheckOptions {
   readonly signal: AbortSignal;
   /** Reads every file and compares its digest with the row's ETag. */
   readonly checksums: boolean;
-  /** Removes orphans that are older. Undefined: nothing is changed. */
+  /** Removes orphans, and what was cut off while it was written, that are older. Undefined: nothing is changed. */
   readonly removeAfterSeconds: number | undefined;
   readonly now: () => number;
   readonly onFinding: (finding: Finding) => void;
@@ -39,6 +39,8 @@ export interface CheckReport {
   readonly wrongSize: number;
   readonly wrongDigest: number;
   readonly mended: number;
+  /** Writes that were cut off, whose bytes were removed. */
+  readonly unfinished: number;
 }
 
 export async function checkFiles(options: CheckOptions): Promise<CheckReport> {
@@ -78,8 +80,11 @@ export async function checkFiles(options: CheckOptions): Promise<CheckReport> {
     const mended = await removeOrphans(options, batch);
     for (const difference of batch) tell(findingOf(difference, mended));
   }
+  const { removeAfterSeconds } = options;
+  const unfinished = removeAfterSeconds === undefined ? 0 : await blobs.removeUnfinished(removeAfterSeconds);
   return {
     ...report,
+    unfinished,
     orphans: counted.orphan,
     missing: counted.missing,
     wrongSize: counted.size,

@@ -9,7 +9,7 @@ import { type Difference, listDifferences } from './differences.ts';
 
 export interface SweepOptions {
   readonly db: Pick<Db, 'asOwner'>;
-  readonly blobs: Pick<Blobs, 'list' | 'find'>;
+  readonly blobs: Pick<Blobs, 'list' | 'find' | 'removeUnfinished'>;
   readonly garbage: Pick<Garbage, 'wake'>;
   readonly observe: Observe;
   readonly graceSeconds: number;
@@ -22,13 +22,15 @@ export interface SweepOptions {
 export interface Swept {
   readonly orphans: number;
   readonly removed: number;
+  /** Writes that were cut off. */
+  readonly unfinished: number;
   readonly missing: number;
   readonly wrongSize: number;
 }
 
 /** One sweep. @throws LeaseLost; what the store of bytes throws */
 export async function sweep(options: SweepOptions): Promise<Swept> {
-  const { db, blobs, observe, signal } = options;
+  const { db, blobs, observe, signal, graceSeconds } = options;
   const startedAt = await databaseTime(db);
   const counted = { orphan: 0, missing: 0, size: 0 };
   const examples: string[] = [];
@@ -40,16 +42,22 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
     }
   }
   const removed = await removeSeenTwice(options, startedAt);
+  const unfinished = await blobs.removeUnfinished(graceSeconds).catch((error: unknown) => {
+    // A store may keep its list of them to itself.
+    observe({ kind: 'storage.unfinished_not_removed', level: 'warn', error });
+    return 0;
+  });
   const swept = {
     orphans: counted.orphan,
     removed,
+    unfinished,
     missing: counted.missing,
     wrongSize: counted.size,
   };
   const isWell = swept.missing === 0 && swept.wrongSize === 0;
   observe({
     kind: 'storage.swept',
-    level: isWell ? (removed === 0 ? 'debug' : 'info') : 'error',
+    level: isWell ? (removed + unfinished === 0 ? 'debug' : 'info') : 'error',
     ...swept,
     ...(isWell ? {} : { examples, hint: '`millrace storage check` lists them all.' }),
   });
