@@ -242,6 +242,34 @@ describe('the keys', () => {
   });
 });
 
+describe('`millrace storage encrypt --new-keys`', () => {
+  it('writes every encrypted file anew by another key while the program serves, and goes on where it was broken off', async () => {
+    const bytes = randomBytes(100_000);
+    await upload('sealed', 'kept', bytes);
+    const { rows } = await database.query(
+      "select count(*)::int from storage.objects where version like '%-e-%'",
+    );
+    const end = async (name: string) => (await versionOf('sealed', name)).slice(-16);
+    const before = await end('kept');
+    const { code, said } = await command('storage', 'encrypt', '--new-keys');
+    expect([code, said]).toEqual([
+      0,
+      { encrypted: rows[0].count - 1, decrypted: 1, bytes: expect.any(Number), failed: 0, isDone: true },
+    ]);
+    const after = await end('kept');
+    expect(after).not.toBe(before);
+    expect(await download('sealed', 'kept')).toEqual(bytes);
+    await upload('sealed', 'later', bytes);
+    expect(await end('later')).toBe(after);
+    // As one that was cut off leaves it: keys are no longer in use, and files are by them.
+    await superuser('delete from _millrace.bucket_keys');
+    expect((await command('storage', 'encrypt')).said).toMatchObject({ encrypted: rows[0].count, failed: 0 });
+    expect(await end('kept')).not.toBe(after);
+    expect(await download('sealed', 'kept')).toEqual(bytes);
+    expect((await command('storage', 'encrypt')).said).toMatchObject({ encrypted: 0, decrypted: 0 });
+  });
+});
+
 describe('bytes that somebody has changed on the disk', () => {
   it('are not given out: the answer says so, and so does the log', async () => {
     await upload('sealed', 'changed', Buffer.from('ten thousand'));
@@ -295,7 +323,7 @@ describe('a bucket that is encrypted later', () => {
     const { code, said } = await command('storage', 'encrypt');
     expect({ code, said }).toEqual({
       code: 0,
-      said: { encrypted: 3, decrypted: 0, bytes: expect.any(Number), failed: 0, isDone: true },
+      said: { encrypted: 4, decrypted: 0, bytes: expect.any(Number), failed: 0, isDone: true },
     });
     expect((await kept('open', 'old')).includes('news')).toBe(false);
     expect(await download('open', 'old')).toEqual(bytes);

@@ -8,7 +8,7 @@ import { findMasterKeys } from '../engine/secrets/master-key.ts';
 import { openSecrets } from '../engine/secrets/secrets.ts';
 import { openStoredSettings } from '../engine/settings/stored.ts';
 import type { Blobs } from '../services/storage/blobs/blobs.ts';
-import { openBucketKeys } from '../services/storage/blobs/bucket-keys.ts';
+import { type BucketKeys, openBucketKeys } from '../services/storage/blobs/bucket-keys.ts';
 import { ownFolderOf } from '../services/storage/blobs/mark.ts';
 import { newBlobIds } from '../services/storage/blobs/new-id.ts';
 import { type OpenedStore, openStore } from '../services/storage/blobs/open.ts';
@@ -22,6 +22,7 @@ export interface ProjectFiles {
   readonly db: Db;
   readonly blobs: Blobs;
   readonly newBlobId: (bucket: string) => Promise<string>;
+  readonly bucketKeys: Pick<BucketKeys, 'current' | 'retire'>;
   /** `the folder "/srv/files"` */
   readonly storeName: string;
   readonly move: OpenedStore['move'];
@@ -79,7 +80,7 @@ export async function withProjectFiles<T>(
     const blobs = sealing(kept, { keyOf: keys.find, observe });
     const newBlobId = newBlobIds(settings.of(storage.settings), keys);
     try {
-      return await work({ db, blobs, newBlobId, storeName, move, stateFolder, isShared });
+      return await work({ db, blobs, newBlobId, bucketKeys: keys, storeName, move, stateFolder, isShared });
     } finally {
       await blobs.close();
     }

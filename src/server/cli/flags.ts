@@ -189,6 +189,10 @@ export const flags = {
     sentence:
       'the JWT secret of the source, or MILLRACE_SOURCE_JWT_SECRET: sessions and refresh tokens come along',
   },
+  'new-keys': {
+    kind: 'switch',
+    sentence: 'with `encrypt`: every encrypted bucket gets a new key, and its files are written anew by it',
+  },
   storage: {
     kind: 'text',
     value: 'URL',

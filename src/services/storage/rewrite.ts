@@ -1,5 +1,5 @@
-// In charge of: `millrace storage encrypt`: files that are kept otherwise than their bucket says by now are written anew, one by one, while the program
-// serves. Each is a new version of its row, so that a reader has the old bytes or the new ones, and broken off it goes on with those that are left.
+// In charge of: `millrace storage encrypt`: files that are kept otherwise than their bucket says by now, or by a key that is no longer in use, are written
+// anew, one by one, while the program serves. Each is a new version of its row, so that a reader has the old bytes or the new ones, and broken off it goes on with those that are left.
 import type { Observe } from '../../base/observe.ts';
 import type { Db } from '../../engine/db/db.ts';
 import { BlobMissing, type Blobs } from './blobs/blobs.ts';
@@ -10,6 +10,8 @@ export interface RewriteOptions {
   readonly blobs: Pick<Blobs, 'copy' | 'remove'>;
   readonly newBlobId: (bucket: string) => Promise<string>;
   readonly isEncrypted: (bucket: string) => boolean;
+  /** The ids of the keys that are in use. */
+  readonly currentKeys: () => Promise<ReadonlySet<string>>;
   readonly observe: Observe;
   readonly signal: AbortSignal;
   readonly onRewritten?: (rewritten: Rewritten) => void;
@@ -38,7 +40,7 @@ const pageStatement = `
   from storage.objects where version is not null and ($1::uuid is null or id > $1) order by id limit ${pageSize}`;
 
 export async function rewriteFiles(options: RewriteOptions): Promise<Rewritten> {
-  const { db, blobs, newBlobId, isEncrypted, observe, signal, onRewritten } = options;
+  const { db, blobs, newBlobId, isEncrypted, currentKeys, observe, signal, onRewritten } = options;
   let [encrypted, decrypted, bytes, failed] = [0, 0, 0, 0];
   const report = (): Rewritten => ({ encrypted, decrypted, bytes, failed });
 
@@ -55,9 +57,11 @@ export async function rewriteFiles(options: RewriteOptions): Promise<Rewritten> 
 
   for (let after: string | null = null; ; ) {
     const page: readonly Row[] = await pageAfter(db, after);
+    const keys = await currentKeys();
     for (const row of page) {
       signal.throwIfAborted();
-      if ((keyIdIn(row.version) !== undefined) === isEncrypted(row.bucket_id)) continue;
+      const keyId = keyIdIn(row.version);
+      if (isEncrypted(row.bucket_id) ? keyId !== undefined && keys.has(keyId) : keyId === undefined) continue;
       try {
         await rewrite(row);
       } catch (error) {

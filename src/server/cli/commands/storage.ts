@@ -148,14 +148,16 @@ async function encrypt(invocation: Invocation): Promise<number> {
   const prepared = await prepare(invocation);
   const config = prepared.settings.of(service.settings);
   const report = await withDatabase(prepared, (shaped, opening) =>
-    withProjectFiles(prepared, shaped, opening, ({ db, blobs, newBlobId }) => {
+    withProjectFiles(prepared, shaped, opening, async ({ db, blobs, newBlobId, bucketKeys }) => {
       const { observe, signal, progress } = opening;
+      if (invocation.options.has('new-keys')) await bucketKeys.retire();
       let said = Date.now();
       return rewriteFiles({
         db,
         blobs,
         newBlobId,
         isEncrypted: (bucket) => isEncrypted(config.now(), bucket),
+        currentKeys: bucketKeys.current,
         observe,
         signal,
         onRewritten(so) {

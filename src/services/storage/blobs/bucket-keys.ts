@@ -1,5 +1,5 @@
 // In charge of: the keys of encrypted buckets: one each, made when its first file comes, wrapped by the master key beside the other secrets. They stay when
-// the bucket goes, since a file may have been moved elsewhere.
+// the bucket goes, since a file may have been moved elsewhere, and when another takes their place, since a backup may have files of them.
 import { randomBytes } from 'node:crypto';
 import type { PoolClient } from 'pg';
 import type { Db } from '../../../engine/db/db.ts';
@@ -10,6 +10,10 @@ export interface BucketKeys {
   idFor(bucket: string): Promise<string>;
   /** @throws BucketKeyMissing; SecretUnreadable */
   find(keyId: string): Promise<Buffer>;
+  /** Those by which new files of some bucket are encrypted. */
+  current(): Promise<ReadonlySet<string>>;
+  /** Every bucket gets another key with its next file; how many were in use. */
+  retire(): Promise<number>;
 }
 
 /** Encrypted bytes are there, and what opens them is not. */
@@ -80,6 +84,16 @@ export function openBucketKeys(
         'millrace_admin',
         async (client) => (await idIn(client, bucket)) ?? (await make(client, bucket)),
       ),
+    async current() {
+      const text = 'select id from _millrace.bucket_keys';
+      const { rows } = await db.asOwner('millrace_admin', (client) => client.query<{ id: string }>(text));
+      return new Set(rows.map(({ id }) => id));
+    },
+    async retire() {
+      const text = 'delete from _millrace.bucket_keys';
+      const { rowCount } = await db.asOwner('millrace_admin', (client) => client.query(text));
+      return rowCount ?? 0;
+    },
     async find(keyId) {
       const known = held.get(keyId);
       if (known !== undefined) return known;
