@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
 import { figuresOf, withProbe } from './harness/figures.ts';
-import { hostileMessage } from './harness/fuzz-messages.ts';
+import { openSocketFuzz, type SocketFuzz, socketUrl } from './harness/fuzz-sockets.ts';
 import {
   clientFrame,
   type LightSocket,
@@ -11,22 +11,16 @@ import {
   opcodes,
   openLightSocket,
 } from './harness/light-socket.ts';
-import { openRandom } from './harness/random.ts';
 
 const seed = Number(process.env.SEED ?? 42);
 const attackers = Number(process.env.RUNS ?? 200);
-/** Messages of each attacker, when its socket is not closed before. */
-const perAttacker = 6;
+/** At a time. */
+const together = 4;
 const maxMessageBytes = 5_000_000;
 
 let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
-let witness: Witness;
-
-interface Witness {
-  readonly socket: LightSocket;
-  readonly heard: string[];
-}
+let fuzz: SocketFuzz;
 
 beforeAll(async () => {
   project = await makeProject({
@@ -39,95 +33,30 @@ beforeAll(async () => {
       alter publication supabase_realtime add table public.notes;`,
   });
   backend = await startBackend(project.folder, ['--log-level', 'warn'], { env: withProbe });
-  const heard: string[] = [];
-  const socket = await open((payload) => heard.push(payload.toString()));
-  socket.send(
-    JSON.stringify(['1', '1', 'realtime:witness', 'phx_join', { config: { broadcast: { self: true } } }]),
-  );
-  await vi.waitFor(() => expect(heard.join('\n')).toContain('"status":"ok"'), 20_000);
-  witness = { socket, heard };
+  fuzz = await openSocketFuzz(backend);
 });
 afterAll(async () => {
-  witness?.socket.close();
+  fuzz?.close();
   await backend?.[Symbol.asyncDispose]();
   await project?.[Symbol.asyncDispose]();
 });
 
-const urlOf = (query = 'vsn=2.0.0', path = '/websocket') =>
-  `${backend.report.API_URL.replace('http', 'ws')}/realtime/v1${path}?apikey=${backend.report.ANON_KEY}&${query}`;
-
-const open = (
-  onMessage: (payload: Buffer, opcode: number) => void = () => {},
-  headers: Readonly<Record<string, string>> = {},
-  query?: string,
-) => openLightSocket(urlOf(query), onMessage, headers);
-
-let turns = 0;
-/** Somebody else on the same server says something and hears it, and nobody had to write down a mistake of ours. */
-async function expectOthersGoOn(label: string): Promise<void> {
-  const mark = `turn ${++turns}`;
-  const said = { type: 'broadcast', event: 'e', payload: { mark } };
-  witness.socket.send(JSON.stringify(['1', '2', 'realtime:witness', 'broadcast', said]));
-  await vi.waitFor(() => expect(witness.heard.at(-1), label).toContain(mark), 20_000);
-  witness.heard.length = 0;
-  expect(errors(), label).toEqual([]);
-}
-
-let readBytes = 0;
-/** Mistakes of ours that were written down since the last time. */
-function errors(): readonly string[] {
-  const log = backend.log();
-  const lines = log.slice(readBytes).split('\n');
-  readBytes = log.length;
-  return lines.filter((line) => /"level":[56]0|Unhandled|RangeError|TypeError/.test(line));
-}
-
-/** Codes with which a server may close what was said to it. Source: RFC 6455 section 7.4.1. */
-const closeCodes = [1000, 1002, 1003, 1007, 1008, 1009, 1013];
-
+const open: SocketFuzz['open'] = (...given) => fuzz.open(...given);
+const urlOf = (query?: string, path?: string) => socketUrl(backend, query, path);
+const expectOthersGoOn = (label: string) => fuzz.expectOthersGoOn(label);
 const isOver = (socket: LightSocket) => socket.tcp.closed;
 
 describe('a WebSocket', () => {
   it(`of ${attackers} strangers closes or refuses by itself (seed ${seed})`, async () => {
     const codes = new Map<number | undefined, number>();
-    for (let turn = 0; turn < attackers; turn++) {
-      const random = openRandom(seed, turn);
-      const room = random.pick(['witness', `room ${turn}`, 'a'.repeat(240), '']);
-      const replies: string[] = [];
-      // The first version knows objects in the place of arrays: nearly all of this is wrong there.
-      const query = random.chance(0.1) ? 'vsn=1.0.0' : 'vsn=2.0.0';
-      const socket = await open((payload) => replies.push(payload.toString('latin1')), {}, query);
-      if (random.chance(0.7))
-        socket.send(
-          JSON.stringify([
-            '1',
-            '1',
-            `realtime:${room}`,
-            'phx_join',
-            { config: { presence: { enabled: true } } },
-          ]),
-        );
-      const said: string[] = [];
-      for (let at = 0; at < perAttacker && !isOver(socket); at++) {
-        const { label, bytes } = hostileMessage(random, room);
-        said.push(label);
-        socket.write(bytes);
-        if (random.chance(0.3)) await wait(1);
-      }
-      // Whoever is still there is answered, or was told to go.
-      socket.send('[null,"last","phoenix","heartbeat",{}]');
-      const last = await Promise.race([
-        socket.ended,
-        vi.waitFor(() => expect(replies.join('\n')).toContain('"last"'), 20_000).then(() => undefined),
-        // A message that is not at its end yet swallows what comes behind it.
-        wait(300).then(() => undefined),
-      ]);
-      codes.set(last?.code, (codes.get(last?.code) ?? 0) + 1);
-      if (last?.code !== undefined) expect(closeCodes, said.join('\n')).toContain(last.code);
-      socket.tcp.destroy();
-      if (turn % 10 === 0) await expectOthersGoOn(`turn ${turn}: ${said.join('\n')}`);
+    for (let turn = 0; turn < attackers; turn += together) {
+      const turns = Array.from({ length: together }, (_, at) => turn + at);
+      for (const code of await Promise.all(turns.map((one) => fuzz.stranger(seed, one))))
+        codes.set(code, (codes.get(code) ?? 0) + 1);
+      if (turn % 20 === 0) await expectOthersGoOn(`turn ${turn}`);
     }
     await expectOthersGoOn('in the end');
+    await fuzz.expectNobodyLeft();
     // Otherwise it was no test.
     expect(codes.get(1002) ?? 0).toBeGreaterThan(0);
     expect(codes.get(1007) ?? 0).toBeGreaterThan(0);
@@ -215,11 +144,11 @@ describe('a handshake', () => {
     expect(refused).toBeInstanceOf(NotUpgraded);
     const { answer, status: found } = refused as NotUpgraded;
     expect({ found, answer }).toMatchObject({ found: status });
-    expect(errors()).toEqual([]);
+    expect(fuzz.errors()).toEqual([]);
   });
 });
 
 it('stops as it should after all of that', async () => {
-  witness.socket.close();
+  fuzz.close();
   expect(await backend.stop()).toBe(0);
 });

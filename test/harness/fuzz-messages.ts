@@ -8,19 +8,81 @@ export interface Hostile {
   readonly bytes: Buffer;
 }
 
-const events = ['phx_join', 'phx_leave', 'broadcast', 'presence', 'access_token', 'heartbeat', 'system', ''];
+const events = [
+  'phx_join',
+  'phx_leave',
+  'broadcast',
+  'presence',
+  'access_token',
+  'live_query',
+  'heartbeat',
+  'system',
+  '',
+];
 
-export function hostileMessage(random: Random, topic: string): Hostile {
+export type ProtocolVersion = '1.0.0' | '2.0.0';
+
+export function hostileMessage(random: Random, topic: string, version: ProtocolVersion = '2.0.0'): Hostile {
+  // Each version now and then hears what the other one says.
+  const inArrays = (version === '2.0.0') !== random.chance(0.1);
+  const spell = (parts: unknown[]) => (inArrays ? parts : asObject(parts));
   return random.weighted<Hostile>([
-    [6, () => text(join(random, topic))],
-    [4, () => text(message(random, topic))],
+    [6, () => text(spell(join(random, topic)))],
+    [4, () => text(spell(message(random, topic)))],
     [2, () => text(anything(random, 3))],
+    [1, () => text(spell(long(random, topic)))],
     [2, () => binary(random, topic)],
     [1, () => garbage(random)],
     [1, () => nested(random, topic)],
+    [1, () => wrongText(random, topic)],
     [2, () => fragments(random, topic)],
+    [1, () => controlFlood(random)],
     [2, () => brokenFrame(random)],
   ]);
+}
+
+/** As the first version of the protocol has it. */
+const asObject = ([joinRef, ref, topic, event, payload]: unknown[]) => ({
+  join_ref: joinRef,
+  ref,
+  topic,
+  event,
+  payload,
+});
+
+/** Names and references that nobody would think of. */
+function long(random: Random, topic: string): unknown[] {
+  const parts: unknown[] = ['1', '2', `realtime:${topic}`, random.pick(events), {}];
+  const at = random.whole(0, 3);
+  const start = at === 2 ? 'realtime:' : '';
+  parts[at] =
+    start + random.pick(['x', 'é', '\\', '"', '\u0000', '🎈']).repeat(random.pick([256, 70_000, 300_000]));
+  return parts;
+}
+
+/** Bytes that are no UTF-8, within a text of JSON. */
+function wrongText(random: Random, topic: string): Hostile {
+  const wrong = random.pick([
+    [0xff],
+    [0xc0, 0x80],
+    [0xed, 0xa0, 0x80],
+    [0xe2, 0x82],
+    [0xf5, 0x80, 0x80, 0x80],
+  ]);
+  const bytes = Buffer.concat([
+    Buffer.from(`["1","2","realtime:${topic}","broadcast",{"type":"broadcast","event":"`),
+    Buffer.from(wrong),
+    Buffer.from('","payload":{}}]'),
+  ]);
+  return { label: `no UTF-8: ${wrong}`, bytes: clientFrame(bytes) };
+}
+
+/** As many as fit into a few packets; nobody has to read the answers. */
+function controlFlood(random: Random): Hostile {
+  const opcode = random.pick([opcodes.ping, opcodes.pong]);
+  const frame = clientFrame(Buffer.alloc(random.pick([0, 125])), { opcode });
+  const count = random.pick([10, 500, 5_000]);
+  return { label: `${count} times opcode ${opcode}`, bytes: Buffer.concat(Array(count).fill(frame)) };
 }
 
 function text(value: unknown): Hostile {
@@ -114,6 +176,21 @@ function message(random: Random, topic: string): unknown[] {
       payload: anything(random, 3),
     }),
     () => ({ access_token: anything(random, 1) }),
+    () => ({
+      event: perhaps(random, random.pick(['subscribe', 'unsubscribe'])),
+      id: perhaps(random, 'q'),
+      url: perhaps(
+        random,
+        random.pick([
+          '/rest/v1/notes?select=id&order=id',
+          '/rest/v1/notes?id=eq.x',
+          '/rest/v1/',
+          '//elsewhere/rest/v1/notes',
+          '/rest/v1/notes?select=id,id,id(id)',
+          `/rest/v1/notes?${'a=eq.1&'.repeat(500)}`,
+        ]),
+      ),
+    }),
     () => anything(random, 3),
   ])();
   return envelope(random, topic, event, payload);
