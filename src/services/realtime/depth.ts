@@ -1,7 +1,7 @@
 // In charge of: how deep a client's JSON may be nested. What is much deeper can be parsed and then not be written down again: `JSON.stringify`
 // and Postgres work it off by recursion.
 
-const maxDepth = 200;
+export const maxDepth = 200;
 
 /** Of a value that `JSON.parse` made. */
 export function isTooDeep(value: unknown, left = maxDepth): boolean {

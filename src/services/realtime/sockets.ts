@@ -82,7 +82,7 @@ export function openSockets(realtime: Realtime): Sockets {
       const unwelcome = await unwelcomeBy(request);
       if (unwelcome !== undefined) return unwelcome;
       const refused = realtime.limits.refusalOfSocket(request.countedAs);
-      if (refused !== undefined) return refusal(429, refused);
+      if (refused !== undefined) return later(refused);
       if (!isHandshake(request.headers))
         return refusal(400, 'This is no handshake of version 13 of WebSocket.');
       if (!request.take()) return undefined;
@@ -146,6 +146,13 @@ function exposed(headers: Readonly<Record<string, string>>): Readonly<Record<str
 const none: Readonly<Record<string, string>> = {};
 
 const bearer = (authorization: string | undefined) => /^bearer +(.+)$/i.exec(authorization ?? '')?.[1];
+
+/** So that they do not all come back at once. Source: the registry of close codes of RFC 6455, which asks for 5 to 30 s at random behind a 1012. */
+function later(error: string): Answer {
+  const seconds = 5 + Math.floor(Math.random() * 26);
+  const answer = refusal(429, error);
+  return { ...answer, headers: [...answer.headers, ['retry-after', String(seconds)]] };
+}
 
 /** Source: supabase/realtime lib/realtime_web/channels/user_socket.ex `handle_error`. */
 const refusal = (status: number, error: string) => json(status, { error });

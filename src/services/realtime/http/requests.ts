@@ -6,6 +6,7 @@ import { DatabaseUnavailable } from '../../../engine/db/db.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
 import type { Answer, Headers, ServiceRequest } from '../../../engine/service/http.ts';
 import { openRoutes, type Route } from '../../../engine/service/routes.ts';
+import { unreadableBy } from '../json-bounds.ts';
 import { clientOf, type Limits, tooManyRequests } from '../limits.ts';
 import {
   forbidden,
@@ -64,6 +65,8 @@ export interface HealthFacts {
 const tenantId = 'realtime-dev';
 /** Policies are asked once for each private topic of a batch, one after the other; upstream's bound is its rate alone. */
 const maxPrivateTopics = 1_000;
+/** Read in some milliseconds; what a payload may have is less, and is told in words of its own. */
+const maxBodyDepth = 10_000;
 
 interface Visit {
   readonly parts: HttpParts;
@@ -249,6 +252,8 @@ async function readPayload(request: ServiceRequest, type: string | undefined): P
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function parse(bytes: Buffer): unknown {
+  const unreadable = unreadableBy(bytes, maxBodyDepth);
+  if (unreadable !== undefined) throw new Refused(malformed(), new Error(unreadable));
   try {
     return JSON.parse(utf8.decode(bytes));
   } catch (error) {

@@ -1,16 +1,15 @@
 // In charge of: what both versions of the protocol read alike.
-import { isTooDeep } from '../depth.ts';
+import { unreadableBy } from '../json-bounds.ts';
 import { MalformedMessage } from './frames.ts';
 
 export function parseMessage(data: Buffer): unknown {
-  let value: unknown;
+  const unreadable = unreadableBy(data);
+  if (unreadable !== undefined) throw new MalformedMessage(unreadable);
   try {
-    value = JSON.parse(data.toString('utf8'));
+    return JSON.parse(data.toString('utf8'));
   } catch (error) {
     throw new MalformedMessage(`it is no JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
-  if (isTooDeep(value)) throw new MalformedMessage('it is nested too deeply');
-  return value;
 }
 
 /** A reference as clients send it: a text, or a number in older ones. */
