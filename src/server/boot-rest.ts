@@ -36,6 +36,8 @@ export interface PreparedRest {
   readonly rest: Live<RestSettings>;
   /** The connection string as a URL. */
   readonly databaseUrl: string;
+  /** What relative paths are relative to. */
+  readonly currentFolder: string;
   /** Reads the file again; sentences about what is wrong in it, of which nothing holds then. @throws OperatorError when it cannot be read. */
   readAgain(): Promise<readonly string[]>;
 }
@@ -141,7 +143,10 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
   try {
     const first = await Promise.race([opened, failed, delay(quietMs, signal)]);
     if (first instanceof Error) throw first;
-    const host = values.unixSocket === '' ? listenAddress(values.host) : resolve(values.unixSocket);
+    const host =
+      values.unixSocket === ''
+        ? listenAddress(values.host)
+        : resolve(prepared.currentFolder, values.unixSocket);
     const port = await openHttpPort({
       host,
       ...(values.unixSocket === '' ? {} : { socketMode: values.unixSocketMode }),
@@ -175,11 +180,11 @@ export async function startRest(prepared: PreparedRest, options: RestBootOptions
 
 /** Who asks: by token, or the anonymous role. There are no API keys. */
 function openPostgrestIdentity(
-  { own, rest }: PreparedRest,
+  { own, rest, currentFolder }: PreparedRest,
   observe: Observe,
   now: Clock,
 ): { readonly identity: Identity; readKeys(): void } {
-  let keys: TokenKeys | undefined = readTokenKeys(own.now());
+  let keys: TokenKeys | undefined = readTokenKeys(own.now(), currentFolder);
   const identity = openIdentity({
     keys: undefined,
     tokenKeys: () => keys,
@@ -197,7 +202,7 @@ function openPostgrestIdentity(
   });
   const readKeys = () => {
     try {
-      keys = readTokenKeys(own.now());
+      keys = readTokenKeys(own.now(), currentFolder);
     } catch (error) {
       observe({ kind: 'settings.ignored', level: 'error', message: errorMessage(error) });
     }

@@ -74,7 +74,8 @@ export interface TestBackend extends AsyncDisposable {
  */
 export async function createBackend(options: BackendOptions = {}): Promise<TestBackend> {
   const { log = 'silent', signal = new AbortController().signal } = options;
-  const { observe, flush } = typeof log === 'function' ? { observe: log, flush() {} } : observerOf(log);
+  const { observe, close: closeLog } =
+    typeof log === 'function' ? { observe: log, close() {} } : observerOf(log);
   if (options.project !== undefined) await refuseMissing(options.project);
   // The operator's socket and the run's own files need a place also where the database has another.
   const place = options.data === undefined ? await openThrowAwayFolder() : undefined;
@@ -84,7 +85,7 @@ export async function createBackend(options: BackendOptions = {}): Promise<TestB
     } finally {
       // Also when something did not stop as it should: nobody else will remove it.
       await place?.remove();
-      flush();
+      closeLog();
     }
   };
   try {
@@ -178,5 +179,5 @@ async function refuseMissing(project: string): Promise<void> {
 
 function observerOf(level: 'debug' | 'info' | 'warn' | 'error' | 'silent') {
   // Nothing is opened for nobody: each log listens to the end of the process.
-  return level === 'silent' ? { observe: () => {}, flush() {} } : openLog(level, 2);
+  return level === 'silent' ? { observe: () => {}, close() {} } : openLog(level, 2);
 }

@@ -4,8 +4,10 @@ import type { Observation, Observe } from '../base/observe.ts';
 
 export interface Log {
   readonly observe: Observe;
-  /** Writes out what is buffered; at the end of the program. */
+  /** Writes out what is buffered. */
   flush(): void;
+  /** The same, and listens to the end of the process no longer. */
+  close(): void;
 }
 
 /** Lines are gathered up to this many characters before a write, so that a busy server does not pay a system call for each. */
@@ -13,9 +15,18 @@ const bufferCharacters = 64 * 1024;
 /** …but a line waits no longer than this. */
 const flushMs = 200;
 
-/** @param fd 1 for standard output, 2 for standard error (with `--json`, where standard output is for programs). */
-export function openLog(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', fd: 1 | 2): Log {
-  const destination = pino.destination({ fd, sync: false });
+/**
+ * @param target 1 for standard output, 2 for standard error (with `--json`, where standard output is for programs), or whoever takes the
+ * lines.
+ */
+export function openLog(
+  level: 'debug' | 'info' | 'warn' | 'error' | 'silent',
+  target: 1 | 2 | ((text: string) => void),
+): Log {
+  const destination =
+    typeof target === 'number'
+      ? pino.destination({ fd: target, sync: false })
+      : { write: target, flushSync() {} };
   let gathered: string[] = [];
   let characters = 0;
   const drain = () => {
@@ -39,11 +50,16 @@ export function openLog(level: 'debug' | 'info' | 'warn' | 'error' | 'silent', f
       destination.flushSync();
     } catch {}
   };
-  if (level !== 'silent') setInterval(drain, flushMs).unref();
+  const timer = level === 'silent' ? undefined : setInterval(drain, flushMs).unref();
   // The last lines before a bug ends the program are those that say why.
   process.once('exit', flush);
   return {
     flush,
+    close() {
+      flush();
+      clearInterval(timer);
+      process.off('exit', flush);
+    },
     observe(observation: Observation) {
       if (observation.kind === 'http.request' && observation.level === undefined) {
         // There is one for each request, and its values are plain: pino's way to the same line cost a sixth of our part of a request.

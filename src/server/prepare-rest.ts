@@ -44,12 +44,13 @@ export async function prepareRest({
     commandLine,
   });
   const own = settings.of(postgrestSettings);
-  const uri = readAt(own.now().uri, 'PGRST_DB_URI').trim();
+  const uri = readAt(own.now().uri, 'PGRST_DB_URI', currentFolder).trim();
   return {
     settings,
     own,
     rest: settings.of(postgrestRestSettings),
     databaseUrl: databaseUrlOf(uri, environment),
+    currentFolder,
     readAgain: async () => settings.setEnvironment(withAppSettings(await read())),
     notices: ignoredVariables(variables),
   };

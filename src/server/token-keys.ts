@@ -1,5 +1,6 @@
 // In charge of: the keys that verify tokens in a PostgREST process, from its settings.
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { errorMessage, OperatorError } from '../base/errors.ts';
 import { parseTokenSecret } from '../engine/identity/token-secret.ts';
 import type { TokenKeys } from '../engine/identity/tokens.ts';
@@ -12,20 +13,21 @@ import type { PostgrestSettings } from './postgrest-settings.ts';
  */
 export function readTokenKeys(
   settings: Pick<PostgrestSettings, 'jwtSecret' | 'jwtSecretIsBase64'>,
+  currentFolder: string,
 ): TokenKeys | undefined {
   if (settings.jwtSecret === '') return undefined;
-  const text = readAt(settings.jwtSecret, 'PGRST_JWT_SECRET');
+  const text = readAt(settings.jwtSecret, 'PGRST_JWT_SECRET', currentFolder);
   const keys = parseTokenSecret(settings.jwtSecretIsBase64 ? decode(text) : Buffer.from(text));
   if (typeof keys === 'string') throw new OperatorError(keys, 'Correct PGRST_JWT_SECRET.');
   return keys;
 }
 
 /** The text itself, or for `@FILE` what the file holds, without the end of its last line. */
-export function readAt(value: string, name: string): string {
+export function readAt(value: string, name: string, currentFolder: string): string {
   if (!value.startsWith('@')) return value;
   const path = value.slice(1);
   try {
-    return readFileSync(path, 'utf8').replace(/\n$/, '');
+    return readFileSync(resolve(currentFolder, path), 'utf8').replace(/\n$/, '');
   } catch (error) {
     throw new OperatorError(
       `${name} names the file "${path}", which cannot be read: ${errorMessage(error)}.`,

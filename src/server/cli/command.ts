@@ -7,6 +7,15 @@ export interface Invocation {
   readonly options: Options;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly currentFolder: string;
+  /** What stands for the process where the command does not have one to itself. Default: the process's own log and signals. */
+  readonly host?: Host | undefined;
+}
+
+export interface Host {
+  /** Takes lines of the log. */
+  log(text: string): void;
+  /** Asks the command to end, as a signal of the system does. */
+  readonly ending: AbortSignal;
 }
 
 export interface Command {

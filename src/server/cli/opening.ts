@@ -23,6 +23,6 @@ export async function withOpening<T>(work: (opening: OpenOptions) => Promise<T>)
       error,
     );
   } finally {
-    log.flush();
+    log.close();
   }
 }

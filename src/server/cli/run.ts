@@ -11,7 +11,7 @@ import { type Options, parseOptions } from './options.ts';
 /** Resolves with the exit code. @throws OperatorError with what is wrong and the next move. */
 export async function runCommandLine(
   args: readonly string[],
-  place: Pick<Invocation, 'environment' | 'currentFolder'>,
+  place: Omit<Invocation, 'options'>,
 ): Promise<number> {
   const options = parseOptions(args);
   if (options.version) {

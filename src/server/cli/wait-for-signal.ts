@@ -1,8 +1,22 @@
 // In charge of: when a person or a supervisor asks the program to end.
 
-/** Resolves at the first SIGINT or SIGTERM. A second one ends the process at once: somebody is in a hurry. */
-export function waitForSignal(ending: AbortController): Promise<string> {
+import type { Host } from './command.ts';
+
+/**
+ * Resolves at the first SIGINT or SIGTERM, or when the host asks for the end. A second signal ends the process at once: somebody is in a
+ * hurry.
+ */
+export function waitForSignal(ending: AbortController, host?: Host): Promise<string> {
   return new Promise((resolve) => {
+    if (host !== undefined) {
+      const end = () => {
+        ending.abort(host.ending.reason);
+        resolve('the host');
+      };
+      if (host.ending.aborted) end();
+      else host.ending.addEventListener('abort', end, { once: true });
+      return;
+    }
     for (const signal of signals) {
       process.on(signal, () => {
         if (ending.signal.aborted) process.exit(1);

@@ -21,7 +21,7 @@ export async function engine(invocation: Invocation): Promise<number> {
   const { moveEngine } = await import('../../move-engine.ts');
   const prepared = await prepare(invocation);
   const ending = new AbortController();
-  void waitForSignal(ending);
+  void waitForSignal(ending, invocation.host);
   const log = openLog('error', 2);
   try {
     const report = await moveEngine(prepared, to, {
@@ -39,7 +39,7 @@ export async function engine(invocation: Invocation): Promise<number> {
     }
     return 0;
   } finally {
-    log.flush();
+    log.close();
   }
 }
 

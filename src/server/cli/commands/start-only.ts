@@ -6,7 +6,7 @@ import { prepareRest } from '../../prepare-rest.ts';
 import type { Invocation } from '../command.ts';
 import { waitForSignal } from '../wait-for-signal.ts';
 
-export async function startOnly({ options, environment, currentFolder }: Invocation): Promise<number> {
+export async function startOnly({ options, environment, currentFolder, host }: Invocation): Promise<number> {
   if (options.only !== 'rest') {
     throw new OperatorError(
       `"${options.only}" cannot be started alone.`,
@@ -20,18 +20,20 @@ export async function startOnly({ options, environment, currentFolder }: Invocat
     commandLine: options.settings,
   });
   const { logLevel } = prepared.own.now();
-  const log = openLog(logLevel === 'crit' ? 'error' : logLevel, options.json ? 2 : 1);
+  const log = openLog(logLevel === 'crit' ? 'error' : logLevel, host?.log ?? (options.json ? 2 : 1));
   const say = (line: string) => {
     if (!options.json) console.log(line);
   };
   const ending = new AbortController();
-  const asked = waitForSignal(ending);
+  const asked = waitForSignal(ending, host);
   try {
     for (const notice of prepared.notices) say(`- ${notice}`);
     const rest = await startRest(prepared, { observe: log.observe, now: Date.now, signal: ending.signal });
     // PostgREST's signals: the schema, the configuration. Source: docs/references/schema_cache.rst, configuration.rst.
-    process.on('SIGUSR1', rest.reloadSchema);
-    process.on('SIGUSR2', rest.reloadConfig);
+    if (host === undefined) {
+      process.on('SIGUSR1', rest.reloadSchema);
+      process.on('SIGUSR2', rest.reloadConfig);
+    }
     const url = urlOf(rest.host, rest.port);
     if (options.json) {
       const report = {
@@ -57,7 +59,7 @@ export async function startOnly({ options, environment, currentFolder }: Invocat
     say('Stopped before it was ready.');
     return 1;
   } finally {
-    log.flush();
+    log.close();
   }
 }
 

@@ -11,15 +11,15 @@ import { waitForSignal } from '../wait-for-signal.ts';
 import { startOnly } from './start-only.ts';
 
 export async function start(invocation: Invocation): Promise<number> {
-  const { options } = invocation;
+  const { options, host } = invocation;
   if (options.only !== undefined) return startOnly(invocation);
   const prepared = await prepare(invocation);
-  const log = openLog(prepared.serverSettings.now().logLevel, options.json ? 2 : 1);
+  const log = openLog(prepared.serverSettings.now().logLevel, host?.log ?? (options.json ? 2 : 1));
   const say = (line: string) => {
     if (!options.json) console.log(line);
   };
   const ending = new AbortController();
-  const asked = waitForSignal(ending);
+  const asked = waitForSignal(ending, host);
   try {
     const backend = await startBackend(prepared, {
       observe: alsoSaying(log.observe, say),
@@ -52,7 +52,7 @@ export async function start(invocation: Invocation): Promise<number> {
     say('Stopped before it was ready.');
     return 1;
   } finally {
-    log.flush();
+    log.close();
   }
 }
 
