@@ -6,7 +6,7 @@ import { createClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { messagesTo } from './harness/inbox.ts';
 import { changeSettings } from './harness/live-settings.ts';
 

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { lastMessageTo, messagesTo } from './harness/inbox.ts';
 
 const config = `

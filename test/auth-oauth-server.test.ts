@@ -11,7 +11,7 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import * as oauth from 'oauth4webapi';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 
 const config = `
 project_id = "oauth-server"

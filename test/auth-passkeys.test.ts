@@ -8,7 +8,7 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 
 const browserFile = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const found = existsSync(browserFile);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 
 interface Asked {
   readonly path: string;

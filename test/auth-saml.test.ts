@@ -9,7 +9,7 @@ import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openOperatorClient } from '../src/server/cli/operator-client.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { makeAuthority } from './harness/certificates.ts';
 import { changeSettings } from './harness/live-settings.ts';
 import {

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
 import { makeSignedToken } from '../src/services/auth/signed-refresh-tokens.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { changeSettings } from './harness/live-settings.ts';
 
 let project: Awaited<ReturnType<typeof makeProject>>;

@@ -7,7 +7,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { lastMessageTo, type Message } from './harness/inbox.ts';
 
 const config = `

@@ -4,7 +4,7 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 
 const config = `
 project_id = "wallets"

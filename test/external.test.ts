@@ -14,7 +14,7 @@ import { isRoot, unprivilegedUser } from '../src/engine/db/postgres/os-user.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder, until } from '../src/engine/db/postgres/test-support.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { personToken } from './harness/tokens.ts';
 
 const person = '5df4d32d-d327-4996-8363-37c90683ea27';

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { freePort } from './harness/free-port.ts';
 import { askDatabase, openSession } from './harness/sessions.ts';
 

@@ -1,7 +1,7 @@
 // In charge of: API keys of our own as a person and a program use them: made, narrowed, rotated and revoked on the command line, presented over HTTP.
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 
 const migration = `
 create table public.shop_items (id int primary key, name text);

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ignoredVariables } from '../src/server/postgrest-settings.ts';
-import { makeProject, type RunningBackend, runCli, startOnlyRest } from './harness/backend.ts';
+import { startOnlyRest as startProgram } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startOnlyRest } from './harness/backend-here.ts';
 import { openTestDatabase, type TestDatabase } from './harness/database.ts';
 import { freePort } from './harness/free-port.ts';
 
@@ -252,32 +253,42 @@ describe('a configuration that is read again', () => {
     (await ask(process, '/notes?limit=1', { headers: { authorization: `Bearer ${await token(secret)}` } }))
       .status;
 
-  it.each<[string, (process: RunningBackend) => unknown]>([
-    ['by SIGUSR2', (process) => process.process.kill('SIGUSR2')],
-    ['by notify', () => test.run(`notify pgrst, 'reload config'`, 'supabase_admin')],
-  ])('%s takes the file and the files that it names as they are now', async (_, reload) => {
-    const file = join(folder.folder, 'postgrest.conf');
-    const write = (rows: string) =>
-      writeFile(file, `db-max-rows = ${rows}\njwt-secret = "@${secretFile()}"\n`);
-    const [old, young] = ['o'.repeat(32), 'y'.repeat(32)];
-    await write('1');
-    await writeFile(secretFile(), old);
-    await using process = await start({}, [file]);
-    expect([(await ask(process, '/notes')).body.length, await asks(process, old)]).toEqual([1, 200]);
-    await write('2');
-    await writeFile(secretFile(), young);
-    await reload(process);
-    await expect.poll(async () => (await ask(process, '/notes')).body.length, soon).toBe(2);
-    expect([await asks(process, young), await asks(process, old)]).toEqual([200, 401]);
+  const byNotify = () => test.run(`notify pgrst, 'reload config'`, 'supabase_admin');
+  const starts = {
+    'by SIGUSR2': async (file: string) => {
+      const program = await startProgram([file], { env: variables({}), cwd: folder.folder });
+      return { program, reload: () => program.process.kill('SIGUSR2') };
+    },
+    'by notify': async (file: string) => ({ program: await start({}, [file]), reload: byNotify }),
+  };
 
-    await write('many');
-    await reload(process);
-    await expect.poll(() => process.log(), soon).toContain('PGRST_DB_MAX_ROWS is \\"many\\"');
-    await rm(file);
-    await reload(process);
-    await expect.poll(() => process.log(), soon).toContain('cannot be read');
-    expect((await ask(process, '/notes')).body.length).toBe(2);
-  });
+  it.each(Object.entries(starts))(
+    '%s takes the file and the files that it names as they are now',
+    async (_, startWith) => {
+      const file = join(folder.folder, 'postgrest.conf');
+      const write = (rows: string) =>
+        writeFile(file, `db-max-rows = ${rows}\njwt-secret = "@${secretFile()}"\n`);
+      const [old, young] = ['o'.repeat(32), 'y'.repeat(32)];
+      await write('1');
+      await writeFile(secretFile(), old);
+      const { program, reload } = await startWith(file);
+      await using process: RunningBackend = program;
+      expect([(await ask(process, '/notes')).body.length, await asks(process, old)]).toEqual([1, 200]);
+      await write('2');
+      await writeFile(secretFile(), young);
+      await reload();
+      await expect.poll(async () => (await ask(process, '/notes')).body.length, soon).toBe(2);
+      expect([await asks(process, young), await asks(process, old)]).toEqual([200, 401]);
+
+      await write('many');
+      await reload();
+      await expect.poll(() => process.log(), soon).toContain('PGRST_DB_MAX_ROWS is \\"many\\"');
+      await rm(file);
+      await reload();
+      await expect.poll(() => process.log(), soon).toContain('cannot be read');
+      expect((await ask(process, '/notes')).body.length).toBe(2);
+    },
+  );
 
   it('may name the function that configures in the database itself', async () => {
     await using process = await start({});

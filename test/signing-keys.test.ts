@@ -1,7 +1,7 @@
 // In charge of: signing keys as a person uses them: a project with secrets of its own, its keys on the command line, its tokens over HTTP.
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 
 const env = { MILLRACE_JWT_SECRET: 'a-secret-that-nobody-may-read-0123456789' };
 let project: Awaited<ReturnType<typeof makeProject>>;

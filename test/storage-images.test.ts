@@ -8,7 +8,7 @@ import { crc32, deflateSync, gzipSync } from 'node:zlib';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { personToken } from './harness/tokens.ts';
 
 const alice = '5a3c9d6e-0000-4000-8000-00000000a11c';

@@ -33,7 +33,7 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { chunked, type S3Keys, type S3Request, sha256, signS3, timeText } from './harness/s3-signing.ts';
 import { personToken } from './harness/tokens.ts';
 

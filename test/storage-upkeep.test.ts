@@ -9,7 +9,7 @@ import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
 import { markId } from '../src/services/storage/blobs/mark.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { askTus, encodeMetadata } from './harness/tus.ts';
 
 let folder: string;

@@ -1,7 +1,7 @@
 // In charge of: what an application does first: the unmodified @supabase/supabase-js on the example project, over a real socket.
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { personToken } from './harness/tokens.ts';
 
 const mara = '5df4d32d-d327-4996-8363-37c90683ea27';

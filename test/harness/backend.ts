@@ -59,7 +59,6 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
-const defaultTimeoutMs = 60_000;
 /** Ports of its own, so that many can run at once. */
 const freePorts = ['--port', '0', '--db-port', '0'];
 /** `MILLRACE_TEST_ENGINE=pglite npm test -- test/supabase-js.test.ts` runs the same stories on another engine. */
@@ -69,8 +68,18 @@ const onEngine = (args: readonly string[], env: RunOptions['env']): readonly str
   env?.DATABASE_URL !== undefined
     ? []
     : ['--engine', process.env.MILLRACE_TEST_ENGINE];
+const defaultTimeoutMs = 60_000;
 /** PGlite makes its data itself, and takes its time. */
 const patience = process.env.MILLRACE_TEST_ENGINE === undefined ? 1 : 5;
+/** How long a start may take. */
+export const patienceOf = ({ timeoutMs = defaultTimeoutMs }: RunOptions): number => patience * timeoutMs;
+
+/** Only what a shell has: the variables of the machine that runs the tests are not the test's. */
+export function environmentOf({ env }: RunOptions): Readonly<Record<string, string | undefined>> {
+  const { PATH, HOME, LANG } = process.env;
+  // No second port for the inbox: the one of config.toml is one for all, and tests run beside each other.
+  return { PATH, HOME, LANG, MILLRACE_INBOX_PORT: '0', ...env };
+}
 
 /** Starts the program and waits until it says that it is ready. Rejects with its output when it ends before that. */
 export async function startBackend(
@@ -78,14 +87,17 @@ export async function startBackend(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<RunningBackend> {
+  return untilReady(run(await startWords(project, args, options), options), options);
+}
+
+/** The command line of a start; the data that most starts would make is made here. */
+export async function startWords(
+  project: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<readonly string[]> {
   if (isUsual(args, options)) await giveData(project, args[args.indexOf('--data') + 1 || args.length]);
-  return untilReady(
-    run(
-      ['start', '--json', '--project', project, ...freePorts, ...onEngine(args, options.env), ...args],
-      options,
-    ),
-    options,
-  );
+  return ['start', '--json', '--project', project, ...freePorts, ...onEngine(args, options.env), ...args];
 }
 
 function isUsual(args: readonly string[], { env, uid, ownData }: RunOptions): boolean {
@@ -102,7 +114,7 @@ export async function startOnlyRest(
   return untilReady(run(['start', '--json', '--only', 'rest', ...args], options), options);
 }
 
-async function untilReady(child: ChildProcess, { timeoutMs }: RunOptions): Promise<RunningBackend> {
+async function untilReady(child: ChildProcess, options: RunOptions): Promise<RunningBackend> {
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     stderr += chunk;
@@ -111,7 +123,7 @@ async function untilReady(child: ChildProcess, { timeoutMs }: RunOptions): Promi
   const line = new Promise<string>((resolve) =>
     createInterface({ input: child.stdout! }).once('line', resolve),
   );
-  const timer = setTimeout(() => child.kill('SIGKILL'), patience * (timeoutMs ?? defaultTimeoutMs));
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceOf(options));
   const first = await Promise.race([line, ended]);
   clearTimeout(timer);
   if (typeof first === 'number' || !first.startsWith('{'))
@@ -153,17 +165,14 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
   return { code: code ?? signal, stdout, stderr };
 }
 
-function run(
-  args: readonly string[],
-  { env, log, timeoutMs: _, ownData: __, ...options }: RunOptions,
-): ChildProcess {
-  // Only what a shell has: the variables of the machine that runs the tests are not the test's.
-  const { PATH, HOME, LANG } = process.env;
+function run(args: readonly string[], options: RunOptions): ChildProcess {
+  const { log, cwd, uid, gid } = options;
   const child = spawn(process.execPath, [cli, ...args], {
     stdio: ['ignore', 'pipe', log === 'discard' ? 'ignore' : 'pipe'],
-    // No second port for the inbox: the one of config.toml is one for all, and tests run beside each other.
-    env: { PATH, HOME, LANG, MILLRACE_INBOX_PORT: '0', ...env },
-    ...options,
+    env: environmentOf(options),
+    cwd,
+    uid,
+    gid,
   });
   // A test run that is cut short leaves no backend behind.
   const onExit = () => child.kill('SIGTERM');
