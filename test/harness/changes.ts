@@ -24,9 +24,9 @@ export class HandFeed implements ChangeFeed {
     return () => this.#listeners.delete(listener);
   }
 
-  since(id: string): readonly Change[] | undefined {
+  since(id: string, limit = this.kept.length): readonly Change[] | undefined {
     const at = this.kept.findIndex((change) => change.id === id);
-    return at === -1 ? undefined : this.kept.slice(at + 1);
+    return at === -1 ? undefined : this.kept.slice(at + 1, at + 1 + limit);
   }
 
   latestId(): string | undefined {

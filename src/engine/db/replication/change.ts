@@ -37,3 +37,17 @@ export interface Change {
   /** When its transaction was committed: `2026-11-30T12:00:00.123Z`. */
   readonly committedAt: string;
 }
+
+/** About what it takes in memory: the text of its values, and something for itself. */
+export function sizeOfChange({ row, old }: Pick<Change, 'row' | 'old'>): number {
+  return changeBytes + sizeOfImage(row) + sizeOfImage(old);
+}
+
+function sizeOfImage(row: RowImage | undefined): number {
+  let size = 0;
+  for (const value of row ?? []) size += value?.length ?? 0;
+  return size;
+}
+
+/** What a change takes beside its values, roughly. */
+const changeBytes = 100;

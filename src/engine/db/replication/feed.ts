@@ -22,8 +22,11 @@ export interface ChangeFeed {
    * @throws DatabaseUnavailable
    */
   listen(listener: ChangeListener): Promise<() => void>;
-  /** Everything after the change with this id that was handed to listeners up to now; undefined: it is not kept any more, or was never. */
-  since(id: string): readonly Change[] | undefined;
+  /**
+   * What came after the change with this id and was handed to listeners up to now, the oldest first, no more than `limit`; undefined: it is not kept
+   * any more, or was never.
+   */
+  since(id: string, limit?: number): readonly Change[] | undefined;
   /** The id of the newest change that listeners got; undefined: none yet. */
   latestId(): string | undefined;
   /** How the changes come, and how that goes. */

@@ -1,6 +1,6 @@
 // In charge of: the newest changes, kept for clients that come back and ask for what they missed. Bounded by number, size and age.
 import type { Clock } from '../../../base/time.ts';
-import type { Change, RowImage } from './change.ts';
+import { type Change, sizeOfChange } from './change.ts';
 
 export interface HistoryBounds {
   readonly maxChanges: number;
@@ -18,8 +18,8 @@ export const historyBounds: HistoryBounds = {
 
 export interface History {
   add(changes: readonly Change[]): void;
-  /** All after `id`; undefined when some of them may be missing. */
-  since(id: string): readonly Change[] | undefined;
+  /** Those after `id`, the oldest first, no more than `limit`; undefined when some of them may be missing. */
+  since(id: string, limit?: number): readonly Change[] | undefined;
   /** Everything after it is kept; undefined: nothing is known yet. */
   floor(): string | undefined;
   /** Forgets everything: from now on what comes after `id` is kept. */
@@ -65,15 +65,16 @@ export function openHistory(bounds: HistoryBounds, now: Clock): History {
     add(changes) {
       const atMs = now();
       for (const change of changes) {
-        const size = changeBytes + sizeOf(change.row) + sizeOf(change.old);
+        const size = sizeOfChange(change);
         bytes += size;
         entries.push({ change, bytes: size, atMs });
       }
       trim();
     },
-    since(id) {
+    since(id, limit = bounds.maxChanges) {
       if (floor === undefined || id < floor) return undefined;
-      return entries.slice(firstAfter(entries, first, id)).map(({ change }) => change);
+      const at = firstAfter(entries, first, id);
+      return entries.slice(at, at + limit).map(({ change }) => change);
     },
     floor() {
       trim();
@@ -103,12 +104,4 @@ function firstAfter(entries: readonly Entry[], from: number, id: string): number
   return low;
 }
 
-function sizeOf(row: RowImage | undefined): number {
-  let size = 0;
-  for (const value of row ?? []) size += value?.length ?? 0;
-  return size;
-}
-
-/** What a change takes beside its values, roughly. */
-const changeBytes = 100;
 const compactFrom = 1_000;

@@ -118,10 +118,10 @@ export function openFeed({
         trouble,
       );
     },
-    since(id) {
+    since(id, limit) {
       const newest = audience.newest();
       if (!isChangeId(id) || newest === undefined || id > newest) return undefined;
-      return history.since(id);
+      return history.since(id, limit);
     },
     latestId: () => audience.newest(),
     state() {

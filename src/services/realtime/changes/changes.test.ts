@@ -46,7 +46,7 @@ beforeAll(async () => {
     grant select (body) on public.open_notes to anon;
     alter publication supabase_realtime add table public.notes, public.full_notes, public.open_notes, public.fragile, public.retyped, public.ruled, public.barred;
   `,
-    { limits: { policyTimeoutMs: 300 } },
+    { limits: { policyTimeoutMs: 500 } },
   );
 });
 

@@ -85,6 +85,8 @@ export async function openPostgresChanges(parts: PostgresChangesParts): Promise<
   const claimValues = openClaimValues({ db, permits, settings });
   const facts = await openFacts({ db, reader, publication });
   const checker = await openWishChecker({ db, facts, reader, publication, settings });
+  // Many who come at once leave connections for others.
+  const checks = openPermits(limits.maxChecks);
   const subscribers = new Set<Subscriber>();
   const deciding: Omit<DecideParts, 'failed' | 'regroup'> = {
     db,
@@ -96,7 +98,7 @@ export async function openPostgresChanges(parts: PostgresChangesParts): Promise<
     observe,
     signal,
   };
-  const intake = openIntake({ ...deciding, db, facts, filler, subscribers });
+  const intake = openIntake({ ...deciding, db, feed, facts, filler, subscribers });
   const stopHearing = parts.catalog?.onChange(() => {
     facts.forget();
     claimValues.forget();
@@ -146,7 +148,7 @@ export async function openPostgresChanges(parts: PostgresChangesParts): Promise<
       );
     users++;
     try {
-      for (const one of wishes) await checker.check(one, caller);
+      for (const one of wishes) await checks.run(() => checker.check(one, caller));
       await listen();
     } catch (error) {
       leave();
@@ -177,13 +179,12 @@ export async function openPostgresChanges(parts: PostgresChangesParts): Promise<
   function resume(subscriber: Subscriber, { since, gap }: SubscribeWish): void {
     subscriber.after = feed.latestId();
     if (since === undefined) return;
-    const missed = feed.since(since);
-    if (missed === undefined) {
+    if (feed.since(since, 0) === undefined) {
       gap('what came behind that change is not kept any more');
       return;
     }
-    subscriber.after = missed.at(-1)?.id ?? since;
-    intake.replay(subscriber, missed);
+    subscriber.after = since;
+    intake.replay(subscriber);
   }
 
   return {

@@ -1,17 +1,31 @@
-// In charge of: what a batch of changes does not bring: large values that were not touched, and columns that Postgres computes.
+// In charge of: what a batch of changes does not bring: large values that were not touched, and columns that Postgres computes. Only as much at a time
+// as may be in memory.
 import { errorMessage } from '../../../base/errors.ts';
-import type { Db, LoginRole } from '../../../engine/db/db.ts';
+import { DatabaseUnavailable, type Db, type LoginRole } from '../../../engine/db/db.ts';
 import type { Change } from '../../../engine/db/replication/change.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
-import { type DecideParts, retrying } from './decide.ts';
+import type { AskParts } from './asking.ts';
 import type { Facts, TableFacts } from './facts.ts';
 import { fill, generate, hasGenerated, missingOf, type Unfilled } from './fill.ts';
 import { imagesOf } from './image.ts';
 import type { Report } from './report.ts';
+import { retrying } from './retrying.ts';
 
-export interface FillParts extends Omit<DecideParts, 'failed' | 'regroup' | 'db'> {
+export interface FillParts extends Pick<AskParts, 'limits' | 'settings' | 'now' | 'signal'> {
   readonly db: Pick<Db, 'as' | 'asOwner'>;
   readonly filler: LoginRole;
+}
+
+export interface Filled {
+  readonly images: ReadonlyMap<Change, Unfilled>;
+  /** So many of the first changes are filled, at least one. */
+  readonly count: number;
+}
+
+interface Place {
+  readonly at: number;
+  readonly change: Change;
+  readonly unfilled: Unfilled;
 }
 
 /** @param callerOf somebody who may hear of it, under whose rights columns are computed; undefined: nobody may */
@@ -21,46 +35,111 @@ export async function fillChanges(
   facts: Facts,
   changes: readonly Change[],
   callerOf: (change: Change) => Caller | undefined,
-): Promise<ReadonlyMap<Change, Unfilled>> {
-  const filled = new Map<Change, Unfilled>();
-  const missing = new Map<TableFacts, Unfilled[]>();
-  const generated = new Map<TableFacts, { readonly caller: Caller; readonly list: Unfilled[] }>();
-  for (const change of changes) {
-    const table = facts.tables.get(String(change.table.oid));
-    if (table === undefined || !table.isPublished || change.kind === 'TRUNCATE') continue;
-    const unfilled: Unfilled = { table, images: imagesOf(change, table) };
-    filled.set(change, unfilled);
-    const isMissing = missingOf(table, unfilled.images.row).length > 0;
-    if (!isMissing && !hasGenerated(table)) continue;
-    const caller = callerOf(change);
-    if (caller === undefined) continue;
-    if (isMissing) missing.set(table, [...(missing.get(table) ?? []), unfilled]);
-    if (!hasGenerated(table)) continue;
-    const known = generated.get(table);
-    if (known === undefined) generated.set(table, { caller, list: [unfilled] });
-    else known.list.push(unfilled);
+): Promise<Filled> {
+  const places = placesOf(facts, changes);
+  const heard = places
+    .filter(
+      ({ unfilled: { table, images } }) => missingOf(table, images.row).length > 0 || hasGenerated(table),
+    )
+    .flatMap((place) => {
+      const caller = callerOf(place.change);
+      return caller === undefined ? [] : [{ ...place, caller }];
+    });
+  const count = await lookUp(parts, report, heard, changes.length);
+  const generated = Map.groupBy(
+    heard.filter(({ at, unfilled }) => at < count && hasGenerated(unfilled.table)),
+    ({ unfilled }) => unfilled.table,
+  );
+  for (const [table, list] of generated) {
+    // Sound: no group is empty.
+    const { caller } = list[0]!;
+    for (const some of portions(parts, list))
+      await surely(parts, report, table, () => generate(parts.db, caller, parts.settings, table, some));
   }
-  for (const [table, list] of missing)
-    await fillSurely(parts, report, table, () => fill(parts.db, parts.filler, table, list));
-  for (const [table, { caller, list }] of generated)
-    await fillSurely(parts, report, table, () => generate(parts.db, caller, parts.settings, table, list));
-  return filled;
+  return {
+    images: new Map(
+      places.filter(({ at }) => at < count).map(({ change, unfilled }) => [change, unfilled] as const),
+    ),
+    count,
+  };
 }
 
-async function fillSurely(
+function placesOf(facts: Facts, changes: readonly Change[]): readonly Place[] {
+  return changes.flatMap((change, at) => {
+    const table = facts.tables.get(String(change.table.oid));
+    if (table === undefined || !table.isPublished || change.kind === 'TRUNCATE') return [];
+    return [{ at, change, unfilled: { table, images: imagesOf(change, table) } }];
+  });
+}
+
+/** Gives how many changes need no value any more that may be too much. */
+async function lookUp(
+  parts: FillParts,
+  report: Report,
+  places: readonly Place[],
+  all: number,
+): Promise<number> {
+  const missing = Map.groupBy(
+    places.filter(({ unfilled: { table, images } }) => missingOf(table, images.row).length > 0),
+    ({ unfilled }) => unfilled.table,
+  );
+  let left = parts.limits.maxFillBytes;
+  let count = all;
+  for (const [table, ofTable] of missing) {
+    const list = ofTable.filter(({ at }) => at < count);
+    const [first] = list;
+    if (first === undefined) continue;
+    // The very first one is looked up in any case: here it is the turn of others.
+    if (left <= 0) {
+      count = Math.min(count, first.at);
+      continue;
+    }
+    const unfilled = list.map((place) => place.unfilled);
+    const found = await surely(parts, report, table, () =>
+      fill(parts.db, parts.filler, table, unfilled, left),
+    );
+    if (found === undefined) {
+      for (const one of unfilled) one.isUnsure = true;
+      continue;
+    }
+    left -= found.sizeBytes;
+    const next = list[found.count];
+    if (next !== undefined) count = next.at;
+  }
+  return count;
+}
+
+function portions(parts: FillParts, places: readonly Place[]): readonly (readonly Unfilled[])[] {
+  const { maxRowsPerQuery, maxBytesPerQuery } = parts.limits;
+  const all: Unfilled[][] = [];
+  let sizeBytes = Number.POSITIVE_INFINITY;
+  for (const { unfilled } of places) {
+    sizeBytes += unfilled.images.sizeBytes;
+    if (sizeBytes > maxBytesPerQuery || all.at(-1)!.length >= maxRowsPerQuery) {
+      all.push([]);
+      sizeBytes = unfilled.images.sizeBytes;
+    }
+    all.at(-1)!.push(unfilled);
+  }
+  return all;
+}
+
+async function surely<T>(
   parts: FillParts,
   report: Report,
   table: TableFacts,
-  work: () => Promise<void>,
-): Promise<void> {
+  work: () => Promise<T>,
+): Promise<T | undefined> {
   try {
-    await retrying(parts, work);
+    return await retrying(parts, work);
   } catch (error) {
+    if (error instanceof DatabaseUnavailable) throw error;
     // The table is not what it was, or the value may not be read or computed: what is missing stays so.
     report(
       `fill ${table.oid}`,
       'realtime.fill_failed',
       `${table.schema}.${table.name}: ${errorMessage(error)}`,
     );
+    return undefined;
   }
 }

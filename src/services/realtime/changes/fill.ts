@@ -5,12 +5,14 @@ import type { Db, LoginRole } from '../../../engine/db/db.ts';
 import { ident } from '../../../engine/db/ident.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
 import type { TableFacts } from './facts.ts';
-import { hasAll, type Image, type Images } from './image.ts';
+import { hasAll, type Image, type Images, withValues } from './image.ts';
 import { arrayLiteral, fromImages } from './question.ts';
 
 export interface Unfilled {
   readonly table: TableFacts;
   images: Images;
+  /** What is missing is there, and could not be looked up. */
+  isUnsure?: boolean;
 }
 
 /** What is to be looked up: undefined where everything is there, or the row cannot be found. */
@@ -47,53 +49,66 @@ export async function generate(
     }),
   );
   if (places.length === 0) return;
-  const { from, images } = fromImages(
+  const { from, images, isAsKnown } = fromImages(
     table,
     places.map(({ image }) => image),
     new Set(given),
   );
   const values = generated.map(({ generated: expression }) => `(${expression})::text`).join(', ');
-  const statement = { text: `select "~r"."~n" - 1, ${values} from ${from}`, params: [images] };
+  const statement = {
+    text: `select "~r"."~n" - 1, ${values} from ${from} where ${isAsKnown}`,
+    params: [images],
+  };
   const { rows } = await db.as(caller, { statement, settings, readOnly: true });
   for (const [at, ...found] of rows) {
     const place = places[Number(at)];
     if (place === undefined) continue;
-    const image = new Map(place.image);
-    generated.forEach(({ name }, column) => {
-      image.set(name, found[column] ?? null);
-    });
-    place.change.images = { ...place.change.images, [place.which]: image };
+    const values = generated.map(({ name }, column) => [name, found[column] ?? null] as const);
+    place.change.images = withValues(place.change.images, place.which, values);
   }
 }
 
 /**
- * Puts the missing values of one table's rows into their images, as they are by now. A row that is gone stays as it was: a policy that reads what
- * is missing does not show it, and its end is told next.
+ * Puts the missing values of one table's rows into their images, as they are by now, until they have `maxBytes`: the first is always looked up. A row
+ * that is gone stays as it was: a policy that reads what is missing does not show it, and its end is told next. Gives how many of the first ones
+ * were looked up, and the bytes of what was found.
  */
 export async function fill(
   db: Pick<Db, 'asOwner'>,
   reader: LoginRole,
   table: TableFacts,
   changes: readonly Unfilled[],
-): Promise<void> {
+  maxBytes: number,
+): Promise<{ readonly count: number; readonly sizeBytes: number }> {
   const missing = [...new Set(changes.flatMap(({ images }) => missingOf(table, images.row)))];
   const keys = table.keys.map((key) => table.columnOf.get(key)!);
   const lists = keys.map(({ name }) =>
     arrayLiteral(changes.map(({ images }) => images.row?.get(name) ?? null)),
   );
-  const text = `select "~k"."~n" - 1, ${missing.map((name) => `"~t".${ident(name)}::text`).join(', ')}
-    from rows from (${keys.map((_, at) => `pg_catalog.unnest($${at + 1}::text[])`).join(', ')}) with ordinality "~k" (${keys.map((_, at) => `"~${at}"`).join(', ')}, "~n")
-    join ${ident(table.schema)}.${ident(table.name)} "~t" on ${keys.map(({ name, type }, at) => `"~t".${ident(name)} = "~k"."~${at}"::${type}`).join(' and ')}`;
-  const rows = await db.asOwner(reader, (client) => read(client, text, lists));
-  for (const [at, ...values] of rows) {
+  const values = missing.map((_, at) => `"~v${at}"`);
+  // What is left out stays where it is: a large text is not read to know its length.
+  const text = `select * from (
+      select "~n" - 1 as "~at", "~there", ${values.join(', ')},
+        pg_catalog.sum(${values.map((value) => `coalesce(pg_catalog.octet_length(${value}), 0)`).join(' + ')}) over (order by "~n") as "~sum"
+      from (
+        select "~k"."~n", ("~t".tableoid is not null)::text as "~there", ${missing.map((name, at) => `"~t".${ident(name)}::text as "~v${at}"`).join(', ')}
+        from rows from (${keys.map((_, at) => `pg_catalog.unnest($${at + 1}::text[])`).join(', ')}) with ordinality "~k" (${keys.map((_, at) => `"~${at}"`).join(', ')}, "~n")
+        left join ${ident(table.schema)}.${ident(table.name)} "~t" on ${keys.map(({ name, type }, at) => `"~t".${ident(name)} = "~k"."~${at}"::${type}`).join(' and ')}
+      ) "~found"
+    ) "~sized" where "~at" = 0 or "~sum" <= $${keys.length + 1}::bigint`;
+  const rows = await db.asOwner(reader, (client) => read(client, text, [...lists, String(maxBytes)]));
+  let sizeBytes = 0;
+  for (const [at, there, ...found] of rows) {
+    sizeBytes = Math.max(sizeBytes, Number(found[missing.length]));
     const change = changes[Number(at)];
-    if (change?.images.row === undefined) continue;
-    const row = new Map(change.images.row);
-    missing.forEach((name, column) => {
-      if (!row.has(name)) row.set(name, values[column] ?? null);
-    });
-    change.images = { ...change.images, row };
+    const row = change?.images.row;
+    if (change === undefined || row === undefined || there !== 'true') continue;
+    const news = missing.flatMap((name, column) =>
+      row.has(name) ? [] : [[name, found[column] ?? null] as const],
+    );
+    change.images = withValues(change.images, 'row', news);
   }
+  return { count: rows.length, sizeBytes };
 }
 
 async function read(

@@ -9,7 +9,7 @@ export interface Images {
   readonly row: Image | undefined;
   /** For an UPDATE that left its identity as it was: the identity alone. */
   readonly old: Image | undefined;
-  /** About what it takes on the wire. */
+  /** About what it takes on the wire, with the values that were looked up. */
   readonly sizeBytes: number;
 }
 
@@ -28,6 +28,21 @@ export function imagesOf(change: Change, { columnOf }: Pick<TableFacts, 'columnO
 export function hasAll(image: Image, columns: Iterable<string>): boolean {
   for (const column of columns) if (!image.has(column)) return false;
   return true;
+}
+
+/** The same with values that the change did not bring. */
+export function withValues(
+  images: Images,
+  which: 'row' | 'old',
+  values: Iterable<readonly [name: string, value: string | null]>,
+): Images {
+  const image = new Map(images[which]);
+  let { sizeBytes } = images;
+  for (const [name, value] of values) {
+    if (!image.has(name)) sizeBytes += bytesOfValue(name, value);
+    image.set(name, value);
+  }
+  return { ...images, [which]: image, sizeBytes };
 }
 
 function imageOf(
@@ -54,7 +69,9 @@ function identityOf(change: Change, row: Image): Image {
 
 function bytesOf(image: Image | undefined): number {
   let sizeBytes = 0;
-  for (const [name, value] of image ?? [])
-    sizeBytes += name.length + (value === null ? 4 : Buffer.byteLength(value));
+  for (const [name, value] of image ?? []) sizeBytes += bytesOfValue(name, value);
   return sizeBytes;
 }
+
+const bytesOfValue = (name: string, value: string | null) =>
+  name.length + (value === null ? 4 : Buffer.byteLength(value));

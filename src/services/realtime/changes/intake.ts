@@ -2,21 +2,27 @@
 import { errorMessage } from '../../../base/errors.ts';
 import { delay } from '../../../base/time.ts';
 import type { Db, LoginRole } from '../../../engine/db/db.ts';
-import type { Change } from '../../../engine/db/replication/change.ts';
-import { type Audience, type AudienceOptions, audiencesOf, type RowEvent } from './audience.ts';
-import { type DecideParts, decide, describeFailure, retrying } from './decide.ts';
-import type { Facts, FactsSource, TableFacts } from './facts.ts';
+import { type Change, sizeOfChange } from '../../../engine/db/replication/change.ts';
+import type { ChangeFeed } from '../../../engine/db/replication/feed.ts';
+import { describeFailure, type Failure } from './asking.ts';
+import { type DecideParts, decide } from './decide.ts';
+import type { Facts, FactsSource } from './facts.ts';
 import type { Unfilled } from './fill.ts';
 import { fillChanges } from './fill-changes.ts';
-import type { Image } from './image.ts';
+import { audienceOf, type Hearers, hearers, knownAudiences } from './hearers.ts';
 import type { Candidate, Item } from './item.ts';
 import { Lane } from './lane.ts';
+import { type Load, openPending } from './pending.ts';
+import { heardBy, meets, regrouped, unsureOf } from './regroup.ts';
+import { openReplays } from './replays.ts';
 import { openReporter } from './report.ts';
+import { retrying } from './retrying.ts';
 import type { Subscriber } from './subscriber.ts';
-import { tellItem, truncated } from './tell.ts';
+import { loseFor, tellItem, truncated } from './tell.ts';
 
 export interface IntakeParts extends Omit<DecideParts, 'failed' | 'regroup' | 'db'> {
   readonly db: Pick<Db, 'as' | 'asOwner'>;
+  readonly feed: Pick<ChangeFeed, 'since' | 'latestId'>;
   readonly facts: FactsSource;
   readonly filler: LoginRole;
   readonly subscribers: ReadonlySet<Subscriber>;
@@ -27,8 +33,8 @@ export interface Intake {
   changes(changes: readonly Change[]): Promise<void> | undefined;
   /** Behind the changes that have come already. */
   gap(reason: string): void;
-  /** To one subscriber, before anything that comes from now on. */
-  replay(subscriber: Subscriber, changes: readonly Change[]): void;
+  /** What came behind `subscriber.after` is told to it before anything that comes from now on. */
+  replay(subscriber: Subscriber): void;
   /** Somebody came, went, or is somebody else now. */
   subscribersChanged(): void;
   settled(): Promise<void>;
@@ -36,7 +42,7 @@ export interface Intake {
 }
 
 type Arrival =
-  | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly only?: Subscriber }
+  | { readonly kind: 'changes'; readonly changes: readonly Change[]; readonly sizeBytes: number }
   /** `before`: who listened then. */
   | { readonly kind: 'gap'; readonly reason: string; readonly before: readonly Subscriber[] };
 
@@ -44,45 +50,64 @@ export function openIntake(parts: IntakeParts): Intake {
   const { limits, signal, observe, now } = parts;
   const lanes = new Map<string, Lane>();
   const arrivals: Arrival[] = [];
-  let waitingChanges = 0;
-  let pendingItems = 0;
+  const pending = openPending(limits);
+  /** What those who came back are told, and is not decided yet. */
+  let replayedItems = 0;
   let seq = 0;
   let running: Promise<void> | undefined;
-  let wake: (() => void)[] = [];
-  /** For the facts and the subscribers of the moment. */
-  let audiences = new Map<string, readonly Audience[]>();
-  let audiencesFor: Facts | undefined;
+  const live = hearers(() => [...parts.subscribers].filter(({ isBehind }) => !isBehind), false);
   /** Those who wait until nothing is pending. */
   let settling: (() => void)[] = [];
 
   const report = openReporter({ observe, now });
   const deciding: DecideParts = { ...parts, failed, regroup };
+  const replays = openReplays({
+    feed: parts.feed,
+    limits,
+    gap: (subscriber) => tellGap('what came behind that change is not kept any more', [subscriber]),
+    caughtUp: () => {
+      live.audiences = new Map();
+    },
+    wake: start,
+  });
 
   function arrive(arrival: Arrival): void {
     arrivals.push(arrival);
-    if (arrival.kind === 'changes') waitingChanges += arrival.changes.length;
+    if (arrival.kind === 'changes') pending.arrive(arrival.changes.length, arrival.sizeBytes);
+    start();
+  }
+
+  function start(): void {
     running ??= run();
   }
 
   async function run(): Promise<void> {
     // So that what comes at the same moment is one batch.
     await undefined;
-    while (arrivals.length > 0 && !signal.aborted) {
+    while (!signal.aborted) {
       const startedAt = now();
       const batch = arrivals.splice(0, countOfBatch());
-      await takeIn(batch);
-      for (const arrival of batch) if (arrival.kind === 'changes') waitingChanges -= arrival.changes.length;
-      while (isFull() && !signal.aborted) await new Promise<void>((resolve) => wake.push(resolve));
-      wakeUp();
+      // What happens goes before what has happened; that is told a slice at a time.
+      if (batch.length > 0) await takeInBatch(batch);
+      const slice = replayedItems === 0 ? replays.next() : undefined;
+      if (slice !== undefined) {
+        const isTaken = await takeIn(
+          slice.changes,
+          hearers(() => slice.to, true),
+        );
+        if (isTaken) slice.done();
+      }
+      if (batch.length === 0 && slice === undefined) break;
+      await room();
+      pending.wake();
       const restMs = limits.gatherMs - (now() - startedAt);
-      // Whoever closes does not wait.
-      if (restMs > 0 && !signal.aborted) await delay(restMs, signal).catch(() => {});
+      // Whoever closes does not wait, and whoever comes back has waited.
+      if (restMs > 0 && slice === undefined && !signal.aborted) await delay(restMs, signal).catch(() => {});
     }
     // At once: what arrives behind the last look begins anew.
     running = undefined;
   }
 
-  /** Those who come back bring many at once: no more of them are taken in than may be pending. */
   function countOfBatch(): number {
     let changes = 0;
     let count = 0;
@@ -94,110 +119,108 @@ export function openIntake(parts: IntakeParts): Intake {
     return count;
   }
 
-  const isFull = () => pendingItems > limits.maxPendingChanges;
-
-  function wakeUp(): void {
-    const waiting = wake;
-    wake = [];
-    for (const resolve of waiting) resolve();
+  async function room(): Promise<void> {
+    while (pending.isFull() && !signal.aborted) await pending.room();
   }
 
-  async function takeIn(batch: readonly Arrival[]): Promise<void> {
+  async function takeInBatch(batch: readonly Arrival[]): Promise<void> {
+    let changes: Change[] = [];
+    for (const arrival of batch) {
+      if (arrival.kind === 'changes') {
+        changes.push(...arrival.changes);
+        continue;
+      }
+      await takeIn(changes, live);
+      changes = [];
+      begunAnew(arrival);
+    }
+    await takeIn(changes, live);
+    for (const arrival of batch)
+      if (arrival.kind === 'changes') pending.leave(arrival.changes.length, arrival.sizeBytes);
+  }
+
+  /** False: they were lost, and those whom they were for were told so. */
+  async function takeIn(changes: readonly Change[], to: Hearers): Promise<boolean> {
+    if (changes.length === 0 || parts.subscribers.size === 0) return true;
     try {
-      await takeInSurely(batch);
+      await takeInSurely(changes, to);
+      return true;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return true;
       observe({ kind: 'realtime.changes_lost', level: 'error', message: errorMessage(error) });
-      tellGap('the database could not be asked who may see the changes');
+      const lost = [...to.subscribers()];
+      for (const subscriber of lost) if (subscriber.isBehind) subscriber.after = parts.feed.latestId();
+      replays.release(lost);
+      live.audiences = new Map();
+      tellGap('the database could not be asked who may see the changes', lost);
+      return false;
     }
   }
 
-  async function takeInSurely(batch: readonly Arrival[]): Promise<void> {
-    if (parts.subscribers.size === 0) return;
-    const changes = batch.flatMap((arrival) => (arrival.kind === 'changes' ? arrival.changes : []));
+  async function takeInSurely(changes: readonly Change[], to: Hearers): Promise<void> {
     const tables = [...new Set(changes.map(({ table }) => String(table.oid)))];
     const facts = await retrying(parts, () => parts.facts.prepare(tables, rolesNow()));
-    if (facts !== audiencesFor) {
-      audiences = new Map();
-      audiencesFor = facts;
+    for (let rest = changes; rest.length > 0; ) {
+      if (facts !== to.audiencesFor) to.audiences = new Map();
+      to.audiencesFor = facts;
+      const filled = await fillChanges(
+        parts,
+        report,
+        facts,
+        rest,
+        (change) => audienceOf(facts, change, to)[0]?.audience.groups[0]?.group.caller,
+      );
+      const touched = new Set<Lane>();
+      for (const change of rest.slice(0, filled.count))
+        route(facts, change, filled.images.get(change), to, touched);
+      for (const lane of touched) lane.start();
+      rest = rest.slice(filled.count);
+      if (rest.length > 0) await room();
     }
-    const filled = await fillChanges(
-      parts,
-      report,
-      facts,
-      changes,
-      (change) => audienceOf(facts, change, undefined)[0]?.audience.groups[0]?.group.caller,
-    );
-    const touched = new Set<Lane>();
-    for (const arrival of batch) {
-      if (arrival.kind === 'gap') begunAnew(arrival);
-      else
-        for (const change of arrival.changes) route(facts, change, filled.get(change), arrival.only, touched);
-    }
-    for (const lane of touched) lane.start();
   }
 
   const rolesNow = () => new Set([...parts.subscribers].map(({ caller }) => caller.role));
-
-  /** By each table as which somebody may hear of it. */
-  function audienceOf(
-    facts: Facts,
-    change: Change,
-    only: Subscriber | undefined,
-  ): readonly { readonly table: TableFacts; readonly audience: Audience }[] {
-    const own = facts.tables.get(String(change.table.oid));
-    if (own === undefined || change.kind === 'TRUNCATE') return [];
-    const event = change.kind;
-    return [own.oid, ...own.ancestors].flatMap((oid) => {
-      const table = facts.tables.get(oid);
-      if (table?.isPublished !== true) return [];
-      const options = { isOwn: table === own };
-      const found =
-        only === undefined
-          ? knownAudiences(table, event, options)
-          : audiencesOf(table, event, [only], options);
-      return found.map((audience) => ({ table, audience }));
-    });
-  }
-
-  function knownAudiences(table: TableFacts, event: RowEvent, options: AudienceOptions): readonly Audience[] {
-    const key = `${table.oid} ${event} ${options.isOwn}`;
-    let found = audiences.get(key);
-    if (found === undefined) {
-      found = audiencesOf(table, event, parts.subscribers, options);
-      audiences.set(key, found);
-    }
-    return found;
-  }
 
   function route(
     facts: Facts,
     change: Change,
     filled: Unfilled | undefined,
-    only: Subscriber | undefined,
+    to: Hearers,
     touched: Set<Lane>,
   ): void {
-    if (change.kind === 'TRUNCATE') noticeTruncate(facts, change, only);
+    if (change.kind === 'TRUNCATE') noticeTruncate(facts, change, to);
     if (filled === undefined) return;
     seq++;
-    for (const { table, audience } of audienceOf(facts, change, only)) {
+    const load: Load = { sizeBytes: filled.images.sizeBytes, items: 0 };
+    for (const { table, audience } of audienceOf(facts, change, to)) {
       const images = filled.images;
       const subject = change.kind === 'DELETE' ? images.old : images.row;
-      const isToCome = ({ subscriber }: Candidate) => only !== undefined || isNew(subscriber, change);
-      // Whoever is told no row is told so whatever it filters by, as upstream.
-      const isHeard = (candidate: Candidate) =>
-        isToCome(candidate) && (isUnread || meets(candidate, subject));
       const isUnread =
         audience.role.selectable.size === 0 || table.keys.some((key) => !audience.role.selectable.has(key));
+      if (filled.isUnsure === true && subject !== undefined)
+        loseFor(
+          seq,
+          'a value that a policy or a filter reads could not be looked up',
+          unsureOf(audience, subject).filter(({ subscriber }) => isNew(subscriber, change)),
+        );
+      // Whoever is told no row is told so whatever it filters by, as upstream.
+      const isHeard = (candidate: Candidate) =>
+        isNew(candidate.subscriber, change) && (isUnread || meets(candidate, subject));
       // Nearly always: without filters and a past, nobody has to be looked at.
-      const isForAll =
-        only === undefined &&
-        audience.isPlain &&
-        (audience.after === undefined || change.id > audience.after);
+      const isForAll = audience.isPlain && (audience.after === undefined || change.id > audience.after);
       const groups = isForAll ? audience.groups : heardBy(audience, isHeard);
       if (groups.length === 0) continue;
       const name = `${table.oid} ${audience.role.role}`;
-      const base = { seq, change, images, table, role: audience.role, hasFilters: !audience.isPlain };
+      const base = {
+        seq,
+        change,
+        images,
+        load,
+        isReplayed: to.isReplayed,
+        table,
+        role: audience.role,
+        hasFilters: !audience.isPlain,
+      };
       const split = audience.isOne
         ? [{ lane: name, groups }]
         : groups.map((one) => ({ lane: `${name} ${one.group.key}`, groups: [one] }));
@@ -213,7 +236,8 @@ export function openIntake(parts: IntakeParts): Intake {
   const isNew = ({ after }: Subscriber, change: Change) => after === undefined || change.id > after;
 
   function enqueue(lane: Lane, item: Item, touched: Set<Lane>): void {
-    pendingItems++;
+    pending.add(item.load);
+    if (item.isReplayed) replayedItems++;
     touched.add(lane);
     lane.push(item);
     for (const { candidates } of item.groups)
@@ -258,63 +282,56 @@ export function openIntake(parts: IntakeParts): Intake {
   }
 
   function settle(item: Item): void {
-    pendingItems--;
-    if (pendingItems === 0) {
-      for (const resolve of settling) resolve();
-      settling = [];
-    }
-    if (wake.length > 0 && !isFull()) wakeUp();
+    pending.settle(item.load);
+    if (item.isReplayed) replayedItems--;
     try {
       tellItem(item, limits.maxRecordBytes);
     } catch (error) {
       // A mistake of ours in one change: the lane goes on with the next.
       report('tell', 'realtime.tell_failed', errorMessage(error));
     }
+    if (replayedItems === 0 && replays.count() > 0) start();
+    if (pending.items() > 0) return;
+    for (const resolve of settling) resolve();
+    settling = [];
   }
 
   /** A database that was put back counts from an earlier place: nothing that comes now was told before, whatever its id. */
   function begunAnew({ reason, before }: Arrival & { readonly kind: 'gap' }): void {
+    replays.release(before);
     for (const subscriber of before) subscriber.after = undefined;
-    audiences = new Map();
-    tellGap(reason);
+    live.audiences = new Map();
+    tellGap(reason, parts.subscribers);
   }
 
-  function tellGap(reason: string): void {
+  function tellGap(reason: string, to: Iterable<Subscriber>): void {
     seq++;
-    for (const subscriber of parts.subscribers) {
+    for (const subscriber of to) {
       subscriber.tell({ seq, gap: reason });
       subscriber.flush();
     }
   }
 
   /** Upstream tells of none; whoever keeps a copy should know. */
-  function noticeTruncate(facts: Facts, change: Change, only: Subscriber | undefined): void {
+  function noticeTruncate(facts: Facts, change: Change, to: Hearers): void {
     const table = facts.tables.get(String(change.table.oid));
     if (table?.isPublished !== true) return;
     // Whoever wants to hear of deleted rows.
-    const audience = audiencesOf(table, 'DELETE', only === undefined ? parts.subscribers : [only], {
-      isOwn: true,
-    });
-    for (const { groups } of audience)
+    for (const { groups } of knownAudiences(table, 'DELETE', { isOwn: true }, to))
       for (const { candidates } of groups)
-        for (const { subscriber } of candidates) subscriber.notice(truncated(table));
+        for (const { subscriber } of candidates)
+          if (isNew(subscriber, change)) subscriber.notice(truncated(table));
   }
 
-  function failed(
-    table: TableFacts,
-    role: { readonly role: string },
-    items: readonly Item[],
-    error: unknown,
-  ): void {
-    const sentence = describeFailure(table, error);
+  function failed(failure: Failure): void {
+    const sentence = describeFailure(failure);
+    const { what, table, role, candidates, error } = failure;
     report(
-      `${table.oid} ${role.role}`,
-      'realtime.policy_failed',
+      `${what} ${table.oid} ${role.role}`,
+      `realtime.${what}_failed`,
       `${sentence} Role ${role.role}: ${errorMessage(error)}`,
     );
-    for (const { groups } of items)
-      for (const { candidates } of groups)
-        for (const { subscriber } of candidates) subscriber.notice(sentence);
+    for (const { subscriber } of candidates) subscriber.notice(sentence);
   }
 
   async function regroup(items: readonly Item[]): Promise<void> {
@@ -322,67 +339,38 @@ export function openIntake(parts: IntakeParts): Intake {
     parts.claimValues.forget();
     const tables = [...new Set(items.flatMap(({ change }) => String(change.table.oid)))];
     const facts = await retrying(parts, () => parts.facts.prepare(tables, rolesNow()));
-    for (const item of items) {
-      const table = facts.tables.get(item.table.oid);
-      const role = table?.roles.get(item.role.role);
-      const listeners = new Set(
-        item.groups.flatMap(({ candidates }) => candidates.map(({ subscriber }) => subscriber)),
-      );
-      item.groups = [];
-      if (table === undefined || role === undefined) continue;
-      const isOwn = table.oid === String(item.change.table.oid);
-      const subject = item.change.kind === 'DELETE' ? item.images.old : item.images.row;
-      item.table = table;
-      item.role = role;
-      item.groups = audiencesOf(table, item.change.kind as RowEvent, listeners, { isOwn, isApart: true })
-        .filter((audience) => audience.role === role)
-        .flatMap(({ groups }) =>
-          groups.map(({ group, candidates }) => ({
-            group,
-            candidates: candidates.filter((one) => meets(one, subject)),
-          })),
-        )
-        .filter(({ candidates }) => candidates.length > 0);
-    }
+    // All of it first: where that fails, everybody is still known whom the items are for.
+    const grouped = items.map((item) => regrouped(item, facts));
+    items.forEach((item, at) => {
+      Object.assign(item, grouped[at]);
+    });
   }
 
   return {
     changes(changes) {
-      arrive({ kind: 'changes', changes });
-      if (waitingChanges + pendingItems <= limits.maxPendingChanges) return undefined;
-      return new Promise((resolve) => wake.push(resolve));
+      const sizeBytes = changes.reduce((sum, change) => sum + sizeOfChange(change), 0);
+      arrive({ kind: 'changes', changes, sizeBytes });
+      return pending.isOver() ? pending.room() : undefined;
     },
     gap: (reason) => arrive({ kind: 'gap', reason, before: [...parts.subscribers] }),
-    replay: (only, changes) => arrive({ kind: 'changes', changes, only }),
+    replay: (subscriber) => replays.add(subscriber),
     subscribersChanged() {
-      audiences = new Map();
+      live.audiences = new Map();
     },
     async settled() {
-      while (arrivals.length > 0 || running !== undefined || pendingItems > 0) {
-        if (running === undefined) await new Promise<void>((resolve) => settling.push(resolve));
-        else await running;
+      while (arrivals.length > 0 || running !== undefined || pending.items() + replays.count() > 0) {
+        if (running !== undefined) await running;
+        else if (pending.items() > 0) await new Promise<void>((resolve) => settling.push(resolve));
+        else await delay(settleLookMs);
       }
     },
     async close() {
-      wakeUp();
+      replays.close();
+      pending.wake();
       await running;
     },
   };
 }
 
-function heardBy({ groups }: Audience, isHeard: (candidate: Candidate) => boolean): Audience['groups'] {
-  return groups.flatMap(({ group, candidates }) => {
-    const heard = candidates.filter(isHeard);
-    return heard.length === 0 ? [] : [{ group, candidates: heard }];
-  });
-}
-
-/** What is not known of a row matches no filter. */
-function meets({ tests, asked }: Candidate, image: Image | undefined): boolean {
-  if (image === undefined) return tests.length === 0 && asked.length === 0;
-  if (asked.some(({ column }) => !image.has(column))) return false;
-  return tests.every(({ column, test }) => {
-    const value = image.get(column);
-    return value !== undefined && test?.(value) === true;
-  });
-}
+/** For a client that does not read what it is told. */
+const settleLookMs = 10;

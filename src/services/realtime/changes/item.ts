@@ -5,6 +5,7 @@ import { renderData, renderUnauthorized, type Selection } from './data.ts';
 import type { RoleFacts, TableFacts } from './facts.ts';
 import type { Condition } from './filters.ts';
 import type { Images } from './image.ts';
+import type { Load } from './pending.ts';
 import type { Subscriber } from './subscriber.ts';
 
 /** An entry of a subscription that a change may be for. */
@@ -32,8 +33,8 @@ export interface Verdict {
   readonly holds: (condition: Condition) => boolean;
   /** Values that Postgres turned into JSON, as far as there are any. */
   readonly rendered: { readonly row: ReadonlyMap<string, string>; readonly old: ReadonlyMap<string, string> };
-  /** The database was away for too long: the listeners have missed it. */
-  readonly isLost?: boolean;
+  /** Why the listeners have missed it, for people: it could not be found out whether they may hear of it. */
+  readonly lostBecause?: string;
 }
 
 /** A change as one role gets it of one table: its own, or one that this is a partition of. */
@@ -41,6 +42,9 @@ export interface Item {
   readonly seq: number;
   readonly change: Change;
   readonly images: Images;
+  readonly load: Load;
+  /** Told to those who come back. */
+  readonly isReplayed: boolean;
   table: TableFacts;
   role: RoleFacts;
   groups: readonly { readonly group: Group; readonly candidates: readonly Candidate[] }[];
@@ -79,4 +83,4 @@ export const hidden: Verdict = {
   holds: () => false,
   rendered: noneRendered,
 };
-export const lost: Verdict = { ...hidden, isLost: true };
+export const lost = (because: string): Verdict => ({ ...hidden, lostBecause: because });

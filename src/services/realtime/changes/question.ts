@@ -67,7 +67,10 @@ export function compileQuestion(parts: QuestionParts): Question {
         role.policies,
         calls.map(({ text }) => text),
       );
-  return { text: `select ${columns.join(', ')} from ${from.join(', ')} where ${where}`, params };
+  return {
+    text: `select ${columns.join(', ')} from ${from.join(', ')} where ${rowSource.isAsKnown} and (${where})`,
+    params,
+  };
 }
 
 /** Calls whose value is the same for whoever has the same claims, once each. */
@@ -117,14 +120,24 @@ export function fromImages(
   table: TableFacts,
   rows: readonly Image[],
   needed: ReadonlySet<string>,
-): { readonly from: string; readonly images: string } {
+): {
+  readonly from: string;
+  readonly images: string;
+  /** Raises 42704 where the table has not the columns any more that the images have values for: they would be read as null. */
+  readonly isAsKnown: string;
+} {
   const alias = ident(table.name);
+  const names = table.columns.filter(({ name }) => needed.has(name)).map(({ name }) => name);
   return {
+    isAsKnown: `(select case when pg_catalog.count(*) = ${names.length} then true else pg_catalog.current_setting('millrace.moved')::boolean end
+      from pg_catalog.pg_attribute where attrelid = ${table.oid}::oid and attname = any (${literal(arrayLiteral(names))}::name[]) and not attisdropped)`,
     from: `pg_catalog.json_array_elements($1::json) with ordinality "~r" ("~v", "~n"),
       pg_catalog.json_populate_record(null::${ident(table.schema)}.${alias}, "~r"."~v") ${alias}`,
     images: imagesAsJson(table, rows, needed),
   };
 }
+
+const literal = (text: string) => `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
 function imagesAsJson(table: TableFacts, rows: readonly Image[], needed: ReadonlySet<string>): string {
   const columns = table.columns.filter(({ name }) => needed.has(name));

@@ -8,6 +8,8 @@ export interface Listener {
   deliver(event: ChangeEvent): void;
   gap(reason: string): void;
   notice?(sentence: string): void;
+  /** Whether its client has read most of what it was told; others are told what they missed meanwhile. */
+  hasRoom?(): boolean;
 }
 
 type Held =
@@ -19,8 +21,10 @@ export class Subscriber {
   readonly listener: Listener;
   caller: Caller;
   isClosed = false;
-  /** Changes up to this one come from the feed's memory, not as they happen. */
+  /** It was told all that it may hear up to this change, or is not to hear of it. */
   after: string | undefined;
+  /** What it missed is told first: it does not hear yet of what happens. */
+  isBehind = false;
   /** Where something for it may be waited for. */
   readonly #lanes = new Set<Lane>();
   #last: Lane | undefined;
@@ -31,6 +35,10 @@ export class Subscriber {
     this.wishes = wishes;
     this.caller = caller;
     this.listener = listener;
+  }
+
+  hasRoom(): boolean {
+    return this.listener.hasRoom?.() ?? true;
   }
 
   /** Something on this lane may be for it. */

@@ -8,8 +8,10 @@ import type { Subscriber } from './subscriber.ts';
 export function tellItem(item: Item, maxRecordBytes: number): void {
   for (const { group, candidates } of item.groups) {
     const verdict = item.verdicts.get(group);
-    if (verdict?.isLost === true) loseFor(item, candidates);
-    else if (verdict?.isVisible === true) tell(item, verdict, candidates, maxRecordBytes);
+    // Whoever was forgotten must not miss it without a word.
+    if (verdict === undefined) loseFor(item.seq, undecided, candidates);
+    else if (verdict.lostBecause !== undefined) loseFor(item.seq, verdict.lostBecause, candidates);
+    else if (verdict.isVisible) tell(item, verdict, candidates, maxRecordBytes);
   }
 }
 
@@ -39,9 +41,10 @@ function tell(item: Item, verdict: Verdict, candidates: readonly Candidate[], ma
   }
 }
 
-function loseFor(item: Item, candidates: readonly Candidate[]): void {
+/** They have missed it, and are told so in its place. */
+export function loseFor(seq: number, because: string, candidates: readonly Candidate[]): void {
   for (const subscriber of new Set(candidates.map((candidate) => candidate.subscriber))) {
-    subscriber.tell({ seq: item.seq, gap: 'the database was away for too long' });
+    subscriber.tell({ seq, gap: because });
     subscriber.flush();
   }
 }
@@ -54,3 +57,5 @@ function undecidable(table: TableFacts): string {
 export function truncated(table: TableFacts): string {
   return `${table.schema}.${table.name} was truncated: all its rows are gone, and no DELETE is told.`;
 }
+
+const undecided = 'it could not be found out who may see a change';
