@@ -1,6 +1,7 @@
 // In charge of: channels as an application uses them: the official client over a real socket, private rooms under the project's own policies, and
 // what a stranger tries.
 import { createClient, type RealtimeChannel, type SupabaseClient } from '@supabase/supabase-js';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
@@ -217,6 +218,43 @@ describe('a private channel', () => {
     await socket.hear((message) => message[3] === 'phx_close');
     // The connection stays: its other channels may have tokens that hold.
     expect(socket.socket.readyState).toBe(WebSocket.OPEN);
+  });
+});
+
+describe('messages of before', () => {
+  it('and those that are committed while they are read come without one missing, and none twice', async () => {
+    const database = new pg.Client(backend.report.DB_URL);
+    await database.connect();
+    try {
+      let n = 0;
+      let isSending = true;
+      const send = () =>
+        database.query(`select realtime.send($1::jsonb, 'n', 'hall', true)`, [JSON.stringify({ n: ++n })]);
+      const sending = (async () => {
+        while (isSending) await send();
+      })();
+      const heard: number[][] = [];
+      for (let at = 0; at < 12; at++) {
+        const config = { private: true, broadcast: { replay: { since: Date.now() - 10_000, limit: 25 } } };
+        const channel = (await client(ada)).channel('hall', { config });
+        const numbers: number[] = [];
+        channel.on('broadcast', { event: 'n' }, ({ payload }) => numbers.push((payload as { n: number }).n));
+        heard.push(numbers);
+        expect(await joined(channel)).toBe('SUBSCRIBED');
+      }
+      isSending = false;
+      await sending;
+      await vi.waitFor(
+        () => expect(heard.map((numbers) => numbers.at(-1))).toEqual(heard.map(() => n)),
+        20_000,
+      );
+      for (const numbers of heard) {
+        const first = numbers[0] ?? 0;
+        expect(numbers).toEqual(Array.from({ length: n - first + 1 }, (_, at) => first + at));
+      }
+    } finally {
+      await database.end();
+    }
   });
 });
 

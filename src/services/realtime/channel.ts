@@ -32,6 +32,11 @@ const maxWaiting = 1_000;
 const maxWaitingBytes = 8 * 1024 * 1024;
 /** How long a client waits to hear that messages from the database will come. Source: supabase/realtime config/runtime.exs. */
 const replicationReadyMs = 10_000;
+/** Messages, and their bytes, that come while those of before are read. */
+const maxHeld = 1_000;
+const maxHeldBytes = 8 * 1024 * 1024;
+/** A client that comes back and has not read so many bytes is told no more of what it missed before it has. */
+const maxUnreadOfReplay = 256 * 1024;
 const unknownError = 'Unknown Error on Channel';
 
 /** Joins, and gives back the channel that is joining. @param topic without `realtime:` */
@@ -62,6 +67,9 @@ class OpenChannel implements Channel, Member {
   readonly #onClose: () => void;
   /** Messages that it was told when it joined. */
   #replayed: ReadonlySet<string> = new Set();
+  /** What is said while the messages of before are read; undefined: it is told at once. */
+  #held: { readonly frame: Buffer; readonly messageId: string | undefined }[] | undefined;
+  #heldBytes = 0;
   #isClosed = false;
   #last: Promise<void> | undefined;
   #waiting = 0;
@@ -105,6 +113,7 @@ class OpenChannel implements Channel, Member {
       join,
       caller: () => this.#standing.caller,
       push: (event, payload) => this.#push(event, payload),
+      hasRoom: () => connection.parts.stream.writableLength < maxUnreadOfReplay,
       system: (status, sentence) => this.#system('postgres_changes', status, sentence),
     });
   }
@@ -127,14 +136,22 @@ class OpenChannel implements Channel, Member {
     return { joinRef: this.#message.joinRef, topic: this.#message.topic };
   }
 
-  send(frame: Buffer): void {
-    this.#connection.send(frame);
+  send(frame: Buffer, messageId?: string): void {
+    if (this.#held === undefined) {
+      this.#connection.send(frame);
+      return;
+    }
+    this.#heldBytes += frame.length;
+    if (this.#held.length < maxHeld && this.#heldBytes <= maxHeldBytes) this.#held.push({ frame, messageId });
+    else setImmediate(() => this.#shutDown(tooManyMessages));
   }
 
   hears(kind: 'broadcast' | 'presence', messageId: string | undefined): boolean {
     if (!this.#standing.hears(kind)) return false;
     const { limits } = this.#realtime;
     if (kind === 'presence') {
+      // Who is there is told as a whole behind the messages of before.
+      if (this.#held !== undefined) return false;
       limits.presenceEvents.count();
       return true;
     }
@@ -225,7 +242,7 @@ class OpenChannel implements Channel, Member {
     }
     if (this.#isClosed) return;
     this.#reply(this.#message, 'ok', JSON.stringify({ postgres_changes: this.#following?.entries ?? [] }));
-    this.#realtime.topics.join(this.#name, this);
+    if (this.#held === undefined) this.#realtime.topics.join(this.#name, this);
     this.#replay(replayed);
     const first = this.#attendance.first();
     if (first?.kind === 'state') this.#push('presence_state', first.state);
@@ -250,6 +267,10 @@ class OpenChannel implements Channel, Member {
     if (replay === undefined) return [];
     if (!isPrivate) throw new ReplayRefused('Replay is not allowed for public channels');
     if (!this.#standing.hears('broadcast')) throw unreadable(this.#topic);
+    if (this.#isClosed) return [];
+    // What is committed while they are read may come only so: it is heard from now on, and told behind them.
+    this.#held = [];
+    this.#realtime.topics.join(this.#name, this);
     return messages.replay(this.#topic, replay.since, replay.limit);
   }
 
@@ -260,6 +281,10 @@ class OpenChannel implements Channel, Member {
       const frame = this.wire.userBroadcast(wireTopic(this.#name), { kind: 'user', ...message, meta });
       if (frame !== undefined) this.#connection.say(frame);
     }
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { frame, messageId } of held)
+      if (messageId === undefined || !this.#replayed.has(messageId)) this.#connection.send(frame);
   }
 
   #sayWhenReady(): void {

@@ -38,6 +38,7 @@ export class ReplayRefused extends Error {
 const client = 'the database';
 const maxReplayed = 25;
 const replayTimeoutMs = 5_000;
+const heardWithinMs = 3_000;
 const retryMs = 1_000;
 
 export interface MessagesParts {
@@ -111,6 +112,10 @@ export function openDatabaseMessages({ db, feed, topics, limits, observe }: Mess
       if (!Number.isSafeInteger(since) || !Number.isSafeInteger(limit))
         throw new ReplayRefused('Replay params are not valid');
       const bounded = Math.min(Math.max(Number(limit), 1), maxReplayed);
+      // What is committed behind them must not be missed: whoever is first here has to be listened for. A database that is busy is not waited for long.
+      const waiting = new AbortController();
+      await Promise.race([ready(), delay(heardWithinMs, waiting.signal)]).catch(() => {});
+      waiting.abort();
       try {
         return await readMessages(db, topic, Number(since), bounded);
       } catch (error) {

@@ -20,6 +20,8 @@ export interface FollowingParts {
   readonly join: Pick<Join, 'changes' | 'isOld' | 'since'>;
   readonly caller: () => Caller;
   readonly push: (event: string, payload: string) => void;
+  /** Whether the client has read most of what it was sent. */
+  readonly hasRoom: () => boolean;
   readonly system: (status: 'ok' | 'error', sentence: string) => void;
 }
 
@@ -28,7 +30,7 @@ const retryMs = 5_000;
 const maxEntryId = 2 ** 27;
 let lastEntryId = 0;
 
-export function openFollowing({ realtime, join, caller, push, system }: FollowingParts): Following {
+export function openFollowing({ realtime, join, caller, push, hasRoom, system }: FollowingParts): Following {
   const { changes, limits, observe } = realtime;
   const ids = join.changes.map(() => {
     lastEntryId = (lastEntryId + 1) % maxEntryId;
@@ -60,7 +62,9 @@ export function openFollowing({ realtime, join, caller, push, system }: Followin
         deliver,
         // An addition of ours: what happened in between is lost to it, and it should read anew.
         gap: (reason) => push('gap', JSON.stringify({ reason })),
-        notice: (sentence) => system('ok', sentence),
+        // As upstream says on a channel that lives on; no client ends one for it. Source: realtime_channel.ex `push_system_message`, realtime-js RealtimeChannel.
+        notice: (sentence, status) => system(status, sentence),
+        hasRoom,
       });
       if (isClosed) {
         begun.close();

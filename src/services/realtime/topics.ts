@@ -13,7 +13,7 @@ export interface TopicName {
 export interface Member {
   readonly wire: Wire;
   /** A WebSocket frame, as it is. */
-  send(frame: Buffer): void;
+  send(frame: Buffer, messageId: string | undefined): void;
   /** Whether it may hear this; counts it as heard. */
   hears(kind: 'broadcast' | 'presence', messageId: string | undefined): boolean;
 }
@@ -61,7 +61,7 @@ export function openTopics(): Topics {
       }
       const frame = encoded.get(wire);
       if (frame === undefined || !member.hears(kind, messageId)) continue;
-      member.send(frame);
+      member.send(frame, messageId);
       sent += 1;
     }
     return sent;

@@ -331,7 +331,7 @@ export function openIntake(parts: IntakeParts): Intake {
       `realtime.${what}_failed`,
       `${sentence} Role ${role.role}: ${errorMessage(error)}`,
     );
-    for (const { subscriber } of candidates) subscriber.notice(sentence);
+    for (const { subscriber } of candidates) subscriber.notice(sentence, 'error');
   }
 
   async function regroup(items: readonly Item[]): Promise<void> {

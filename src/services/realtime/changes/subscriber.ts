@@ -7,7 +7,8 @@ import type { Wish } from './params.ts';
 export interface Listener {
   deliver(event: ChangeEvent): void;
   gap(reason: string): void;
-  notice?(sentence: string): void;
+  /** `error`: changes are not told because of it. */
+  notice?(sentence: string, status: 'ok' | 'error'): void;
   /** Whether its client has read most of what it was told; others are told what they missed meanwhile. */
   hasRoom?(): boolean;
 }
@@ -82,10 +83,10 @@ export class Subscriber {
   }
 
   /** Once each. */
-  notice(sentence: string): void {
+  notice(sentence: string, status: 'ok' | 'error' = 'ok'): void {
     if (this.isClosed || this.#noticed.has(sentence) || this.#noticed.size >= maxNotices) return;
     this.#noticed.add(sentence);
-    this.listener.notice?.(sentence);
+    this.listener.notice?.(sentence, status);
   }
 }
 
