@@ -6,6 +6,7 @@ import type { Realtime } from './context.ts';
 import { isKey } from './credentials.ts';
 import { type Message, ReplayRefused } from './database-messages.ts';
 import { type Following, openFollowing } from './following.ts';
+import { type Held, openHeld } from './held.ts';
 import { type Join, joinOf, recordOf } from './join.ts';
 import { clientOf, onlyPrivate, tooManyMessages } from './limits.ts';
 import { type ChannelQueries, openChannelQueries } from './live/channel-queries.ts';
@@ -32,9 +33,6 @@ const maxWaiting = 1_000;
 const maxWaitingBytes = 8 * 1024 * 1024;
 /** How long a client waits to hear that messages from the database will come. Source: supabase/realtime config/runtime.exs. */
 const replicationReadyMs = 10_000;
-/** Messages, and their bytes, that come while those of before are read. */
-const maxHeld = 1_000;
-const maxHeldBytes = 8 * 1024 * 1024;
 /** A client that comes back and has not read so many bytes is told no more of what it missed before it has. */
 const maxUnreadOfReplay = 256 * 1024;
 const unknownError = 'Unknown Error on Channel';
@@ -68,8 +66,7 @@ class OpenChannel implements Channel, Member {
   /** Messages that it was told when it joined. */
   #replayed: ReadonlySet<string> = new Set();
   /** What is said while the messages of before are read; undefined: it is told at once. */
-  #held: { readonly frame: Buffer; readonly messageId: string | undefined }[] | undefined;
-  #heldBytes = 0;
+  #held: Held | undefined;
   #isClosed = false;
   #last: Promise<void> | undefined;
   #waiting = 0;
@@ -137,13 +134,8 @@ class OpenChannel implements Channel, Member {
   }
 
   send(frame: Buffer, messageId?: string): void {
-    if (this.#held === undefined) {
-      this.#connection.send(frame);
-      return;
-    }
-    this.#heldBytes += frame.length;
-    if (this.#held.length < maxHeld && this.#heldBytes <= maxHeldBytes) this.#held.push({ frame, messageId });
-    else setImmediate(() => this.#shutDown(tooManyMessages));
+    if (this.#held === undefined) this.#connection.send(frame);
+    else if (!this.#held.add(frame, messageId)) setImmediate(() => this.#shutDown(tooManyMessages));
   }
 
   hears(kind: 'broadcast' | 'presence', messageId: string | undefined): boolean {
@@ -269,7 +261,7 @@ class OpenChannel implements Channel, Member {
     if (!this.#standing.hears('broadcast')) throw unreadable(this.#topic);
     if (this.#isClosed) return [];
     // What is committed while they are read may come only so: it is heard from now on, and told behind them.
-    this.#held = [];
+    this.#held = openHeld();
     this.#realtime.topics.join(this.#name, this);
     return messages.replay(this.#topic, replay.since, replay.limit);
   }
@@ -281,10 +273,8 @@ class OpenChannel implements Channel, Member {
       const frame = this.wire.userBroadcast(wireTopic(this.#name), { kind: 'user', ...message, meta });
       if (frame !== undefined) this.#connection.say(frame);
     }
-    const held = this.#held ?? [];
+    for (const frame of this.#held?.without(this.#replayed) ?? []) this.#connection.send(frame);
     this.#held = undefined;
-    for (const { frame, messageId } of held)
-      if (messageId === undefined || !this.#replayed.has(messageId)) this.#connection.send(frame);
   }
 
   #sayWhenReady(): void {
