@@ -33,8 +33,6 @@ const maxWaiting = 1_000;
 const maxWaitingBytes = 8 * 1024 * 1024;
 /** How long a client waits to hear that messages from the database will come. Source: supabase/realtime config/runtime.exs. */
 const replicationReadyMs = 10_000;
-/** A client that comes back and has not read so many bytes is told no more of what it missed before it has. */
-const maxUnreadOfReplay = 256 * 1024;
 const unknownError = 'Unknown Error on Channel';
 
 /** Joins, and gives back the channel that is joining. @param topic without `realtime:` */
@@ -63,9 +61,8 @@ class OpenChannel implements Channel, Member {
   readonly #following: Following | undefined;
   #queries: ChannelQueries | undefined;
   readonly #onClose: () => void;
-  /** Messages that it was told when it joined. */
+  /** Messages that it was told when it joined, and what is said while these are read; undefined: it is told at once. */
   #replayed: ReadonlySet<string> = new Set();
-  /** What is said while the messages of before are read; undefined: it is told at once. */
   #held: Held | undefined;
   #isClosed = false;
   #last: Promise<void> | undefined;
@@ -110,7 +107,7 @@ class OpenChannel implements Channel, Member {
       join,
       caller: () => this.#standing.caller,
       push: (event, payload) => this.#push(event, payload),
-      hasRoom: () => connection.parts.stream.writableLength < maxUnreadOfReplay,
+      unreadBytes: () => connection.parts.stream.writableLength,
       system: (status, sentence) => this.#system('postgres_changes', status, sentence),
     });
   }

@@ -20,17 +20,26 @@ export interface FollowingParts {
   readonly join: Pick<Join, 'changes' | 'isOld' | 'since'>;
   readonly caller: () => Caller;
   readonly push: (event: string, payload: string) => void;
-  /** Whether the client has read most of what it was sent. */
-  readonly hasRoom: () => boolean;
+  /** Of what the client was sent. */
+  readonly unreadBytes: () => number;
   readonly system: (status: 'ok' | 'error', sentence: string) => void;
 }
 
 const retryMs = 5_000;
+/** A client that comes back and has not read so many bytes is told no more of what it missed before it has. */
+const maxUnreadOfReplay = 256 * 1024;
 /** The ids by which changes name the entry of the join that they are for. Source: Erlang's phash2. */
 const maxEntryId = 2 ** 27;
 let lastEntryId = 0;
 
-export function openFollowing({ realtime, join, caller, push, hasRoom, system }: FollowingParts): Following {
+export function openFollowing({
+  realtime,
+  join,
+  caller,
+  push,
+  unreadBytes,
+  system,
+}: FollowingParts): Following {
   const { changes, limits, observe } = realtime;
   const ids = join.changes.map(() => {
     lastEntryId = (lastEntryId + 1) % maxEntryId;
@@ -64,7 +73,7 @@ export function openFollowing({ realtime, join, caller, push, hasRoom, system }:
         gap: (reason) => push('gap', JSON.stringify({ reason })),
         // As upstream says on a channel that lives on; no client ends one for it. Source: realtime_channel.ex `push_system_message`, realtime-js RealtimeChannel.
         notice: (sentence, status) => system(status, sentence),
-        hasRoom,
+        hasRoom: () => unreadBytes() < maxUnreadOfReplay,
       });
       if (isClosed) {
         begun.close();
