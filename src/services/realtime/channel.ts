@@ -10,9 +10,10 @@ import { type Held, openHeld } from './held.ts';
 import { type Join, joinOf, recordOf } from './join.ts';
 import { clientOf, onlyPrivate, tooManyMessages } from './limits.ts';
 import { type ChannelQueries, openChannelQueries } from './live/channel-queries.ts';
+import { broadcastOf, sizeOf } from './said.ts';
 import { endReasonOf, JoinRefused, joinReasonOf, SessionEnded, Standing, unreadable } from './standing.ts';
 import { type Member, topicKey, wireTopic } from './topics.ts';
-import type { Broadcast, ClientMessage, ClientPayload } from './wire/frames.ts';
+import type { ClientMessage } from './wire/frames.ts';
 
 export interface Channel {
   /** @param sizeBytes what it took on the wire */
@@ -388,13 +389,3 @@ class OpenChannel implements Channel, Member {
     this.#connection.say(this.wire.reply(message, status, response));
   }
 }
-
-/** What is passed on; undefined for what nobody could be told. */
-function broadcastOf(payload: ClientPayload): Broadcast | undefined {
-  if (payload.kind === 'broadcast') return { kind: 'user', ...payload.broadcast };
-  if (recordOf(payload.value) === undefined) return undefined;
-  return { kind: 'whole', json: JSON.stringify(payload.value) };
-}
-
-const sizeOf = (message: Broadcast) =>
-  message.kind === 'whole' ? Buffer.byteLength(message.json) : message.body.length;
