@@ -165,6 +165,11 @@ describe('a private channel', () => {
     const refusal =
       'CHANNEL_ERROR: Unauthorized: You do not have permissions to read from this Channel topic: hall';
     expect(answers).toEqual([refusal, refusal]);
+    // One that nobody has ever heard of is refused in the same words, to a member of others as well.
+    const others = await Promise.all([client(eve), client(ada)]);
+    expect(await Promise.all(others.map((each) => joined(each.channel('nowhere', privately))))).toEqual(
+      Array(2).fill(refusal.replace('hall', 'nowhere')),
+    );
   });
 
   it('is closed where a policy raises, to the same words', async () => {
