@@ -23,6 +23,7 @@ import { rest } from '../services/rest/service.ts';
 import { storage } from '../services/storage/service.ts';
 import { watchLeases } from './admin/lease-watch.ts';
 import { operatorSocketPath, tryOperatorSocket } from './admin/socket.ts';
+import { openProjectFanout } from './boot-fanout.ts';
 import { openBackendGateway } from './boot-gateway.ts';
 import { openProjectIdentity } from './boot-identity.ts';
 import { openProjectInbox } from './boot-inbox.ts';
@@ -144,7 +145,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     signal: options.signal,
   });
   closers.add(() => who.issued.close());
-  const { db, fanout } = database;
+  const { db } = database;
   const { identity } = who;
   // By the lock on its folder there is one process on a server of our own.
   if (server.engine !== 'external') await endLeftLeases(db);
@@ -161,12 +162,15 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   closers.add(() => mail.close());
   const inbox = await openProjectInbox(prepared, { database, observe }, closers);
   const stateFolder = await stateFolderOf(prepared, server);
+  const between = await openProjectFanout(prepared, { server, database, observe, signal: options.signal });
+  closers.add(() => between.close());
   const feedConfig = settings.of(changeFeedSettings);
   const feed = await openChangeFeed({
     server,
     database,
     leases,
     isShared: server.engine === 'external',
+    broker: between.broker,
     maxSlotBytes: () => feedConfig.now().maxSlotBytes,
     observe,
     now,
@@ -178,7 +182,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     catalog,
     identity,
     leases,
-    fanout,
+    fanout: between.fanout,
     changes: feed.changes,
     reads: () => reads,
     egress,
@@ -219,6 +223,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     ...proxyNotices(prepared),
     ...keyring.notices,
     ...mail.notices,
+    ...between.notices,
     ...feed.notices,
     ...(inbox?.notices ?? []),
     ...(tls?.notices ?? []),

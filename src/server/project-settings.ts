@@ -2,6 +2,7 @@
 import type { Settings } from '../base/settings.ts';
 import { changeFeedSettings } from '../engine/db/replication/settings.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
+import { fanoutSettings } from '../engine/fanout/settings.ts';
 import { thirdPartySettings } from '../engine/identity/third-party.ts';
 import { limitSettings } from '../engine/limits/settings.ts';
 import { inboxSettings, smtpSettings } from '../engine/mail/settings.ts';
@@ -27,6 +28,7 @@ export const projectSettings: readonly (readonly [title: string, settings: Setti
   ['Files', storage.settings],
   ['Changes of rows', changeFeedSettings],
   ['Realtime', realtime.settings],
+  ['Between processes', fanoutSettings],
   ['The mail server', smtpSettings],
   ['The inbox of development', inboxSettings],
 ];

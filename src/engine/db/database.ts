@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { Observe } from '../../base/observe.ts';
 import { type Db, type LoginRole, patientConnections } from './db.ts';
-import { type Fanout, openFanout, openLocalFanout } from './fanout.ts';
+import { type DatabaseFanout, openFanout, openLocalFanout } from './fanout.ts';
 import { type Leases, openLeases, openLocalLeases } from './leases.ts';
 import { type Listener, openListener } from './listener.ts';
 import { openPool, type PoolLimits, poolFigures } from './pool.ts';
@@ -22,7 +22,7 @@ export interface Database {
   readonly db: Db;
   /** Undefined behind a transaction pooler without DIRECT_URL. */
   readonly listener: Listener | undefined;
-  readonly fanout: Fanout;
+  readonly fanout: DatabaseFanout;
   readonly leases: Leases;
   /** The connections of requests at this moment, for figures. */
   requests(): ReturnType<typeof poolFigures>;

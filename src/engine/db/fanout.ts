@@ -5,11 +5,23 @@ import type { Observe } from '../../base/observe.ts';
 import type { Db } from './db.ts';
 import type { Listener } from './listener.ts';
 
+/** What carries it is Postgres, as here, or a broker (`engine/fanout`). */
 export interface Fanout {
-  /** Tells all processes, this one included, once the transaction of `client` has committed; without `client` in a transaction of its own. */
+  /** Tells all processes, this one included. Rejects when it cannot: then it is lost, or, where nobody knows, may be. */
+  publish(channel: string, payload: unknown): Promise<void>;
+  /**
+   * Calls `listener` once for each event on `channel` that is published from now on, those of one process in their order; the result ends that.
+   * `onGap` is called when some may not have been heard.
+   */
+  subscribe(channel: string, listener: (payload: unknown) => void, onGap?: () => void): () => void;
+  /** Why the processes do not hear each other at the moment, as the end of a sentence; undefined: they do. */
+  trouble(): string | undefined;
+}
+
+/** The one by Postgres: what it tells is told together with a transaction. */
+export interface DatabaseFanout extends Fanout {
+  /** Once the transaction of `client` has committed; without `client` in a transaction of its own. */
   publish(channel: string, payload: unknown, client?: PoolClient): Promise<void>;
-  /** Calls `listener` once for each event on `channel` that is published from now on; the result ends that. */
-  subscribe(channel: string, listener: (payload: unknown) => void): () => void;
   close(): void;
 }
 
@@ -23,7 +35,11 @@ const pollMs = 1_000;
 const maxEventsPerRead = 1_000;
 
 /** @param listener undefined behind a transaction pooler without DIRECT_URL: events are polled. */
-export async function openFanout(db: Db, listener: Listener | undefined, observe: Observe): Promise<Fanout> {
+export async function openFanout(
+  db: Db,
+  listener: Listener | undefined,
+  observe: Observe,
+): Promise<DatabaseFanout> {
   const listeners = new Map<string, Set<(payload: unknown) => void>>();
   const seen = new Set<string>();
   let reading: Promise<void> | undefined;
@@ -128,6 +144,8 @@ export async function openFanout(db: Db, listener: Listener | undefined, observe
       listeners.set(channel, set.add(deliver));
       return () => set.delete(deliver);
     },
+    // What it means that the database is away is said by those who ask it.
+    trouble: () => undefined,
     close() {
       closed = true;
       clearInterval(timer);
@@ -136,7 +154,7 @@ export async function openFanout(db: Db, listener: Listener | undefined, observe
 }
 
 /** The same within this process alone, for a database in which nothing of ours may stand. */
-export function openLocalFanout(): Fanout {
+export function openLocalFanout(): DatabaseFanout {
   const listeners = new Map<string, Set<(payload: unknown) => void>>();
   return {
     async publish(channel, payload) {
@@ -147,6 +165,7 @@ export function openLocalFanout(): Fanout {
       listeners.set(channel, set.add(deliver));
       return () => set.delete(deliver);
     },
+    trouble: () => undefined,
     close() {
       listeners.clear();
     },

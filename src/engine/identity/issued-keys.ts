@@ -5,7 +5,7 @@ import type { Observe } from '../../base/observe.ts';
 import { oneAtATime } from '../../base/one-at-a-time.ts';
 import type { Clock } from '../../base/time.ts';
 import { DatabaseUnavailable, type Db } from '../db/db.ts';
-import type { Fanout } from '../db/fanout.ts';
+import type { DatabaseFanout } from '../db/fanout.ts';
 import { openNetworks } from './addresses.ts';
 import type { Caller, CallerKey, TablePrefix } from './caller.ts';
 import { parseTablePrefix, servicesInForce } from './key-scope.ts';
@@ -39,7 +39,7 @@ export interface KeyTask {
 
 export interface IssuedKeysOptions {
   readonly db: Pick<Db, 'asOwner'>;
-  readonly fanout: Pick<Fanout, 'publish' | 'subscribe'>;
+  readonly fanout: Pick<DatabaseFanout, 'publish' | 'subscribe'>;
   readonly now: Clock;
   readonly observe: Observe;
 }

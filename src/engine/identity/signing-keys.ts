@@ -5,7 +5,7 @@ import type { Observe } from '../../base/observe.ts';
 import { oneAtATime } from '../../base/one-at-a-time.ts';
 import { type Clock, delay } from '../../base/time.ts';
 import { DatabaseUnavailable, type Db } from '../db/db.ts';
-import type { Fanout } from '../db/fanout.ts';
+import type { DatabaseFanout } from '../db/fanout.ts';
 import type { Secrets } from '../secrets/secrets.ts';
 import { SecretUnreadable } from '../secrets/wrap.ts';
 import type { KeyTask } from './issued-keys.ts';
@@ -53,7 +53,7 @@ export interface SigningKeyChanges {
 
 export interface SigningKeysOptions {
   readonly db: Pick<Db, 'asOwner'>;
-  readonly fanout: Pick<Fanout, 'publish' | 'subscribe'>;
+  readonly fanout: Pick<DatabaseFanout, 'publish' | 'subscribe'>;
   readonly secrets: Secrets;
   /** The project's JWT secret: it verifies tokens until its key is revoked, and signs them where the project did so before. */
   readonly jwtSecret: Uint8Array;

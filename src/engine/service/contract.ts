@@ -54,6 +54,7 @@ export interface Ctx {
   readonly catalog: CatalogSource;
   readonly identity: Identity;
   readonly leases: Leases;
+  /** To the other processes: by the broker, where there is one. What is told is lost where it is away. */
   readonly fanout: Fanout;
   /** What is committed, as it is committed. */
   readonly changes: ChangeFeed;

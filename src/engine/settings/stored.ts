@@ -4,7 +4,7 @@ import { errorMessage, Fault } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
 import { delay } from '../../base/time.ts';
 import type { Db } from '../db/db.ts';
-import type { Fanout } from '../db/fanout.ts';
+import type { DatabaseFanout } from '../db/fanout.ts';
 import type { LiveSettings } from './live.ts';
 
 /** A value that was kept; undefined where there was or is none. */
@@ -38,7 +38,7 @@ const changeMs = 5_000;
 export async function openStoredSettings(
   settings: LiveSettings,
   db: Pick<Db, 'asOwner'>,
-  fanout: Fanout,
+  fanout: DatabaseFanout,
   observe: Observe,
 ): Promise<StoredSettings> {
   const closing = new AbortController();

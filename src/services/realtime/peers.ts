@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
-import type { Clock } from '../../base/time.ts';
+import { type Clock, delay } from '../../base/time.ts';
 import type { Fanout } from '../../engine/db/fanout.ts';
 
 export interface Peers {
@@ -45,6 +45,10 @@ const channel = 'realtime.peers';
 export const peerTimes: PeerTimes = { heartbeatMs: 5_000, goneAfterBeats: 3 };
 /** More processes than this are not one backend any more; what they say is left out, and said once. */
 const maxPeers = 1_000;
+/** No stop waits longer for what carries the good-bye. */
+const byeWithinMs = 2_000;
+/** Several that missed something ask at the same time. */
+const gatherMs = 50;
 
 interface Peer {
   facts: PeerFacts;
@@ -71,6 +75,8 @@ export function openPeers(
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let hasSaidTooMany = false;
+  let soon: NodeJS.Timeout | undefined;
+  let isAsking = false;
 
   const publish = (message: WireMessage) =>
     sharesDatabase ? fanout.publish(channel, { from: self, ...message }) : Promise.resolve();
@@ -83,6 +89,10 @@ export function openPeers(
       return;
     }
     const { from } = message;
+    if (message.kind === 'hello') {
+      beatSoon(false);
+      return;
+    }
     if (message.kind === 'bye') {
       gone(from);
       return;
@@ -106,6 +116,20 @@ export function openPeers(
     if (peer === undefined) beat();
   }
 
+  /** However many ask, or however much was missed, it is said once. */
+  function beatSoon(asks: boolean): void {
+    isAsking ||= asks;
+    if (closed) return;
+    soon ??= setTimeout(() => {
+      soon = undefined;
+      // What was missed shows in how far each is: nobody waits for the next heartbeat.
+      if (isAsking) say({ kind: 'hello' });
+      isAsking = false;
+      beat();
+    }, gatherMs);
+    soon.unref();
+  }
+
   function echoed(): void {
     // Several that were held up count once: the others' may have been held up, too.
     if (now() - echoAt < heartbeatMs / 2) return;
@@ -121,8 +145,10 @@ export function openPeers(
     listener?.onGone(name);
   }
 
-  function beat(): void {
-    publish({ kind: 'heartbeat', facts: facts() }).catch((error: unknown) =>
+  const beat = () => say({ kind: 'heartbeat', facts: facts() });
+
+  function say(message: WireMessage): void {
+    publish(message).catch((error: unknown) =>
       observe({ kind: 'realtime.heartbeat_failed', level: 'warn', message: errorMessage(error) }),
     );
   }
@@ -134,10 +160,10 @@ export function openPeers(
     listen(given) {
       listener = given;
     },
-    start(say) {
-      facts = say;
+    start(given) {
+      facts = given;
       if (!sharesDatabase) return;
-      unsubscribe = fanout.subscribe(channel, hear);
+      unsubscribe = fanout.subscribe(channel, hear, () => beatSoon(true));
       timer = setInterval(beat, heartbeatMs);
       timer.unref();
       beat();
@@ -146,9 +172,14 @@ export function openPeers(
       if (closed) return;
       closed = true;
       clearInterval(timer);
+      clearTimeout(soon);
       unsubscribe();
       // The others find out by themselves when this cannot be said any more.
-      if (timer !== undefined) await publish({ kind: 'bye' }).catch(() => {});
+      if (timer === undefined) return;
+      const over = new AbortController();
+      const said = publish({ kind: 'bye' }).catch(() => {});
+      await Promise.race([said, delay(byeWithinMs, over.signal).catch(() => {})]);
+      over.abort();
     },
   };
 }
@@ -157,6 +188,8 @@ type WireMessage =
   | { readonly kind: 'heartbeat'; readonly facts: PeerFacts }
   /** As text within the JSON: names that clients choose may have what Postgres's JSON has not, a zero character or half of a pair. */
   | { readonly kind: 'message'; readonly text: string }
+  /** Something was not heard: the others say how far they are. */
+  | { readonly kind: 'hello' }
   | { readonly kind: 'bye' };
 
 /** Another version of this program may be at the same database: what is not understood is left out. */
@@ -164,7 +197,7 @@ function parseMessage(payload: unknown): (WireMessage & { readonly from: string 
   if (typeof payload !== 'object' || payload === null) return undefined;
   const { from, kind, facts, text } = payload as Record<string, unknown>;
   if (typeof from !== 'string') return undefined;
-  if (kind === 'bye') return { from, kind };
+  if (kind === 'bye' || kind === 'hello') return { from, kind };
   if (kind === 'message' && typeof text === 'string') return { from, kind, text };
   if (kind !== 'heartbeat' || typeof facts !== 'object' || facts === null) return undefined;
   const { users, clock } = facts as Record<string, unknown>;

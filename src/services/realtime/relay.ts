@@ -1,12 +1,14 @@
 // In charge of: passing on what is said here to the other processes, in its order: what is said while one message is on its way goes with the next.
 import { errorMessage } from '../../base/errors.ts';
 import type { Observe } from '../../base/observe.ts';
+import { openTally } from '../../base/tally.ts';
+import { delay } from '../../base/time.ts';
 import type { Fanout } from '../../engine/db/fanout.ts';
 
 export interface Relay {
   /** Never waits: what finds no room is lost for the other processes, and that is said. */
   pass(item: object, sizeBytes: number): void;
-  /** Resolves when what was passed on before is written down, or is lost. */
+  /** Resolves when what was passed on before is written down, or is lost; what takes longer than two seconds is. */
   close(): Promise<void>;
 }
 
@@ -15,6 +17,7 @@ const maxMessageBytes = 256 * 1024;
 /** What waits while the database is slow or away. */
 const maxWaitingBytes = 16 * 1024 * 1024;
 const maxWaitingItems = 10_000;
+const closeWithinMs = 2_000;
 
 export function openRelay(
   { fanout, observe }: { readonly fanout: Fanout; readonly observe: Observe },
@@ -23,7 +26,10 @@ export function openRelay(
 ): Relay {
   let waiting: { readonly item: object; readonly sizeBytes: number }[] = [];
   let waitingBytes = 0;
-  let lost = 0;
+  let reason = '';
+  const lost = openTally((count) =>
+    observe({ kind: 'realtime.not_passed_on', level: 'warn', lost: count, message: reason }),
+  );
   let sending: Promise<void> | undefined;
 
   /** Takes what goes into one message. */
@@ -40,6 +46,11 @@ export function openRelay(
     return taken;
   }
 
+  function lose(count: number, why: string): void {
+    reason = why;
+    lost.add(count);
+  }
+
   async function send(): Promise<void> {
     while (waiting.length > 0) {
       const items = take();
@@ -47,34 +58,30 @@ export function openRelay(
         // As text within the JSON: names that clients choose may have what Postgres's JSON has not, a zero character or half of a pair.
         await fanout.publish(channel, { by, items: JSON.stringify(items) });
       } catch (error) {
-        lost += items.length;
-        observe({ kind: 'realtime.not_passed_on', level: 'warn', lost, message: errorMessage(error) });
-        lost = 0;
+        lose(items.length, errorMessage(error));
       }
     }
-    if (lost > 0)
-      observe({
-        kind: 'realtime.not_passed_on',
-        level: 'warn',
-        lost,
-        message: 'too much waited to be passed on',
-      });
-    lost = 0;
     sending = undefined;
   }
 
   return {
     pass(item, sizeBytes) {
       if (waiting.length >= maxWaitingItems || waitingBytes + sizeBytes > maxWaitingBytes) {
-        lost += 1;
+        lose(1, 'too much waited to be passed on');
         return;
       }
       waiting.push({ item, sizeBytes });
       waitingBytes += sizeBytes;
       sending ??= send();
     },
-    close: async () => {
-      await sending;
+    async close() {
+      const over = new AbortController();
+      await Promise.race([sending, delay(closeWithinMs, over.signal).catch(() => {})]);
+      over.abort();
+      if (waiting.length > 0) lose(waiting.length, 'the program stopped before it was passed on');
+      waiting = [];
+      waitingBytes = 0;
+      lost.close();
     },
   };
 }

@@ -85,6 +85,13 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     answer: (request) => answerRequest(http, request),
     upgrade: (request) => sockets.accept(request),
     drain: () => sockets.drain(),
+    // Without its broker it serves on by itself: a process that were taken for dead for it would serve nobody.
+    async health() {
+      const trouble = fanout.trouble();
+      const sentence =
+        trouble === undefined ? 'answers' : `answers; the processes do not hear each other: ${trouble}`;
+      return { ok: true, sentence };
+    },
     tasks: [
       {
         name: 'realtime.confirm',

@@ -23,7 +23,7 @@ const maxRead = 50;
  */
 export async function writeBatch(
   client: PoolClient,
-  batch: Batch,
+  batch: Pick<Batch, 'lastId' | 'kind'> & { readonly text: string },
   afterId: string | undefined,
   lease: { readonly name: string; readonly fence: bigint },
 ): Promise<void> {
@@ -32,10 +32,10 @@ export async function writeBatch(
        select 1 from _millrace.leases where name = $5 and fence = $6 and expires_at > clock_timestamp() for update
      ), made as (
        insert into _millrace.change_batches (last_id, after_id, kind, payload) select $1, $2, $3, $4 from held
-       on conflict (last_id) do nothing returning pg_catalog.pg_notify('${batchesChannel}', '')
+       on conflict (last_id) do nothing returning pg_catalog.pg_notify('${batchesChannel}', last_id)
      )
      select exists (select from held) as holds, (select count(*) from made) as made`,
-    [batch.lastId, afterId ?? null, batch.kind, render(batch), lease.name, lease.fence.toString()],
+    [batch.lastId, afterId ?? null, batch.kind, batch.text, lease.name, lease.fence.toString()],
   );
   if (!rows[0]!.holds)
     throw new LeaseLost(`the lease "${lease.name}" with fencing number ${lease.fence} is held no longer`);
@@ -57,7 +57,7 @@ export async function readBatches(
     [id ?? ''],
   );
   return rows.map((row) => ({
-    ...parse(row.kind, row.last_id, row.payload),
+    ...parseBatch(row.kind, row.last_id, row.payload),
     afterId: row.after_id ?? undefined,
   }));
 }
@@ -91,7 +91,8 @@ interface Packed {
 
 type PackedRow = readonly [values: readonly (string | null)[], unknown: readonly number[]];
 
-function render(batch: Batch): string {
+/** As it stands in the table. */
+export function renderBatch(batch: Batch): string {
   if (batch.kind === 'mark') return batch.token;
   if (batch.kind === 'gap') return batch.reason;
   const tables: ChangedTable[] = [];
@@ -109,10 +110,11 @@ function render(batch: Batch): string {
   return JSON.stringify({ tables, changes } satisfies Packed);
 }
 
-function parse(kind: string, lastId: string, payload: string): Batch {
+/** @param payload as `renderBatch` of a process of the same database made it */
+export function parseBatch(kind: string, lastId: string, payload: string): Batch {
   if (kind === 'mark') return { kind, lastId, token: payload };
   if (kind === 'gap') return { kind, lastId, reason: payload };
-  // Sound: `render` of a process of the same database wrote it, in a table that nobody else can.
+  // Sound: `renderBatch` of a process of the same database wrote it, in a table that nobody else can, or sealed it.
   const { tables, changes } = JSON.parse(payload) as Packed;
   return {
     kind: 'changes',

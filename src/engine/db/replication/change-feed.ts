@@ -2,6 +2,7 @@
 import type { Observe } from '../../../base/observe.ts';
 import type { Clock } from '../../../base/time.ts';
 import type { Database } from '../database.ts';
+import type { Fanout } from '../fanout.ts';
 import type { Leases } from '../leases.ts';
 import type { PostgresServer } from '../postgres/server.ts';
 import type { ChangeFeed } from './feed.ts';
@@ -17,6 +18,8 @@ export interface ChangeFeedOptions {
   readonly leases: Leases;
   /** Whether other processes work on the same database. */
   readonly isShared: boolean;
+  /** What carries changes to other processes beside the table; undefined: nothing. */
+  readonly broker?: Fanout | undefined;
   readonly maxSlotBytes: () => number;
   readonly observe: Observe;
   readonly now: Clock;
@@ -34,6 +37,7 @@ export async function openChangeFeed({
   database: { db, listener },
   leases,
   isShared,
+  broker,
   maxSlotBytes,
   observe,
   now,
@@ -47,7 +51,7 @@ export async function openChangeFeed({
       : openTriggerSource({ db, maxQueueBytes: maxSlotBytes, observe });
   // Left by a start that had to read by triggers.
   if (obstacle === undefined) await followTables(db, 'none');
-  const source = isShared ? openSharedSource({ source: own, db, leases, listener, observe }) : own;
+  const source = isShared ? openSharedSource({ source: own, db, leases, listener, broker, observe }) : own;
   const changes = openFeed({ source, observe, now });
   const notices =
     // Of a pooler the server's own notices say it.

@@ -1,19 +1,23 @@
-// In charge of: several processes of one database: one of them reads the changes, by lease, and hands them to the others by a table.
+// In charge of: several processes of one database: one of them reads the changes, by lease, and hands them to the others: by a table, and by the broker
+// where there is one.
 import { errorMessage } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { delay } from '../../../base/time.ts';
 import type { Db } from '../db.ts';
+import type { Fanout } from '../fanout.ts';
 import { type Lease, LeaseLost, type Leases } from '../leases.ts';
 import type { Listener } from '../listener.ts';
 import {
   type Batch,
-  batchesChannel,
   deleteOldBatches,
   newestBatchId,
   readBatches,
+  renderBatch,
+  type StoredBatch,
   writeBatch,
 } from './batches.ts';
 import type { Change } from './change.ts';
+import { carryBatch, openNews } from './news.ts';
 import type { ChangeSource, Sink } from './source.ts';
 
 export interface SharedOptions {
@@ -22,82 +26,98 @@ export interface SharedOptions {
   readonly leases: Leases;
   /** Undefined behind a transaction pooler: the table is read from time to time. */
   readonly listener: Listener | undefined;
+  /** Carries each batch beside the table; undefined: nothing does. */
+  readonly broker?: Fanout | undefined;
   readonly observe: Observe;
+}
+
+/** How far the telling is. */
+interface Position {
+  id: string | undefined;
 }
 
 const leaseName = 'changes of rows';
 /** Two missed renewals, and another process takes over. */
 const leaseSeconds = 3;
 const renewEveryMs = 1_000;
-const pollMs = 250;
-const pollBesideListenMs = 1_000;
 const deleteEveryMs = 15_000;
 const afterFailureMs = 500;
 /** For whoever still listens to take the lease over from one who does not any more. */
 const othersMs = 2 * renewEveryMs;
 
 /** Reads by `source` in one process at a time. The feed of each hears the same. */
-export function openSharedSource({ source, db, leases, listener, observe }: SharedOptions): ChangeSource {
+export function openSharedSource({
+  source,
+  db,
+  leases,
+  listener,
+  broker,
+  observe,
+}: SharedOptions): ChangeSource {
   let isFollowing = Promise.withResolvers<void>();
-  let wake = () => {};
-  const woken = () => wake();
-  let hears = false;
   let trouble: string | undefined;
+  let newest: string | undefined;
+  const news = openNews({ listener, broker, newest: () => newest });
 
   const asAdmin: <T>(run: Parameters<typeof db.asOwner<T>>[1]) => Promise<T> = (run) =>
     db.asOwner('millrace_admin', run);
 
+  async function tell(sink: Sink, position: Position, batch: StoredBatch): Promise<void> {
+    if (position.id !== undefined && batch.afterId !== undefined && batch.afterId > position.id)
+      await sink.gap('this process was too late for what another had read', batch.afterId);
+    if (batch.kind === 'changes') await sink.receive(batch.changes);
+    else if (batch.kind === 'mark') await sink.reach(batch.lastId, batch.token);
+    else if ((sink.newest() ?? '') < batch.lastId) await sink.gap(batch.reason, batch.lastId);
+    position.id = batch.lastId;
+    newest = batch.lastId;
+  }
+
   /** Tells what stands in the table; gives false when there is no more at the moment. */
-  async function take(
-    sink: Sink,
-    position: { id: string | undefined },
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async function take(sink: Sink, position: Position, signal: AbortSignal): Promise<boolean> {
     const batches = await asAdmin((client) => readBatches(client, position.id));
     for (const batch of batches) {
       if (signal.aborted) return false;
-      if (position.id !== undefined && batch.afterId !== undefined && batch.afterId > position.id)
-        await sink.gap('this process was too late for what another had read', batch.afterId);
-      if (batch.kind === 'changes') await sink.receive(batch.changes);
-      else if (batch.kind === 'mark') await sink.reach(batch.lastId, batch.token);
-      else if ((sink.newest() ?? '') < batch.lastId) await sink.gap(batch.reason, batch.lastId);
-      position.id = batch.lastId;
+      await tell(sink, position, batch);
     }
     return batches.length > 0;
   }
 
+  /** Tells what came by the broker, as far as each follows the one before; what is missing stands in the table. */
+  async function takeCarried(sink: Sink, position: Position, signal: AbortSignal): Promise<void> {
+    for (let batch = news.next(); batch !== undefined && !signal.aborted; batch = news.next()) {
+      if (position.id !== undefined && batch.lastId <= position.id) continue;
+      if (batch.afterId !== position.id) return news.wish();
+      await tell(sink, position, batch);
+    }
+  }
+
   /** Tells what another process reads, until it does not hold the lease any more. */
-  async function follow(
-    sink: Sink,
-    position: { id: string | undefined },
-    signal: AbortSignal,
-  ): Promise<Lease> {
+  async function follow(sink: Sink, position: Position, signal: AbortSignal): Promise<Lease> {
     let askAtMs = performance.now() + renewEveryMs;
-    while (!signal.aborted) {
-      const more = await take(sink, position, signal);
-      isFollowing.resolve();
-      trouble = undefined;
-      if (performance.now() >= askAtMs) {
-        const lease = await leases.acquire(leaseName, leaseSeconds);
-        if (lease) return lease;
-        askAtMs = performance.now() + renewEveryMs;
+    news.start();
+    try {
+      while (!signal.aborted) {
+        if (!news.takeWish()) await takeCarried(sink, position, signal);
+        else if (await take(sink, position, signal)) news.wish();
+        isFollowing.resolve();
+        trouble = undefined;
+        if (performance.now() >= askAtMs) {
+          const lease = await leases.acquire(leaseName, leaseSeconds);
+          if (lease) return lease;
+          askAtMs = performance.now() + renewEveryMs;
+        }
+        await news.wait(signal);
       }
-      if (more) continue;
-      const news = new AbortController();
-      wake = () => news.abort();
-      await delay(hears ? pollBesideListenMs : pollMs, AbortSignal.any([news.signal, signal])).catch(
-        () => {},
-      );
+    } finally {
+      news.stop();
     }
     throw signal.reason;
   }
 
-  async function lead(
-    sink: Sink,
-    position: { id: string | undefined },
-    lease: Lease,
-    signal: AbortSignal,
-  ): Promise<void> {
+  const notCarried = (error: unknown) =>
+    observe({ kind: 'changes.not_carried', level: 'debug', message: errorMessage(error) });
+
+  async function lead(sink: Sink, position: Position, lease: Lease, signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const stop = AbortSignal.any([signal, over.signal]);
     // What the one before has handed on and let go of stands here alone.
@@ -106,14 +126,20 @@ export function openSharedSource({ source, db, leases, listener, observe }: Shar
     observe({ kind: 'changes.leading', level: 'debug', fence: String(lease.fence) });
 
     async function write(batch: Batch): Promise<void> {
+      const text = renderBatch(batch);
+      const afterId = written;
       try {
-        await asAdmin((client) => writeBatch(client, batch, written, lease));
-        written = batch.lastId;
-        position.id = batch.lastId;
+        const { lastId, kind } = batch;
+        await asAdmin((client) => writeBatch(client, { lastId, kind, text }, afterId, lease));
+        written = lastId;
+        position.id = lastId;
+        newest = lastId;
       } catch (error) {
         over.abort();
         throw error;
       }
+      // Nobody waits for it: who does not hear it finds it in the table.
+      if (broker !== undefined) void carryBatch(broker, batch, afterId, text).catch(notCarried);
     }
     const publishing: Sink = {
       ...sink,
@@ -168,13 +194,8 @@ export function openSharedSource({ source, db, leases, listener, observe }: Shar
   return {
     by: source.by,
     async run(sink, signal) {
-      if (listener && !hears) {
-        hears = true;
-        listener.listen(batchesChannel, woken, woken);
-      }
-      const position: { id: string | undefined } = { id: sink.newest() };
-      const onAbort = () => wake();
-      signal.addEventListener('abort', onAbort, { once: true });
+      const position: Position = { id: sink.newest() };
+      newest = position.id;
       while (!signal.aborted) {
         try {
           const lease =

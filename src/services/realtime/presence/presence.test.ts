@@ -198,10 +198,10 @@ describe('presence on several processes', () => {
     let lost = 0;
     const lossy: Fanout = {
       ...fanout,
-      async publish(channel, payload, client) {
+      async publish(channel, payload) {
         lost += 1;
         if (isLossy && lost % 3 !== 0) throw new Error('the database is away');
-        await fanout.publish(channel, payload, client);
+        await fanout.publish(channel, payload);
       },
     };
     const two = openProcess(lossy);

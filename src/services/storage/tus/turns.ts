@@ -112,10 +112,16 @@ export function openTurns({ db, fanout, observe }: TurnsOptions): Turns {
   }
 
   /** Its holder comes to an end by itself: here at once, elsewhere when the news is there. */
-  async function askForIt(version: string): Promise<void> {
+  function askForIt(version: string): void {
     const own = held.get(version);
-    if (own === undefined) await fanout.publish(channel, version);
-    else own.giveUp();
+    if (own !== undefined) {
+      own.giveUp();
+      return;
+    }
+    // It is asked again soon, and what does not hear it holds the turn no longer than its time.
+    fanout
+      .publish(channel, version)
+      .catch((error: unknown) => observe({ kind: 'storage.turn_not_asked_for', level: 'debug', error }));
   }
 
   return {
@@ -128,7 +134,7 @@ export function openTurns({ db, fanout, observe }: TurnsOptions): Turns {
         if (fence !== null) return hold(version, BigInt(fence), giveUp);
         if (!isThere) return undefined;
         if (signal.aborted || performance.now() > waitUntil) throw lockTimeout();
-        await askForIt(version);
+        askForIt(version);
         await sleep(askEveryMs);
       }
     },
