@@ -117,7 +117,7 @@ const lastWords = {
 /** Told why, and closed. */
 const isOut = ({ told, states }: Person) =>
   vi.waitFor(() => expect({ told, last: states.at(-1) }).toEqual({ told: [lastWords], last: 'CLOSED' }), {
-    timeout: 20_000,
+    timeout: 40_000,
     interval: 100,
   });
 
