@@ -2,6 +2,7 @@
 // `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
 // `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it,
 // `-- realtime` what sockets cost beside `ws` by hand, and changes under a policy,
+// `-- between` how long a broadcast takes to another process, by Postgres, NATS and Redis,
 // `-- files` what uploads and downloads cost beside the same by hand,
 // `-- migrations [PROJECT]` how long migrations take beside psql, `-- library` how long a test waits for a backend of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -13,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { findRunningServer } from '../src/engine/db/postgres/running.ts';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { makeProject, type RunningBackend, startBackend } from '../test/harness/backend.ts';
+import { betweenTable } from './between.ts';
 import { enginesTable } from './engines.ts';
 import { filesTable } from './files.ts';
 import { gatewayTable } from './gateway.ts';
@@ -49,6 +51,10 @@ if (only === 'files') {
 }
 if (only === 'realtime') {
   await realtimeTable(rounds, seconds);
+  process.exit();
+}
+if (only === 'between') {
+  await betweenTable(rounds, seconds);
   process.exit();
 }
 if (only === 'library') {
