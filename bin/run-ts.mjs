@@ -64,5 +64,7 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
     console.error('usage: run-ts.mjs FILE [ARGUMENT…]');
     process.exit(1);
   }
+  // For the tests' workers and what they start, too.
+  keepCompiled();
   await run(resolve(file), 'ts', args);
 }
