@@ -10,7 +10,7 @@ import { type ExportReport, exportProject } from '../src/engine/db/dump/export.t
 import { runPgDump } from '../src/engine/db/dump/pg-dump.ts';
 import { projectEntries } from '../src/engine/db/dump/platform.ts';
 import { listTables, plainSession, sumTable } from '../src/engine/db/dump/table-rows.ts';
-import { checkout } from './harness/backend.ts';
+import { checkout } from './harness/backend-here.ts';
 import { openShaped, type Shaped } from './harness/shaped.ts';
 
 const debian15 = '/usr/lib/postgresql/15/bin';

@@ -14,7 +14,7 @@ import { openSql } from '../src/engine/db/sql.ts';
 import { createBackend, type TestBackend } from '../src/server/library.ts';
 import { prepareProject } from '../src/server/prepare.ts';
 import { migrateDatabase, openShapedServer, shapeDatabase } from '../src/server/project-database.ts';
-import { checkout, makeProject, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, startBackend } from './harness/backend-here.ts';
 
 const password = 'correct horse battery staple';
 const jwtSecret = 'the secret of the source, which is nobody else’s';

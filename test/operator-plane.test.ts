@@ -5,7 +5,8 @@ import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { openOperatorClient } from '../src/server/cli/operator-client.ts';
-import { checkout, makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { startBackend as startProgram } from './harness/backend.ts';
+import { checkout, makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 
 let project: Awaited<ReturnType<typeof makeProject>>;
 let backend: RunningBackend;
@@ -263,7 +264,7 @@ describe('a backend that was killed', () => {
     await using other = await makeProject({
       'supabase/config.toml': '[api]\nauto_expose_new_tables = false\n',
     });
-    const first = await startBackend(other.folder);
+    const first = await startProgram(other.folder);
     first.process.kill('SIGKILL');
     await first.ended;
     expect(await runCli(['settings', '--project', other.folder])).toMatchObject({

@@ -1,7 +1,7 @@
 // In charge of: what happens at each limit of realtime, as a client sees it.
 import { createClient, type RealtimeChannel, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { NotUpgraded, openLightSocket } from './harness/light-socket.ts';
 import { answerTo, openPhoenixSocket, type PhoenixSocket } from './harness/phoenix-socket.ts';
 import { personToken } from './harness/tokens.ts';

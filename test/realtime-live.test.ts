@@ -1,7 +1,7 @@
 // In charge of: live queries as an application uses them, and coming back to changes of rows that were missed.
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { answerTo, openPhoenixSocket, type PhoenixSocket } from './harness/phoenix-socket.ts';
 import { personToken } from './harness/tokens.ts';
 

@@ -5,7 +5,8 @@ import { withClient } from '../src/engine/db/client.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { startBackend as startProgram } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { personToken } from './harness/tokens.ts';
 
 const ada = '11111111-1111-4111-8111-111111111111';
@@ -42,7 +43,7 @@ beforeAll(async () => {
     CLIENT_PRESENCE_MAX_CALLS: '100',
   };
   one = await startBackend(project.folder, [], { env });
-  two = await startBackend(project.folder, [], { env });
+  two = await startProgram(project.folder, [], { env });
 });
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.removeAllChannels()));
@@ -190,7 +191,7 @@ describe('presence', () => {
     const name = newRoom();
     const ann = await enter(one, name, 'ann');
     await ann.channel.track({ is: 'here' });
-    const mortal = await startBackend(project.folder, [], { env });
+    const mortal = await startProgram(project.folder, [], { env });
     const ben = await enter(mortal, name, 'ben');
     await comes(ben.there, { ann: [{ is: 'here' }] });
     await ben.channel.track({ is: 'mortal' });

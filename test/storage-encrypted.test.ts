@@ -17,7 +17,7 @@ import pg from 'pg';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { openSuperuser } from './harness/sessions.ts';
 import { askTus, encodeMetadata } from './harness/tus.ts';
 

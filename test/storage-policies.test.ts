@@ -10,7 +10,7 @@ import {
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { openRandom, type Random } from './harness/random.ts';
 import { askTus, encodeMetadata } from './harness/tus.ts';
 

@@ -7,7 +7,8 @@ import { withClient } from '../src/engine/db/client.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { startBackend as startProgram } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { personToken } from './harness/tokens.ts';
 import { askTus, encodeMetadata } from './harness/tus.ts';
 
@@ -52,7 +53,7 @@ beforeAll(async () => {
     MILLRACE_MASTER_KEY: 'the-same-for-both-0123456789-0123456789',
   };
   backend = await startBackend(project.folder, [], { env });
-  other = await startBackend(project.folder, [], { env });
+  other = await startProgram(project.folder, [], { env });
   service = createClient(backend.report.API_URL, backend.report.SECRET_KEY);
 });
 afterAll(async () => {

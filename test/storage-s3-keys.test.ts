@@ -12,7 +12,8 @@ import { withClient } from '../src/engine/db/client.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { startBackend as startProgram } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 
 const migration = `
 insert into storage.buckets (id, name) values ('homes', 'homes');
@@ -47,7 +48,7 @@ beforeAll(async () => {
     MILLRACE_MASTER_KEY: 'the-same-for-both-0123456789-0123456789',
   };
   backend = await startBackend(project.folder, [], { env });
-  other = await startBackend(project.folder, [], { env });
+  other = await startProgram(project.folder, [], { env });
   const made = await fetch(`${backend.report.API_URL}/auth/v1/admin/users`, {
     method: 'POST',
     headers: {

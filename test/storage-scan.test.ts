@@ -15,7 +15,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
 import { parseClamdAddress } from '../src/services/storage/scan/clamd-address.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { eicar, hasClamd, type SmallClamd, startRealClamd, startSmallClamd } from './harness/clamd.ts';
 import { openSuperuser } from './harness/sessions.ts';
 import { askTus, encodeMetadata } from './harness/tus.ts';

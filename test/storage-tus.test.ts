@@ -10,7 +10,8 @@ import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
 import { markId } from '../src/services/storage/blobs/mark.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { startBackend as startProgram } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { freePort } from './harness/free-port.ts';
 import { personToken } from './harness/tokens.ts';
 import { askTus, encodeMetadata, sendByClient, type TusAnswer } from './harness/tus.ts';
@@ -46,7 +47,7 @@ beforeAll(async () => {
     MILLRACE_MASTER_KEY: 'the-same-for-both-0123456789-0123456789',
   };
   backend = await startBackend(project.folder, [], { env });
-  other = await startBackend(project.folder, [], { env });
+  other = await startProgram(project.folder, [], { env });
 });
 afterAll(async () => {
   await backend?.[Symbol.asyncDispose]();
@@ -712,14 +713,14 @@ describe.each([
   it(`has the whole file at the end, sent ${how}`, async () => {
     await using own = await makeProject(files);
     const args = ['--port', String(await freePort())];
-    let running = await startBackend(own.folder, args);
+    let running = await startProgram(own.folder, args);
     const bytes = randomBytes(40 * 1024 * 1024);
     const kills = [10, 20, 30].map((megabytes) => megabytes * 1024 * 1024);
     let restarting: Promise<void> | undefined;
     const restart = async () => {
       running.process.kill('SIGKILL');
       await running.ended;
-      running = await startBackend(own.folder, args);
+      running = await startProgram(own.folder, args);
       restarting = undefined;
     };
     const headers = { authorization: `Bearer ${running.report.SERVICE_ROLE_KEY}` };
