@@ -23,6 +23,12 @@ export interface FileWorld {
   paths(): readonly string[];
   /** An operation that makes these changes, all or none; `refusals` are the statuses that may be the answer. @throws what the connection breaks off with */
   act(changes: readonly Change[], send: () => Promise<Asked>, refusals?: readonly number[]): Promise<Outcome>;
+  /** Requests of which one may make these changes whatever the others are answered. */
+  either(
+    changes: readonly Change[],
+    send: () => Promise<readonly Asked[]>,
+    refusals: readonly number[],
+  ): Promise<void>;
   /** Several at once, of which any may come last. */
   race(path: string, contents: readonly Content[], send: () => Promise<readonly Asked[]>): Promise<void>;
   /** Reads every name that is not known, or all; what each holds is then known. */
@@ -70,6 +76,10 @@ export function openFileWorld(): FileWorld {
       if (outcome === 'refused')
         for (const [index, [path]] of changes.entries()) may.set(path, before[index]!);
       return outcome;
+    },
+    async either(changes, send, refusals) {
+      for (const [path, content] of changes) may.set(path, new Set([...mayBe(path), content]));
+      for (const answer of await send()) if (judge(answer, refusals) === 'done') acknowledged += 1;
     },
     async race(path, contents, send) {
       may.set(path, new Set([...mayBe(path), ...contents]));

@@ -9,7 +9,7 @@ it(`after ${operations} operations with kills on the way, rows and bytes agree, 
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
   process.stdout.write(`SEED=${seed}\n`);
   const say = (line: string) => process.stdout.write(line);
-  const outcome = await crashFiles(seed, { operations, betweenKills: 35, mender: 'sweeper', say });
+  const outcome = await crashFiles(seed, { operations, betweenKills: 45, mender: 'sweeper', say });
   process.stdout.write(`${JSON.stringify(outcome, undefined, 2)}\n`);
   expect(outcome.wrong).toEqual([]);
   expect(outcome.unexpected).toEqual([]);
