@@ -33,7 +33,9 @@ describe('blobs on disk', () => {
           await writeFile(stale, 'left by a process that was killed');
           const longAgo = new Date(Date.now() - 2 * 3600 * 1000);
           await utimes(stale, longAgo, longAgo);
-          await openDiskBlobs(join(folder, 'files'));
+          const other = await openDiskBlobs(join(folder, 'files'));
+          expect(existsSync(stale)).toBe(true);
+          expect(await other.removeUnfinished(3600)).toBe(1);
           expect(existsSync(stale)).toBe(false);
           yield made(1_000_000);
         })(),

@@ -1,6 +1,6 @@
 // In charge of: encrypted blobs: that they do what every store does, that nothing of their bytes is to be seen where they are kept, and that bytes which
 // are not what was written are never given out.
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,9 +91,8 @@ describe('encrypted blobs', () => {
     await blobs.copy(sealed, copies[2]);
     expect(await Promise.all(copies.map((id) => readAll(id)))).toEqual([one, two, two]);
     const whole = Buffer.concat([one, two, one]);
-    const md5 = createHash('md5').update(whole).digest('hex');
     for (const to of [sealedId(keyId), randomUUID()]) {
-      expect(await blobs.join([plain, sealed, copies[0]], to)).toEqual({ sizeBytes: whole.length, md5 });
+      expect(await blobs.join([plain, sealed, copies[0]], to)).toEqual({ sizeBytes: whole.length });
       expect((await readAll(to)).equals(whole)).toBe(true);
     }
   });

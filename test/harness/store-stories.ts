@@ -99,10 +99,15 @@ export function tellStoreStories(open: () => Blobs, newId: () => string = random
     for (const [index, part] of parts.entries()) await blobs.write(ids[index]!, inPieces(part), all);
     const whole = Buffer.concat(parts);
     const to = newId();
-    expect(await blobs.join(ids, to)).toEqual({ sizeBytes: whole.length, md5: md5(whole) });
+    expect(await blobs.join(ids, to)).toEqual({ sizeBytes: whole.length });
     expect((await buffer(await blobs.read(to))).equals(whole)).toBe(true);
     expect((await blobs.find(ids[0]!))?.sizeBytes).toBe(6 * mebibyte);
+    const alone = newId();
+    expect(await blobs.join([ids[3]!], alone)).toEqual({ sizeBytes: 300_000 });
+    await blobs.remove([ids[3]!]);
+    expect((await buffer(await blobs.read(alone))).equals(parts[3]!)).toBe(true);
     await expect(blobs.join([ids[0]!, newId()], newId())).rejects.toThrow(BlobMissing);
+    await expect(blobs.join([newId()], newId())).rejects.toThrow(BlobMissing);
   });
 
   it('says that there is none, and removes it without a word', async () => {

@@ -37,8 +37,8 @@ export interface Blobs {
   find(id: string): Promise<BlobFacts | undefined>;
   /** The same bytes under a new name. @throws BlobMissing */
   copy(from: string, to: string): Promise<void>;
-  /** The bytes of several, one behind the other, under a new name. They stay. @throws BlobMissing */
-  join(parts: readonly string[], to: string, signal?: AbortSignal): Promise<Written>;
+  /** The bytes of several, one behind the other, under a new name. They stay. Nobody wants the digest of all: an ETag is made of those of the parts. @throws BlobMissing */
+  join(parts: readonly string[], to: string, signal?: AbortSignal): Promise<Pick<Written, 'sizeBytes'>>;
   /** Those that are not there are as good as removed. */
   remove(ids: readonly string[]): Promise<void>;
   /** All of them, by their ids in the order of their bytes: two lists of any length are compared side by side. */

@@ -80,6 +80,22 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
     });
   }
 
+  async function copy(from: string, to: string): Promise<void> {
+    const source = pathOf(folder, from);
+    await stat(source).catch(missing(from));
+    try {
+      // A blob never changes, so two names of one file are two blobs.
+      await put(to, (place) => link(source, place));
+    } catch (error) {
+      // A file system without hard links, one that has too many of this file, or a file that is gone by now.
+      if (!noLink.has(errorCode(error) ?? '')) throw asNoRoom(error);
+      await keep(to, async (draft) => {
+        await copyFile(source, draft, constants.COPYFILE_FICLONE).catch(missing(from));
+        await syncFile(draft);
+      });
+    }
+  }
+
   return {
     write,
     async read(id, range) {
@@ -94,26 +110,19 @@ export async function openDiskBlobs(folder: string): Promise<Blobs> {
         throw error;
       }
     },
-    async copy(from, to) {
-      const source = pathOf(folder, from);
-      await stat(source).catch(missing(from));
-      try {
-        // A blob never changes, so two names of one file are two blobs.
-        await put(to, (place) => link(source, place));
-      } catch (error) {
-        // A file system without hard links, one that has too many of this file, or a file that is gone by now.
-        if (!noLink.has(errorCode(error) ?? '')) throw asNoRoom(error);
-        await keep(to, async (draft) => {
-          await copyFile(source, draft, constants.COPYFILE_FICLONE).catch(missing(from));
-          await syncFile(draft);
-        });
-      }
-    },
+    copy,
     async join(parts, to, signal) {
-      return write(to, Readable.from(bytesOf(folder, parts), { objectMode: false }), {
+      const [first] = parts;
+      if (parts.length === 1 && first !== undefined) {
+        await copy(first, to);
+        return { sizeBytes: (await stat(pathOf(folder, to))).size };
+      }
+      const { sizeBytes } = await write(to, Readable.from(bytesOf(folder, parts), { objectMode: false }), {
         maxBytes: Number.POSITIVE_INFINITY,
+        undigested: true,
         ...(signal && { signal }),
       });
+      return { sizeBytes };
     },
     async remove(ids) {
       for (const id of ids.filter((one) => blobIdPattern.test(one)))

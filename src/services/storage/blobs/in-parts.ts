@@ -95,17 +95,19 @@ async function* bytesOf(blobs: Pick<Blobs, 'read'>, parts: readonly string[]): A
   for (const part of parts) yield* (await blobs.read(part)) as AsyncIterable<Buffer>;
 }
 
-/** For stores that join nothing by themselves, and where the MD5 is wanted: the bytes have to come by. */
-export function joinByBytes(
+/** For stores that join nothing by themselves: the bytes have to come by. */
+export async function joinByBytes(
   blobs: Pick<Blobs, 'read' | 'write'>,
   parts: readonly string[],
   to: string,
   signal?: AbortSignal,
-): Promise<Written> {
-  return blobs.write(to, Readable.from(bytesOf(blobs, parts), { objectMode: false }), {
+): Promise<Pick<Written, 'sizeBytes'>> {
+  const { sizeBytes } = await blobs.write(to, Readable.from(bytesOf(blobs, parts), { objectMode: false }), {
     maxBytes: Number.POSITIVE_INFINITY,
+    undigested: true,
     ...(signal && { signal }),
   });
+  return { sizeBytes };
 }
 
 export interface Slots {

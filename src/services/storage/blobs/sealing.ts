@@ -70,13 +70,14 @@ export function sealing(inner: Blobs, { keyOf, observe }: SealingOptions): Blobs
     async write(id, body, options) {
       const keyId = keyIdIn(id);
       if (keyId === undefined) return inner.write(id, body, options);
-      const counted = countedBytes({ maxBytes: options.maxBytes });
+      const { maxBytes: most, undigested } = options;
+      const counted = countedBytes({ maxBytes: most, ...(undigested && { undigested }) });
       const header = newHeader();
       const cipher = cipherOf(await keyOf(keyId), id, header)!;
       const sealed = sealingStream(header, cipher);
       pipeline(body, counted.stream, sealed, () => {});
       try {
-        const maxBytes = sealedSizeOf(options.maxBytes);
+        const maxBytes = sealedSizeOf(most);
         await inner.write(id, sealed, { ...options, maxBytes, undigested: true });
       } finally {
         // Where it was refused unread, whatever waits to be read ends with it.

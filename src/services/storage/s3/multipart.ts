@@ -227,7 +227,11 @@ export const completeMultipart: S3Handle = async (visit) => {
   });
 };
 
-async function join({ storage }: S3Visit, parts: readonly PartRow[], version: string): Promise<Written> {
+async function join(
+  { storage }: S3Visit,
+  parts: readonly PartRow[],
+  version: string,
+): Promise<Pick<Written, 'sizeBytes'>> {
   try {
     return await storage.blobs.join(
       parts.map((part) => part.version),
