@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The stories of the Data API and of auth on the engine PGlite; docs/engines.md says what is left out and why. */
+/** The stories of the Data API, of auth and of files on the engine PGlite; docs/engines.md says what is left out and why. */
 const files = [
   'auth',
   'auth-limits',
@@ -24,6 +24,15 @@ const files = [
   'gateway-guards',
   'inbox',
   'keys',
+  'storage',
+  'storage-encrypted',
+  'storage-images',
+  'storage-policies',
+  'storage-quotas',
+  'storage-s3',
+  'storage-s3-keys',
+  'storage-scan',
+  'storage-seed',
   'supabase-js',
   'supabase-js-methods',
 ];

@@ -147,10 +147,16 @@ export class NodeLine implements Line {
     const body = new PassThrough();
     // Whoever reads it hears of it; until somebody does, it must not end the program.
     body.on('error', () => {});
-    incoming.on('error', (error) => body.destroy(error));
-    incoming.on('close', () => {
+    const breakOff = () => {
       if (!incoming.complete) body.destroy(new Error('the client went away before its body was here'));
-    });
+    };
+    // Before anybody asked for its body: nothing tells of it any more.
+    if (incoming.destroyed && !incoming.complete) {
+      breakOff();
+      return body;
+    }
+    incoming.on('error', (error) => body.destroy(error));
+    incoming.on('close', breakOff);
     body.on('close', () => incoming.unpipe(body));
     return incoming.pipe(body);
   }

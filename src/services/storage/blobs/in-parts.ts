@@ -27,6 +27,8 @@ export async function writeInParts<P>(
   const { signal } = options;
   const ending = new AbortController();
   const whole = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal]);
+  // Nothing tells any more of what broke off before somebody read it.
+  if (body.destroyed && !body.readableEnded) throw brokenOff(body.errored);
   const counted = countedBytes(options);
   body.once('error', (error) => counted.stream.destroy(error));
   body.once('close', () => {
