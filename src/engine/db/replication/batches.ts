@@ -15,10 +15,15 @@ export const batchesChannel = 'millrace_changes';
 
 /** Who is late by more than this reads anew. */
 const keepSeconds = 120;
+const keepBytes = 128 * 1024 * 1024;
+/** What is read at once; one alone may be larger. */
 const maxRead = 50;
+const maxReadBytes = 8 * 1024 * 1024;
+/** So much is written before the oldest are looked at again. */
+export const deleteAfterBytes = 16 * 1024 * 1024;
 
 /**
- * Writes a batch while the lease holds, in one statement: a process that falls asleep in the middle keeps no lock that others need to take over.
+ * Writes a batch while the lease holds, and gives its size, in one statement: a process that falls asleep in the middle keeps no lock that others need to take over.
  * @throws LeaseLost
  */
 export async function writeBatch(
@@ -26,7 +31,7 @@ export async function writeBatch(
   batch: Pick<Batch, 'lastId' | 'kind'> & { readonly text: string },
   afterId: string | undefined,
   lease: { readonly name: string; readonly fence: bigint },
-): Promise<void> {
+): Promise<number> {
   const { rows } = await client.query<{ holds: boolean }>(
     `with held as (
        select 1 from _millrace.leases where name = $5 and fence = $6 and expires_at > clock_timestamp() for update
@@ -39,6 +44,7 @@ export async function writeBatch(
   );
   if (!rows[0]!.holds)
     throw new LeaseLost(`the lease "${lease.name}" with fencing number ${lease.fence} is held no longer`);
+  return batch.text.length;
 }
 
 /** The next batches behind `id`; from the oldest that there is when it is undefined. */
@@ -52,8 +58,10 @@ export async function readBatches(
     kind: string;
     payload: string;
   }>(
-    `select last_id, after_id, kind, payload from _millrace.change_batches
-     where last_id > $1 order by last_id limit ${maxRead}`,
+    `select last_id, after_id, kind, payload from (
+       select *, sum(octet_length(payload)) over (order by last_id) as total, row_number() over (order by last_id) as number
+       from (select * from _millrace.change_batches where last_id > $1 order by last_id limit ${maxRead}) as next
+     ) as counted where number = 1 or total <= ${maxReadBytes} order by last_id`,
     [id ?? ''],
   );
   return rows.map((row) => ({
@@ -69,10 +77,16 @@ export async function newestBatchId(client: PoolClient): Promise<string | undefi
   return rows[0]!.id ?? undefined;
 }
 
-export async function deleteOldBatches(client: PoolClient): Promise<void> {
+/** Whoever has not read them finds that one is missing, and tells of a gap. */
+export async function deleteOldBatches(client: PoolClient, bytes = keepBytes): Promise<void> {
   await client.query(
-    'delete from _millrace.change_batches where at < clock_timestamp() - make_interval(secs => $1)',
-    [keepSeconds],
+    `delete from _millrace.change_batches where at < clock_timestamp() - make_interval(secs => $1)
+       or last_id <= (
+         select max(last_id) from (
+           select last_id, sum(octet_length(payload)) over (order by last_id desc) as newer from _millrace.change_batches
+         ) as counted where newer > $2
+       )`,
+    [keepSeconds, bytes],
   );
 }
 

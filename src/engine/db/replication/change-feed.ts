@@ -1,4 +1,6 @@
 // In charge of: choosing how the changes of this database can be read, and opening the feed of them.
+
+import { errorMessage } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import type { Clock } from '../../../base/time.ts';
 import type { Database } from '../database.ts';
@@ -8,8 +10,10 @@ import type { PostgresServer } from '../postgres/server.ts';
 import type { ChangeFeed } from './feed.ts';
 import { followTables } from './follow-tables.ts';
 import { openFeed } from './open-feed.ts';
+import { publications } from './publications.ts';
 import { openReplicationSource } from './reader.ts';
 import { openSharedSource } from './shared.ts';
+import { dropStraySlots } from './slot.ts';
 import { openTriggerSource } from './trigger-source.ts';
 
 export interface ChangeFeedOptions {
@@ -51,6 +55,8 @@ export async function openChangeFeed({
       : openTriggerSource({ db, maxQueueBytes: maxSlotBytes, observe });
   // Left by a start that had to read by triggers.
   if (obstacle === undefined) await followTables(db, 'none');
+  // Left by one that could read the log: it would hold that back for ever.
+  const left = obstacle === undefined || server.engine === 'pglite' ? [] : await letGoOfSlots(db, observe);
   const source = isShared ? openSharedSource({ source: own, db, leases, listener, broker, observe }) : own;
   const changes = openFeed({ source, observe, now });
   const notices =
@@ -60,7 +66,45 @@ export async function openChangeFeed({
       : [
           `Realtime reads changes by triggers on the tables of the publication "supabase_realtime", because ${obstacle}.`,
         ];
-  return { changes, notices, close: () => changes.close() };
+  const deaf = server.engine === 'pglite' ? undefined : await findDeafness(db);
+  return {
+    changes,
+    notices: [...notices, ...left, ...(deaf === undefined ? [] : [deaf])],
+    close: () => changes.close(),
+  };
+}
+
+/** Gives a sentence where it may not. */
+async function letGoOfSlots(
+  db: Pick<Database['db'], 'asOwner'>,
+  observe: Observe,
+): Promise<readonly string[]> {
+  try {
+    const slots = await db.asOwner(reader, (client) => dropStraySlots(client, undefined));
+    if (slots.length > 0) observe({ kind: 'changes.slots_dropped', level: 'warn', slots });
+    return [];
+  } catch (error) {
+    return [
+      `A replication slot "millrace_changes_…" of this database holds back the server's log, and nobody reads by it; it cannot be dropped (${errorMessage(error)}). Drop it as a superuser: select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'millrace_changes_%' and database = current_database() and not active.`,
+    ];
+  }
+}
+
+/** What is not heard, because the messages of realtime are somebody else's. */
+async function findDeafness(db: Pick<Database['db'], 'asOwner'>): Promise<string | undefined> {
+  return db.asOwner('millrace_admin', async (client) => {
+    const { rows } = await client.query<{ owner: string }>(
+      `select pg_catalog.pg_get_userbyid(relowner) as owner from pg_catalog.pg_class
+       where relname = 'messages' and relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'realtime')
+         and pg_catalog.pg_get_userbyid(relowner) <> $1
+         and not exists (select from pg_catalog.pg_publication where pubname = $2)`,
+      [reader, publications[1]],
+    );
+    const owner = rows[0]?.owner;
+    return owner === undefined
+      ? undefined
+      : `Realtime does not hear what the database sends (realtime.send, realtime.broadcast_changes): the table realtime.messages belongs to "${owner}". Give it to ${reader} (alter table realtime.messages owner to ${reader}) and start again.`;
+  });
 }
 
 /** It may replicate, and is no superuser. */

@@ -8,7 +8,7 @@ import type { Db } from '../db.ts';
 import { changeId, placeDigits } from './position.ts';
 import { missingPublications, publications } from './publications.ts';
 import { openReceiver, type Receiver } from './receiver.ts';
-import { dropSlot, findSlot, makeSlot, type Slot, takeSlot } from './slot.ts';
+import { dropSlot, dropStraySlots, findSlot, makeSlot, type Slot, takeSlot } from './slot.ts';
 import type { ChangeSource, Sink } from './source.ts';
 import { startStream } from './stream.ts';
 
@@ -65,6 +65,8 @@ export function openReplicationSource({
       await sink.begin?.();
       await client.query(textFormat);
       const slot = await settleSlot(client, sink);
+      const strays = await dropStraySlots(client, slot.name);
+      if (strays.length > 0) observe({ kind: 'changes.slots_dropped', level: 'warn', slots: strays });
       const names = await publicationsFor(client);
       receiver = openReceiver(sink, () => {
         failures = 0;

@@ -246,6 +246,24 @@ describe('what breaks the stream off', () => {
     expect(opened.feed.latestId()! > seen).toBe(true);
   });
 
+  it('is no reason to keep slots of ours that nobody reads by', async () => {
+    await test.run(
+      `select pg_create_logical_replication_slot('millrace_changes_1', 'pgoutput'); select pg_create_logical_replication_slot('somebody_elses', 'pgoutput')`,
+      'supabase_admin',
+    );
+    await using opened = open();
+    await opened.feed.listen(openEar());
+    expect(
+      await test.run(
+        `select slot_name::text from pg_replication_slots where database = current_database() and slot_name in ('millrace_changes_1', 'somebody_elses')`,
+      ),
+    ).toEqual([{ slot_name: 'somebody_elses' }]);
+    expect(opened.observed.filter(({ kind }) => kind === 'changes.slots_dropped')).toEqual([
+      { kind: 'changes.slots_dropped', level: 'warn', slots: ['millrace_changes_1'] },
+    ]);
+    await test.run(`select pg_drop_replication_slot('somebody_elses')`, 'supabase_admin');
+  });
+
   it('is told as a gap when a listener is stuck for longer than the log may be kept', async () => {
     await test.run(
       'create table stuck (id int primary key, t text); alter publication supabase_realtime add table stuck',

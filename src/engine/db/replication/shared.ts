@@ -9,6 +9,7 @@ import { type Lease, LeaseLost, type Leases } from '../leases.ts';
 import type { Listener } from '../listener.ts';
 import {
   type Batch,
+  deleteAfterBytes,
   deleteOldBatches,
   newestBatchId,
   readBatches,
@@ -123,6 +124,7 @@ export function openSharedSource({
     // What the one before has handed on and let go of stands here alone.
     while (await take(sink, position, stop));
     let written = await asAdmin(newestBatchId);
+    let writtenBytes = 0;
     observe({ kind: 'changes.leading', level: 'debug', fence: String(lease.fence) });
 
     async function write(batch: Batch): Promise<void> {
@@ -130,10 +132,14 @@ export function openSharedSource({
       const afterId = written;
       try {
         const { lastId, kind } = batch;
-        await asAdmin((client) => writeBatch(client, { lastId, kind, text }, afterId, lease));
+        writtenBytes += await asAdmin((client) => writeBatch(client, { lastId, kind, text }, afterId, lease));
         written = lastId;
         position.id = lastId;
         newest = lastId;
+        if (writtenBytes > deleteAfterBytes) {
+          writtenBytes = 0;
+          await asAdmin((client) => deleteOldBatches(client));
+        }
       } catch (error) {
         over.abort();
         throw error;
@@ -178,7 +184,7 @@ export function openSharedSource({
       );
     }, renewEveryMs);
     const deleting = setInterval(() => {
-      asAdmin(deleteOldBatches).catch((error: unknown) =>
+      asAdmin((client) => deleteOldBatches(client)).catch((error: unknown) =>
         observe({ kind: 'changes.delete_failed', level: 'debug', message: errorMessage(error) }),
       );
     }, deleteEveryMs);

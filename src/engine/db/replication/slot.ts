@@ -58,4 +58,19 @@ export async function dropSlot(client: Pick<ClientBase, 'query'>, name: string):
   );
 }
 
+/**
+ * Removes slots of ours in this database that nobody reads by, apart from `own`; gives their names. Whoever calls this reads for all processes of the
+ * database. A data folder that was copied has had another number for it.
+ */
+export async function dropStraySlots(
+  client: Pick<ClientBase, 'query'>,
+  own: string | undefined,
+): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select slot_name::text as name, pg_catalog.pg_drop_replication_slot(slot_name) from pg_catalog.pg_replication_slots
+     where database = pg_catalog.current_database() and slot_name ~ '^millrace_changes_[0-9]+$' and not active and slot_name <> '${own ?? ''}'`,
+  );
+  return rows.map(({ name }) => name);
+}
+
 const sessionEndsWithinMs = 5_000;

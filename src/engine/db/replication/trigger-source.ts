@@ -38,6 +38,8 @@ interface Described {
 export function openTriggerSource({ db, maxQueueBytes, observe }: TriggerOptions): ChangeSource {
   let ready = Promise.withResolvers<void>();
   let trouble: string | undefined;
+  /** What the table takes although it is empty: somebody wrote to it while it could not be made small. */
+  let emptyBytes = 0;
   const described = new Map<string, Described>();
 
   async function follow(): Promise<number> {
@@ -98,8 +100,9 @@ export function openTriggerSource({ db, maxQueueBytes, observe }: TriggerOptions
       );
     }
     const bytes = await db.asOwner('millrace_admin', shrink);
-    if (bytes <= maxQueueBytes()) return;
-    await db.asOwner('millrace_admin', (client) => client.query('truncate _millrace.change_queue'));
+    emptyBytes = Math.min(emptyBytes, bytes);
+    if (bytes - emptyBytes <= maxQueueBytes()) return;
+    emptyBytes = await db.asOwner('millrace_admin', empty);
     await sink.gap(
       `the changes that were kept had grown to ${bytes} bytes, which is more than realtime.max_slot_wal`,
       changeId(placeDigits(await newestPlace(db)), 0),
@@ -170,7 +173,7 @@ export function openTriggerSource({ db, maxQueueBytes, observe }: TriggerOptions
     },
     async letGo() {
       await followTables(db, 'none');
-      await db.asOwner('millrace_admin', (client) => client.query('truncate _millrace.change_queue'));
+      await db.asOwner('millrace_admin', empty);
     },
     trouble: () => trouble,
   };
@@ -198,6 +201,25 @@ async function newestPlace(db: Pick<Db, 'asOwner'>): Promise<bigint> {
     );
     return BigInt(rows[0]!.place);
   });
+}
+
+/**
+ * Empties the table, and gives what it takes then. Whoever writes to it, perhaps for long, is not waited for: others would have to wait behind that. Then
+ * its rows are deleted, and their place is used again.
+ */
+async function empty(client: Parameters<Parameters<Db['asOwner']>[1]>[0]): Promise<number> {
+  await client.query(
+    `do $$ begin
+       set local lock_timeout = '100ms';
+       truncate _millrace.change_queue;
+     exception when lock_not_available then
+       delete from _millrace.change_queue;
+     end $$`,
+  );
+  const { rows } = await client.query<{ bytes: string }>(
+    `select pg_catalog.pg_total_relation_size('_millrace.change_queue')::text as bytes`,
+  );
+  return Number(rows[0]!.bytes);
 }
 
 /** The size of the table; one that is empty but large is made small first: PGlite has nobody who does that. */

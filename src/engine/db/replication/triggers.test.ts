@@ -146,6 +146,34 @@ it('goes on after a stop where it was, and leaves no trigger behind when nobody 
   expect(opened.feed.since(seen)).toBeUndefined();
 });
 
+it('does not wait for whoever writes when too much was kept, and nobody waits for it', async () => {
+  await test.run(
+    'create table busy (id int primary key, t text); alter publication supabase_realtime add table busy',
+  );
+  await using opened = openTriggerFeed(database, { maxQueueBytes: () => 400_000 });
+  const ear = openEar();
+  await opened.feed.listen(ear);
+  const long = new pg.Client(test.login('postgres'));
+  await long.connect();
+  await long.query("begin; insert into busy values (0, '')");
+  const began = performance.now();
+  await test.run("insert into busy select n, repeat('x', 1000) from generate_series(1, 1000) as n");
+  const reason = await ear.untilGap();
+  expect(reason).toMatch(/^the changes that were kept had grown to \d+ bytes/);
+  let slowest = 0;
+  while (performance.now() - began < 12_000) {
+    const at = performance.now();
+    await test.run(`insert into busy values (${Math.round(at) + 10_000}, '')`);
+    slowest = Math.max(slowest, performance.now() - at);
+  }
+  await long.query('commit');
+  await long.end();
+  await expect.poll(() => ear.heard.at(-1)?.row?.[0]).toBe('0');
+  // Said once, although the table stays as large as it was.
+  expect(ear.gaps.length).toBe(1);
+  expect(slowest).toBeLessThan(10_000);
+}, 60_000);
+
 it('hears on PGlite, too, and the start says how', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'mr-changes-'));
   await chmod(folder, 0o711);

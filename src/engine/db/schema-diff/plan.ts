@@ -124,6 +124,8 @@ function policyFor(schemas: readonly string[]): Policy {
     filter: [
       { match: inSchemas(['_millrace']), action: 'exclude' },
       { match: { owner: ['millrace_admin'] }, action: 'exclude' },
+      // They come and go with those who listen to changes.
+      { match: { all: [{ kind: 'trigger' }, { name: ['millrace_note_*'] }] }, action: 'exclude' },
       ...(schemas.length === 0 ? [] : [{ match: { not: inSchemas(schemas) }, action: 'exclude' as const }]),
     ],
   } as Policy;
