@@ -44,7 +44,19 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     { peers, observe },
     { hears: topics.has, onDiff: (topic, diff) => topics.presence(topic, JSON.stringify(diff)) },
   );
-  const changes = await openPostgresChanges({ db, feed: ctx.changes, catalog: ctx.catalog, observe, now });
+  const { maxPendingChanges, maxChangesPerQuestion, changesWaitSeconds } = config.now();
+  const changes = await openPostgresChanges({
+    db,
+    feed: ctx.changes,
+    catalog: ctx.catalog,
+    observe,
+    now,
+    limits: {
+      maxPendingChanges,
+      maxRowsPerQuery: maxChangesPerQuestion,
+      retryForMs: changesWaitSeconds * 1_000,
+    },
+  });
   const messages = openDatabaseMessages({ db, feed: ctx.changes, topics, limits, observe });
   const speaker = openSpeaker(topics, {
     fanout: sharesDatabase ? fanout : undefined,

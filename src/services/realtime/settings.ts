@@ -3,6 +3,7 @@
 // stores it and nothing looks at it. The defaults are wider than those of the image (200 clients, 100 messages a second), which are those
 // of one tenant among many on one server.
 import { flag, type ValuesOf, wholeNumber } from '../../base/settings.ts';
+import { defaultLimits } from './changes/limits.ts';
 
 const live = true;
 
@@ -83,6 +84,32 @@ export const settings = {
     unit: 'kilobytes of 1,000 bytes',
     live,
     sentence: 'The largest payload of a broadcast, and of what a client says of itself in presence.',
+  }),
+  maxPendingChanges: wholeNumber({
+    key: 'realtime.max_pending_changes',
+    env: ['MILLRACE_REALTIME_MAX_PENDING_CHANGES'],
+    default: defaultLimits.maxPendingChanges,
+    min: 1,
+    unit: 'changes',
+    sentence:
+      'Changes of rows on this process of which it is not decided yet who may see them. Beyond it reading waits; the write-ahead log is the queue.',
+  }),
+  maxChangesPerQuestion: wholeNumber({
+    key: 'realtime.max_changes_per_question',
+    env: ['MILLRACE_REALTIME_MAX_CHANGES_PER_QUESTION'],
+    default: defaultLimits.maxRowsPerQuery,
+    min: 1,
+    unit: 'changes',
+    sentence: 'Changes that the policies are asked about in one query.',
+  }),
+  changesWaitSeconds: wholeNumber({
+    key: 'realtime.changes_wait',
+    env: ['MILLRACE_REALTIME_CHANGES_WAIT'],
+    default: defaultLimits.retryForMs / 1_000,
+    min: 1,
+    unit: 'seconds',
+    sentence:
+      'How long changes of rows wait for a database that is away; then whoever listens is told of a gap, and should read anew.',
   }),
   privateOnly: flag({
     key: 'realtime.private_only',
