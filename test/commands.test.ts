@@ -1,7 +1,7 @@
 // In charge of: commands beside a running, a starting and a killed backend.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findStateFolder } from '../src/engine/db/postgres/state-folder.ts';
@@ -130,5 +130,21 @@ describe('millrace reset', () => {
       stderr: 'reset does not empty a database in production, and "project" runs with --production.',
     });
     expect((await fetch(`${backend.report.API_URL}/ready`)).status).toBe(200);
+  });
+});
+
+describe('millrace start', () => {
+  it('stops what it has begun when it cannot leave word of itself', async () => {
+    await using project = await makeProject(quick);
+    const word = join(project.folder, '.millrace', 'run.json');
+    await mkdir(word, { recursive: true });
+    const args = ['start', '--json', '--project', project.folder, '--port', '0', '--db-port', '0'];
+    const { code, stdout, stderr } = await runCli(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(`rename '${word}`);
+    expect(await postgresLives(project.folder)).toBe(false);
+    await rm(word, { recursive: true });
+    await using backend = await startBackend(project.folder, [], { ownData: true });
+    expect(backend.report.PID).toBeGreaterThan(0);
   });
 });

@@ -1,7 +1,8 @@
 // In charge of: what a running backend leaves for `status` and `stop`: a file in the state folder that only its owner can read.
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, OperatorError } from '../base/errors.ts';
+import { writePrivately } from '../base/private-file.ts';
 import { isAlive, processStart } from '../engine/db/postgres/process.ts';
 
 /** The names that `supabase status -o json` uses, and ours. */
@@ -31,9 +32,8 @@ export async function writeRunFile(
   if ((await mkdir(stateFolder, { recursive: true, mode: 0o700 })) !== undefined) {
     await writeFile(join(stateFolder, '.gitignore'), '*\n');
   }
-  // Whole or not at all: `status` may read at any moment.
-  await writeFile(`${path}.new`, JSON.stringify(content), { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  // Whole or not at all: `status` may read at any moment, and several may start at once over one database.
+  await writePrivately(path, JSON.stringify(content));
 }
 
 /** The backend that runs on this state folder; undefined when none does. @throws OperatorError when this user may not look. */
