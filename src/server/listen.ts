@@ -115,9 +115,13 @@ export async function openHttpPort({
   );
   // Those that are still in their handshake are none of the server's own list.
   const sockets = new Set<Socket>();
+  // One for all: what is made for each stays with a connection for as long as it lives.
+  function forget(this: Socket): void {
+    sockets.delete(this);
+  }
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('close', forget);
   });
   // No count here: beyond it Node leaves headers out in silence, and the one that a proxy adds comes last.
   server.maxHeadersCount = 0;

@@ -69,6 +69,8 @@ const onEngine = (args: readonly string[], env: RunOptions['env']): readonly str
     ? []
     : ['--engine', process.env.MILLRACE_TEST_ENGINE];
 const defaultTimeoutMs = 60_000;
+/** As `npm start`: `nodeFlags` of bin/run-ts.mjs. */
+const nodeFlags = ['--max-semi-space-size=16'];
 /** PGlite makes its data itself, and takes its time. */
 const patience = process.env.MILLRACE_TEST_ENGINE === undefined ? 1 : 5;
 /** How long a start may take. */
@@ -167,7 +169,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
 
 function run(args: readonly string[], options: RunOptions): ChildProcess {
   const { log, cwd, uid, gid } = options;
-  const child = spawn(process.execPath, [cli, ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, cli, ...args], {
     stdio: ['ignore', 'pipe', log === 'discard' ? 'ignore' : 'pipe'],
     env: environmentOf(options),
     cwd,

@@ -50,7 +50,8 @@ export class Connection {
   /** On this process. */
   readonly id: number;
   readonly parts: ConnectionParts;
-  readonly #channels = new Map<string, Channel>();
+  /** Made with the first: most of the memory of a connection that joins nothing would be this. */
+  #channels: Map<string, Channel> | undefined;
   /** Of its messages that wait until those before are done, in all its channels. */
   waitingBytes = 0;
   #lastHeardMs: number;
@@ -115,16 +116,16 @@ export class Connection {
       this.end(closeCodes.goingAway, `Nothing was heard for ${silenceMs / 1000} s.`);
       return;
     }
-    for (const channel of this.#channels.values()) channel.confirm();
+    for (const channel of this.#joined()) channel.confirm();
   }
 
   /** Those of its channels' tokens. */
   gatherSessions(into: Set<string>): void {
-    for (const { session } of this.#channels.values()) if (session !== undefined) into.add(session);
+    for (const { session } of this.#joined()) if (session !== undefined) into.add(session);
   }
 
   endSessions(ended: ReadonlySet<string>): void {
-    for (const channel of this.#channels.values())
+    for (const channel of this.#joined())
       if (channel.session !== undefined && ended.has(channel.session)) channel.endSession();
   }
 
@@ -147,7 +148,7 @@ export class Connection {
       this.say(this.wire.reply(message, 'ok', '{}'));
       return;
     }
-    const channel = this.#channels.get(topic);
+    const channel = this.#channels?.get(topic);
     if (event === 'phx_join') {
       if (sizeBytes > maxJoinBytes)
         this.say(this.wire.reply(message, 'error', '{"reason":"JoinTooLarge: The join is too large"}'));
@@ -172,7 +173,7 @@ export class Connection {
     before?.close();
     const { realtime, countedAs } = this.parts;
     const { limits } = realtime;
-    const channels = this.#channels.size;
+    const channels = this.#channels?.size ?? 0;
     const refused = limits.refusalOfJoin({ isUser: this.#isUser, channels, client: countedAs });
     if (refused !== undefined) {
       this.say(this.wire.reply(message, 'error', JSON.stringify({ reason: refused.reason })));
@@ -184,15 +185,20 @@ export class Connection {
       limits.users.add();
     }
     const channel = openChannel(this.parts.realtime, this, message, topic.slice(prefix.length), () => {
-      if (this.#channels.get(topic) === channel) this.#channels.delete(topic);
+      if (this.#channels?.get(topic) === channel) this.#channels.delete(topic);
     });
+    this.#channels ??= new Map();
     this.#channels.set(topic, channel);
+  }
+
+  #joined(): Iterable<Channel> {
+    return this.#channels?.values() ?? [];
   }
 
   #closed(): void {
     this.#isEnding = true;
-    for (const channel of this.#channels.values()) channel.close();
-    this.#channels.clear();
+    for (const channel of this.#joined()) channel.close();
+    this.#channels = undefined;
     if (this.#isUser) this.parts.realtime.limits.users.remove();
     this.parts.onClose(this);
   }

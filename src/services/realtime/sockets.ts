@@ -37,6 +37,8 @@ export function openSockets(realtime: Realtime): Sockets {
   });
   const open = new Set<Connection>();
   let isDraining = false;
+  /** Of the socket before, which nearly always is this one's, too: a text of its own for each would be kept as long as it. */
+  let knownKey: string | undefined;
 
   function onClose(connection: Connection): void {
     open.delete(connection);
@@ -89,13 +91,15 @@ export function openSockets(realtime: Realtime): Sockets {
       const { incoming, socket, first, headers, address, countedAs } = request;
       const apikey =
         headers['x-api-key'] ?? headers.apikey ?? query.get('apikey') ?? bearer(headers.authorization);
+      if (apikey !== knownKey) knownKey = apikey;
+      const credentials = { apikey: knownKey, address };
       server.handleUpgrade(incoming, socket, first, (webSocket) => {
         const connection = new Connection({
           realtime,
           webSocket,
           stream: socket,
           wire,
-          credentials: { apikey, address },
+          credentials,
           countedAs,
           headers: exposed(headers),
           onClose,
