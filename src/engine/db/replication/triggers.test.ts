@@ -160,18 +160,14 @@ it('does not wait for whoever writes when too much was kept, and nobody waits fo
   await test.run("insert into busy select n, repeat('x', 1000) from generate_series(1, 1000) as n");
   const reason = await ear.untilGap();
   expect(reason).toMatch(/^the changes that were kept had grown to \d+ bytes/);
-  let slowest = 0;
-  while (performance.now() - began < 12_000) {
-    const at = performance.now();
-    await test.run(`insert into busy values (${Math.round(at) + 10_000}, '')`);
-    slowest = Math.max(slowest, performance.now() - at);
-  }
+  // Behind somebody who waits for the whole table these would wait as long as the transaction above goes on, which is for good.
+  for (let id = 10_000; performance.now() - began < 4_000; id++)
+    await test.run(`insert into busy values (${id}, '')`);
   await long.query('commit');
   await long.end();
   await expect.poll(() => ear.heard.at(-1)?.row?.[0]).toBe('0');
   // Said once, although the table stays as large as it was.
   expect(ear.gaps.length).toBe(1);
-  expect(slowest).toBeLessThan(10_000);
 }, 60_000);
 
 it('hears on PGlite, too, and the start says how', async () => {
