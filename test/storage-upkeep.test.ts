@@ -111,7 +111,7 @@ describe('bytes that no row names', () => {
     await restart();
     await expect.poll(seen).toEqual([young]);
     await expect.poll(blobs).toEqual([...(await named()), young].sort());
-    expect(backend.log()).toMatch(/"kind":"storage.swept".*"orphans":2,"removed":1/);
+    await expect.poll(() => backend.log()).toMatch(/"kind":"storage.swept".*"orphans":2,"removed":1/);
   });
 
   it('stay where a row names them after all', async () => {
