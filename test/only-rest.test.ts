@@ -4,7 +4,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeProject, type RunningBackend, runCli, startOnlyRest } from './harness/backend-here.ts';
 import { openTestDatabase, type TestDatabase } from './harness/database.ts';
 import { freePort } from './harness/free-port.ts';
@@ -44,6 +44,8 @@ beforeAll(async () => {
   await test.run(strange(test.name), 'supabase_admin');
   port = (await test.run('show port'))[0]?.port;
   rest = await start({ PGRST_JWT_SECRET: secret, PGRST_APP_SETTINGS_greeting: 'hi' });
+  // A start waits for the schema for some seconds only, which a busy machine may need more of.
+  await vi.waitFor(async () => expect((await ask('/notes')).status).not.toBe(503), { timeout: 30_000 });
 });
 afterAll(async () => {
   await rest?.[Symbol.asyncDispose]();
