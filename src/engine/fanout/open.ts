@@ -63,12 +63,7 @@ async function connectWithPatience(
       return await connect(broker, { ...events, ca });
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof CarrierRefused)
-        throw new OperatorError(
-          `The broker ${broker.shown} does not let this program in: ${error.message}.`,
-          'Put user and password into [fanout].url: scheme://user:password@host:port.',
-          error,
-        );
+      if (error instanceof CarrierRefused) throw notLetIn(broker, error.message, error);
       if (performance.now() > untilMs)
         throw new OperatorError(
           `The broker ${broker.shown} of [fanout].url cannot be reached: ${errorMessage(error)}.`,
@@ -78,6 +73,14 @@ async function connectWithPatience(
       await delay(tryAgainMs, signal);
     }
   }
+}
+
+function notLetIn({ shown }: Pick<BrokerAddress, 'shown'>, why: string, cause?: unknown): OperatorError {
+  return new OperatorError(
+    `The broker ${shown} does not let this program in: ${why}.`,
+    'Put user and password into [fanout].url: scheme://user:password@host:port.',
+    cause,
+  );
 }
 
 type Connect = (address: BrokerAddress, options: CarrierOptions) => Promise<Carrier>;
@@ -107,6 +110,8 @@ async function test(fanout: BrokerFanout, { kind, shown }: BrokerAddress, prefix
       if ((await Promise.race([heard.promise, delay(tryAgainMs, over.signal)])) === 'heard') return;
     }
     const said = fanout.trouble() ?? reason;
+    // Redis lets anybody connect, and may say only then that it wants a password.
+    if (said !== undefined && /NOAUTH|WRONGPASS/.test(said)) throw notLetIn({ shown }, said);
     throw new OperatorError(
       `What this program says at the broker ${shown} does not come back to it${said === undefined ? '.' : `: ${said}.`}`,
       kind === 'nats'

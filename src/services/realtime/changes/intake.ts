@@ -123,6 +123,11 @@ export function openIntake(parts: IntakeParts): Intake {
     while (pending.isFull() && !signal.aborted) await pending.room();
   }
 
+  /** Whoever is woken may find that it is somebody else's room. */
+  async function noLongerOver(): Promise<void> {
+    while (pending.isOver() && !signal.aborted) await pending.room();
+  }
+
   async function takeInBatch(batch: readonly Arrival[]): Promise<void> {
     let changes: Change[] = [];
     for (const arrival of batch) {
@@ -350,7 +355,7 @@ export function openIntake(parts: IntakeParts): Intake {
     changes(changes) {
       const sizeBytes = changes.reduce((sum, change) => sum + sizeOfChange(change), 0);
       arrive({ kind: 'changes', changes, sizeBytes });
-      return pending.isOver() ? pending.room() : undefined;
+      return pending.isOver() ? noLongerOver() : undefined;
     },
     gap: (reason) => arrive({ kind: 'gap', reason, before: [...parts.subscribers] }),
     replay: (subscriber) => replays.add(subscriber),
