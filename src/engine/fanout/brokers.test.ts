@@ -233,7 +233,7 @@ describe.each([{ kind: 'nats' as const }, { kind: 'redis' as const }].filter(({ 
       await expect.poll(() => one.fanout.trouble()).toBeUndefined();
     });
 
-    it('is encrypted where the URL says so', async () => {
+    it('is encrypted where the URL says so, and its certificate is looked at', async () => {
       const authority = await makeAuthority();
       const { cert, key } = await authority.issue();
       const [certPath, keyPath] = [join(folder, `${kind}.crt`), join(folder, `${kind}.key`)];
@@ -261,6 +261,9 @@ describe.each([{ kind: 'nats' as const }, { kind: 'redis' as const }].filter(({ 
       const [one, two] = [await openProcess(encrypted.url, { ca }), await openProcess(encrypted.url, { ca })];
       await meet(one, two);
       for (const { fanout } of [one, two]) await fanout.close();
+      expect(await refusal(encrypted.url)).toMatch(
+        /^The broker \w+:\/\/127\.0\.0\.1:\d+ of \[fanout\]\.url cannot be reached: .*certificate.*\. Start it, /,
+      );
       expect(await refusal(broker.url, { ca })).toMatch(
         /^\[fanout\]\.tls_ca_path is set, but .* is not encrypted\./,
       );

@@ -1,4 +1,5 @@
 // In charge of: Valkey, or Redis, as a carrier: one connection speaks and one hears. Loaded only where it is configured.
+import type { Duplex } from 'node:stream';
 import { Redis, type RedisOptions } from 'ioredis';
 import { errorMessage } from '../../base/errors.ts';
 import type { BrokerAddress } from './address.ts';
@@ -18,8 +19,8 @@ const maxMessageBytes = 8 * 1024 * 1024;
 
 /** @throws CarrierRefused when the server does not let us in; any other error when it cannot be reached. */
 export async function connectRedis(address: BrokerAddress, options: CarrierOptions): Promise<Carrier> {
-  const speaking = new Redis(optionsOf(address, options, 'millrace speaks'));
-  const hearing = new Redis(optionsOf(address, options, 'millrace hears'));
+  const speaking = openCarefully(optionsOf(address, options, 'millrace speaks'));
+  const hearing = openCarefully(optionsOf(address, options, 'millrace hears'));
   const listeners = new Map<string, (message: Uint8Array) => void>();
   const both = [speaking, hearing];
   let isStarted = false;
@@ -104,6 +105,22 @@ export async function connectRedis(address: BrokerAddress, options: CarrierOptio
       for (const connection of both) connection.disconnect();
     },
   };
+}
+
+/** ioredis listens for one error of a stream; a refused certificate makes a second, which with nobody listening would end the program. */
+function openCarefully(options: RedisOptions): Redis {
+  const connection = new Redis(options);
+  // Sound: ioredis keeps it there and connects by nothing else. Source: ioredis built/Redis.js `connect`.
+  const { connector } = connection as unknown as {
+    readonly connector: { connect(...given: unknown[]): Promise<Duplex> };
+  };
+  const connect = connector.connect.bind(connector);
+  connector.connect = async (...given) => {
+    const stream = await connect(...given);
+    stream.on('error', () => {});
+    return stream;
+  };
+  return connection;
 }
 
 function optionsOf(
