@@ -17,6 +17,9 @@ const commandTimeoutMs = 5_000;
 /** The server takes 512 MB, and disconnects a listener with which more than 32 MB wait. */
 const maxMessageBytes = 8 * 1024 * 1024;
 
+/** ioredis has signatures of their own for the replies' shapes; ours stay as they come. */
+type Options = Omit<RedisOptions, 'replyMapping'>;
+
 /** @throws CarrierRefused when the server does not let us in; any other error when it cannot be reached. */
 export async function connectRedis(address: BrokerAddress, options: CarrierOptions): Promise<Carrier> {
   const speaking = openCarefully(optionsOf(address, options, 'millrace speaks'));
@@ -108,7 +111,7 @@ export async function connectRedis(address: BrokerAddress, options: CarrierOptio
 }
 
 /** ioredis listens for one error of a stream; a refused certificate makes a second, which with nobody listening would end the program. */
-function openCarefully(options: RedisOptions): Redis {
+function openCarefully(options: Options): Redis {
   const connection = new Redis(options);
   // Sound: ioredis keeps it there and connects by nothing else. Source: ioredis built/Redis.js `connect`.
   const { connector } = connection as unknown as {
@@ -127,7 +130,7 @@ function optionsOf(
   { host, port, user, password, isEncrypted }: BrokerAddress,
   { ca }: CarrierOptions,
   connectionName: string,
-): Omit<RedisOptions, 'replyMapping'> {
+): Options {
   return {
     host,
     port,
