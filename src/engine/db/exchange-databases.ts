@@ -1,6 +1,7 @@
 // In charge of: a database beside the project's, in which something is made ready before anybody sees it, and the exchange of the two.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, ClientConfig } from 'pg';
+import { errorCode } from '../../base/errors.ts';
 import { withClient } from './client.ts';
 import { ident } from './ident.ts';
 import { createDatabase, loadDatabaseFacts } from './migrations/database-facts.ts';
@@ -53,7 +54,18 @@ export async function dropReplaced(client: Client, name: string): Promise<void> 
   await client.query(`drop database if exists ${ident(replaced)} with (force)`);
 }
 
+/** On a busy machine a session that was ended may still be going when the server has waited long enough. */
 async function rename(client: Client, fresh: string, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await renameOnce(client, fresh, name);
+    } catch (error) {
+      if (attempt === renameAttempts || errorCode(error) !== objectInUse) throw error;
+    }
+  }
+}
+
+async function renameOnce(client: Client, fresh: string, name: string): Promise<void> {
   await client.query('begin');
   try {
     await client.query(`alter database ${ident(name)} rename to ${ident(replacedName(name))}`);
@@ -100,3 +112,6 @@ function elsewhere<T>(login: LoginTo, work: (client: Client) => Promise<T>): Pro
 
 const sessionEndsWithinMs = 5_000;
 const endSessionsEveryMs = 20;
+/** Each waits five seconds. */
+const renameAttempts = 4;
+const objectInUse = '55006';

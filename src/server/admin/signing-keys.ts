@@ -107,6 +107,8 @@ function signingKeyRoutes({ db, signing }: SigningKeyRoutesOptions): Hono<AdminE
 
   routes.get('/', async (c) => {
     if (signing.changes === undefined) return c.json({ keys: keysOfSettings(signing) });
+    // What is shown is in force here, also right after a reset.
+    await signing.follow();
     const keys = await db.asOwner('millrace_admin', listSigningKeys);
     return c.json({ keys: keys.map(show) });
   });
