@@ -30,17 +30,24 @@ const project = {
     alter publication supabase_realtime add table public.notes;`,
 };
 
-export async function realtimeTable(rounds: number, seconds: number): Promise<void> {
+const parts = ['idle', 'broadcast', 'changes'] as const;
+
+/** @param part one of `parts`; undefined: all. */
+export async function realtimeTable(rounds: number, seconds: number, part?: string): Promise<void> {
+  const wanted = parts.filter((name) => part === undefined || name === part);
+  if (wanted.length === 0) throw new Error(`bench: "${part}" is none of ${parts.join(', ')}`);
   await using folder = await makeProject(project);
-  await idleTable(folder.folder, rounds);
+  if (wanted.includes('idle')) await idleTable(folder.folder, rounds);
   await using backend = await startBackend(folder.folder, [], { log: 'discard' });
-  const raw = await startRaw();
-  try {
-    await broadcastTable(backend, raw.url, rounds, seconds);
-  } finally {
-    raw.process.kill();
+  if (wanted.includes('broadcast')) {
+    const raw = await startRaw();
+    try {
+      await broadcastTable(backend, raw.url, rounds, seconds);
+    } finally {
+      raw.process.kill();
+    }
   }
-  await changesTable(backend, rounds, seconds);
+  if (wanted.includes('changes')) await changesTable(backend, rounds, seconds);
 }
 
 const socketUrl = ({ report }: RunningBackend) =>

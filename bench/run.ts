@@ -1,7 +1,7 @@
 // In charge of: `npm run bench`. Each row compares things measured in turns in this run; the figure that counts is the ratio.
 // `npm run bench -- start` measures the start and nothing else, `-- requests` the requests, `-- gateway` what the gateway costs and is worth,
 // `-- hashing` what passwords cost, `-- sign-in` what tokens cost the Data API, and sign-ins beside it,
-// `-- realtime` what sockets cost beside `ws` by hand, and changes under a policy,
+// `-- realtime [idle|broadcast|changes]` what sockets cost beside `ws` by hand, and changes under a policy,
 // `-- between` how long a broadcast takes to another process, by Postgres, NATS and Redis,
 // `-- files` what uploads and downloads cost beside the same by hand,
 // `-- migrations [PROJECT]` how long migrations take beside psql, `-- library` how long a test waits for a backend of its own.
@@ -50,7 +50,7 @@ if (only === 'files') {
   process.exit();
 }
 if (only === 'realtime') {
-  await realtimeTable(rounds, seconds);
+  await realtimeTable(rounds, seconds, process.argv[3]);
   process.exit();
 }
 if (only === 'between') {
