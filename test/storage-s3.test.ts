@@ -251,6 +251,12 @@ describe('objects', () => {
     const headOf = (name: string) => client.send(new HeadObjectCommand({ Bucket, Key: name }));
     expect(await headOf('b')).toMatchObject({ ContentType: 'text/plain', Metadata: { a: '1' } });
     expect(await headOf('c')).toMatchObject({ ContentType: 'text/css', Metadata: { b: '2' } });
+    // What is not said anew is gone. Source: supabase/storage src/test/s3-protocol.test.ts, "will not preserve omitted metadata when replacing it".
+    const bare = { MetadataDirective: 'REPLACE' } as const;
+    await client.send(new CopyObjectCommand({ Bucket, Key: 'bare', CopySource: `${Bucket}/c`, ...bare }));
+    const seen = await headOf('bare');
+    expect(seen).toMatchObject({ ContentType: 'binary/octet-stream', Metadata: {} });
+    expect(seen.CacheControl).toBeUndefined();
     const refused = (more: object) =>
       refusal(client.send(new CopyObjectCommand({ Bucket, Key: 'd', CopySource, ...more })));
     expect(await refused({ CopySourceIfMatch: '"other"' })).toEqual([412, 'PreconditionFailed']);

@@ -1,32 +1,47 @@
 // In charge of: a copy of a file under another name, with bytes of its own.
 // Source: supabase/storage src/storage/object.ts `copyObject`.
-import { BlobMissing } from './blobs/blobs.ts';
 import { findBucketRules } from './buckets.ts';
 import { asService, type Visit } from './context.ts';
-import { noSuchBucket, resourceNotFound } from './errors.ts';
+import { withBytes } from './download.ts';
+import { noSuchBucket } from './errors.ts';
 import { longWork } from './long-work.ts';
-import { loadObject, type ObjectMetadata, type ObjectRow } from './objects.ts';
+import type { ObjectMetadata, ObjectRow } from './objects.ts';
 import { checkFile, checkMayUpload, completeUpload, type Target } from './upload.ts';
 
 /** What the copy says of itself in the place of what the original does. */
 export interface CopyChanges {
+  /** Undefined: as the original does. */
   readonly cacheControl: string | undefined;
   readonly mimeType: string | undefined;
   readonly userMetadata: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** @throws NoSuchKey for what the caller does not see; AccessDenied, KeyAlreadyExists at its destination; EntityTooLarge, InvalidMimeType by its bucket */
-export async function copyInto(
-  { storage, asking, request }: Pick<Visit, 'storage' | 'asking' | 'request'>,
-  from: { readonly bucket: string; readonly name: string },
+type CopyVisit = Pick<Visit, 'storage' | 'asking' | 'request'>;
+
+/**
+ * A copy of what `find` finds; of what is there now, where that is overwritten meanwhile.
+ * @throws what `find` throws; AccessDenied, KeyAlreadyExists at its destination; EntityTooLarge, InvalidMimeType by its bucket
+ */
+export function copyInto(
+  visit: CopyVisit,
+  find: () => Promise<ObjectRow>,
   to: Target,
   changes?: CopyChanges,
 ): Promise<ObjectRow> {
-  const original = await loadObject(storage.db, asking, from.bucket, from.name);
+  return withBytes(find, (original) => copyOf(visit, original, to, changes));
+}
+
+async function copyOf(
+  { storage, asking, request }: CopyVisit,
+  original: ObjectRow,
+  to: Target,
+  changes: CopyChanges | undefined,
+): Promise<ObjectRow> {
   const { metadata, version } = original;
   const mimeType = changes?.mimeType ?? metadata?.mimetype ?? 'application/octet-stream';
   const facts = {
     mimeType,
+    cacheControl: changes?.cacheControl ?? '',
     declaredBytes: metadata?.size,
     userMetadata: (changes ? changes.userMetadata : original.user_metadata) ?? undefined,
   };
@@ -35,9 +50,7 @@ export async function copyInto(
   checkFile(storage, rules, to.name, facts);
   await checkMayUpload(storage, asking, to, facts);
   const copy = await storage.newBlobId(to.bucket);
-  await longWork(request, () => storage.blobs.copy(version ?? '', copy)).catch((error: unknown) => {
-    throw error instanceof BlobMissing ? resourceNotFound(error) : error;
-  });
+  await longWork(request, () => storage.blobs.copy(version ?? '', copy));
   const described: ObjectMetadata = {
     ...metadata,
     mimetype: mimeType,

@@ -94,15 +94,21 @@ export const copyObject: Handle = async (visit) => {
           userMetadata: userMetadataOf(request.headers),
         }
       : undefined;
-  const copied = await copyInto(visit, from, to, changes);
+  const find = () => loadObject(visit.storage.db, asking, from.bucket, from.name);
+  const copied = await copyInto(visit, find, to, changes);
   return json({ Id: copied.id, Key: `${to.bucket}/${to.name}`, ...copied });
 };
 
 export const deleteObject: Handle = async ({ storage, asking, params }) => {
   const bucket = params.bucket!;
   checkBucketName(bucket);
-  await loadObject(storage.db, asService(asking), bucket, params.rest!);
-  if (!(await deleteRow(storage.db, asking, bucket, params.rest!))) throw accessDenied();
+  const find = () => loadObject(storage.db, asService(asking), bucket, params.rest!);
+  await find();
+  if (!(await deleteRow(storage.db, asking, bucket, params.rest!))) {
+    // Where somebody else has deleted it just now, nobody was refused.
+    await find();
+    throw accessDenied();
+  }
   storage.garbage.wake();
   return messageAnswer('Successfully deleted');
 };

@@ -4,12 +4,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Answer } from '../../../engine/service/http.ts';
-import { BlobMissing, type Written } from '../blobs/blobs.ts';
+import { BlobMissing, type ByteRange, type Written } from '../blobs/blobs.ts';
 import { findBucketRules, loadBucket } from '../buckets.ts';
 import { asService } from '../context.ts';
+import { withBytes } from '../download.ts';
 import { entityTooLarge, invalidParameter, invalidRequest, noSuchBucket } from '../errors.ts';
 import { checkBucketName, checkKey } from '../names.ts';
-import { loadObject } from '../objects.ts';
+import type { ObjectRow } from '../objects.ts';
 import { isVirusFound } from '../scan/faults.ts';
 import {
   checkFile,
@@ -22,7 +23,6 @@ import {
   writeBlob,
 } from '../upload.ts';
 import { openS3Body, readS3Body } from './body.ts';
-import { checkSourceIsWanted } from './conditions.ts';
 import { refuseS3 } from './errors.ts';
 import {
   invalidCopyRange,
@@ -32,7 +32,7 @@ import {
   missingContentLength,
 } from './faults.ts';
 import { encoderOf, encodingOf, wholeNumberOf } from './lists.ts';
-import { copyResult, copySourceOf } from './objects.ts';
+import { copyResult, sourceFinder } from './objects.ts';
 import { slowAnswer } from './slow-answer.ts';
 import {
   deleteUpload,
@@ -161,30 +161,31 @@ export const uploadPart: S3Handle = async (visit) => {
 };
 
 export const uploadPartCopy: S3Handle = async (visit) => {
-  const { storage, asking, request } = visit;
-  const { headers } = request;
   const number = partNumberOf(visit);
-  const from = copySourceOf(headers['x-amz-copy-source']!);
-  const original = await loadObject(storage.db, asking, from.bucket, from.name);
-  checkSourceIsWanted(original, headers);
-  const size = original.metadata?.size ?? 0;
-  const range = copyRangeOf(headers['x-amz-copy-source-range'], size);
-  const { place } = await openUpload(visit);
-  const bounds = await roomFor(visit, place.id, number);
-  if ((range === undefined ? size : range.to - range.from + 1) > bounds.room) throw entityTooLarge();
+  const find = sourceFinder(visit);
   return slowly(visit, async () => {
-    const source = await storage.blobs.read(original.version ?? '', range);
-    try {
-      const etag = await keepPart(visit, place, number, source, bounds);
-      return copyResult('CopyPartResult', etag, new Date(storage.now()).toISOString());
-    } finally {
-      source.destroy();
-    }
+    const etag = await withBytes(find, (original) => copyPart(visit, number, original));
+    return copyResult('CopyPartResult', etag, new Date(visit.storage.now()).toISOString());
   });
 };
 
+async function copyPart(visit: S3Visit, number: number, { metadata, version }: ObjectRow): Promise<string> {
+  const { storage, request } = visit;
+  const size = metadata?.size ?? 0;
+  const range = copyRangeOf(request.headers['x-amz-copy-source-range'], size);
+  const { place } = await openUpload(visit);
+  const bounds = await roomFor(visit, place.id, number);
+  if ((range === undefined ? size : range.to - range.from + 1) > bounds.room) throw entityTooLarge();
+  const source = await storage.blobs.read(version ?? '', range);
+  try {
+    return await keepPart(visit, place, number, source, bounds);
+  } finally {
+    source.destroy();
+  }
+}
+
 /** @throws InvalidRange for one that does not lie within the source, whole */
-function copyRangeOf(header: string | undefined, size: number) {
+function copyRangeOf(header: string | undefined, size: number): ByteRange | undefined {
   if (header === undefined) return undefined;
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(header) ?? [];
   const [from, to] = [Number(first), Number(last)];

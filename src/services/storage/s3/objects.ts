@@ -136,9 +136,10 @@ export const getObjectTagging: S3Handle = async ({ storage, asking, bucket, key 
 /** Deleting what is not there is no mistake, as long as its bucket is. */
 export const deleteObject: S3Handle = async ({ storage, asking, bucket, key }) => {
   checkBucketName(bucket);
-  if ((await findObject(storage.db, asService(asking), bucket, key)) === undefined)
-    await loadBucket(storage.db, asService(asking), bucket);
-  else if (!(await deleteRow(storage.db, asking, bucket, key))) throw accessDenied();
+  const isThere = async () => (await findObject(storage.db, asService(asking), bucket, key)) !== undefined;
+  if (!(await isThere())) await loadBucket(storage.db, asService(asking), bucket);
+  // Where somebody else has deleted it just now, nobody was refused.
+  else if (!(await deleteRow(storage.db, asking, bucket, key)) && (await isThere())) throw accessDenied();
   storage.garbage.wake();
   return emptyAnswer(204);
 };
@@ -173,29 +174,40 @@ export const deleteObjects: S3Handle = async ({ storage, asking, bucket, request
 };
 
 export const copyObject: S3Handle = async (visit) => {
-  const { storage, request, asking, bucket, key } = visit;
+  const { request, asking, bucket, key } = visit;
   const { headers } = request;
   checkBucketName(bucket);
-  const from = copySourceOf(headers['x-amz-copy-source']!);
-  const original = await loadObject(storage.db, asking, from.bucket, from.name);
-  checkSourceIsWanted(original, headers);
+  const find = sourceFinder(visit);
   const directive = headers['x-amz-metadata-directive'] ?? 'COPY';
   if (directive !== 'COPY' && directive !== 'REPLACE') throw invalidParameter('x-amz-metadata-directive');
   const changes = {
-    cacheControl: headers['cache-control'],
-    mimeType: headers['content-type'],
+    cacheControl: headers['cache-control'] ?? '',
+    mimeType: headers['content-type'] || replacedType,
     userMetadata: metadataOfVisit(visit),
   };
   const to = { bucket, name: key, owner: asking.caller.subject, isUpsert: true };
-  const copied = await copyInto(visit, from, to, directive === 'REPLACE' ? changes : undefined);
+  const copied = await copyInto(visit, find, to, directive === 'REPLACE' ? changes : undefined);
   return copyResult('CopyObjectResult', copied.metadata?.eTag, copied.metadata?.lastModified);
 };
 
 export const copyResult = (root: string, eTag: string | undefined, at: string | undefined): Answer =>
   xmlAnswer(root, { ETag: eTag, LastModified: at });
 
-/** `/bucket/folder/name`, escaped. @throws InvalidBucketName, MissingParameter */
-export function copySourceOf(header: string): { readonly bucket: string; readonly name: string } {
+/** What a copy whose headers say nothing of its type is. Source: Amazon S3 API Reference, "CopyObject"; supabase/storage src/test/s3-protocol.test.ts. */
+const replacedType = 'binary/octet-stream';
+
+/** Finds what a copy is made of, each time under the conditions that the request names. @throws InvalidBucketName, MissingParameter */
+export function sourceFinder({ storage, asking, request }: S3Visit): () => Promise<ObjectRow> {
+  const { bucket, name } = copySourceOf(request.headers['x-amz-copy-source']!);
+  return async () => {
+    const original = await loadObject(storage.db, asking, bucket, name);
+    checkSourceIsWanted(original, request.headers);
+    return original;
+  };
+}
+
+/** `/bucket/folder/name`, escaped. */
+function copySourceOf(header: string): { readonly bucket: string; readonly name: string } {
   const path = unescaped(header.replace(/\?versionId=.*$/, '')).replace(/^\//, '');
   const at = path.indexOf('/');
   const bucket = at < 0 ? path : path.slice(0, at);
