@@ -33,11 +33,11 @@ async function sendFile(file: FileBytes, left: CountDown, outgoing: ServerRespon
   outgoing.once('close', () => onClose());
   const write = (chunk: Buffer) =>
     new Promise<void>((resolve, reject) => {
-      onClose = () => reject(new Error('the client went away before its answer was out'));
+      onClose = () => reject(clientIsGone());
       const error = left.take(chunk.length);
       if (error !== undefined) reject(error);
       else if (outgoing.destroyed) onClose();
-      else outgoing.write(chunk, (failed) => (failed ? reject(failed) : resolve()));
+      else outgoing.write(chunk, (failed) => (failed ? reject(clientIsGone(failed)) : resolve()));
     });
   try {
     await file.lendTo(write);
@@ -50,6 +50,12 @@ async function sendFile(file: FileBytes, left: CountDown, outgoing: ServerRespon
   outgoing.end();
   await over;
 }
+
+/** As `pipeline` says it: nobody's fault. */
+const clientIsGone = (cause?: Error) =>
+  Object.assign(new Error('the client went away before its answer was out', { cause }), {
+    code: 'ERR_STREAM_PREMATURE_CLOSE',
+  });
 
 interface CountDown {
   /** An error when that is more than was said. */
