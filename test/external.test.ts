@@ -171,6 +171,17 @@ describe('DATABASE_URL of a superuser', () => {
     expect((await server.health()).ok).toBe(true);
   });
 
+  it('says so where the server would keep its log without a bound for a slot that nobody reads by', async () => {
+    await asSuperuser('alter system set max_slot_wal_keep_size = -1; select pg_reload_conf()');
+    await using backend = await startBackend(project.folder, [], { env: env() });
+    await expect
+      .poll(() => notices(backend))
+      .toEqual([
+        expect.stringMatching(/^This server keeps .* alter system set max_slot_wal_keep_size = '4GB'/),
+      ]);
+    await asSuperuser('alter system reset max_slot_wal_keep_size; select pg_reload_conf()');
+  });
+
   it('is refused to a second process whose files would be elsewhere, until it is told that they moved', async () => {
     await using other = await makeProject(files);
     await expect(startBackend(other.folder, [], { env: env() })).rejects.toThrow(

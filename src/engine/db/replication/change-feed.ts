@@ -67,9 +67,10 @@ export async function openChangeFeed({
           `Realtime reads changes by triggers on the tables of the publication "supabase_realtime", because ${obstacle}.`,
         ];
   const deaf = server.engine === 'pglite' ? undefined : await findDeafness(db);
+  const unbounded = obstacle === undefined ? await findUnboundedLog(db) : undefined;
   return {
     changes,
-    notices: [...notices, ...left, ...(deaf === undefined ? [] : [deaf])],
+    notices: [...notices, ...left, ...[deaf, unbounded].filter((notice) => notice !== undefined)],
     close: () => changes.close(),
   };
 }
@@ -88,6 +89,16 @@ async function letGoOfSlots(
       `A replication slot "millrace_changes_…" of this database holds back the server's log, and nobody reads by it; it cannot be dropped (${errorMessage(error)}). Drop it as a superuser: select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'millrace_changes_%' and database = current_database() and not active.`,
     ];
   }
+}
+
+/** A server that keeps its log for a slot until its disk is full. While a process of ours runs, `realtime.max_slot_wal` bounds that. */
+async function findUnboundedLog(db: Pick<Database['db'], 'asOwner'>): Promise<string | undefined> {
+  const { rows } = await db.asOwner('millrace_admin', (client) =>
+    client.query<{ size: string }>("select pg_catalog.current_setting('max_slot_wal_keep_size') as size"),
+  );
+  return rows[0]!.size === '-1'
+    ? "This server keeps its write-ahead log without a bound for a replication slot that nobody reads by, as realtime's is while no Millrace runs. Set one (alter system set max_slot_wal_keep_size = '4GB'; select pg_reload_conf();), or drop the slot when you stop for good."
+    : undefined;
 }
 
 /** What is not heard, because the messages of realtime are somebody else's. */

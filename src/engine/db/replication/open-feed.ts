@@ -17,6 +17,8 @@ export interface FeedOptions {
   readonly bounds?: HistoryBounds;
   /** How long reading goes on without a listener; default 5 minutes. */
   readonly idleMs?: number;
+  /** How often a process that does not read looks what the database keeps for one that did; default 10 seconds. */
+  readonly lookEveryMs?: number;
 }
 
 export interface OpenChangeFeed extends ChangeFeed {
@@ -26,6 +28,7 @@ export interface OpenChangeFeed extends ChangeFeed {
 
 /** Clients that come back within this time are told what they missed. */
 const idleMsDefault = 5 * 60 * 1000;
+const lookEveryMsDefault = 10_000;
 /** A database whose oldest transaction stays open for longer lets nobody begin to listen. */
 const listenWithinMs = 30_000;
 /** A mark can be lost with the slot, and with a database that is restarted. */
@@ -37,15 +40,23 @@ export function openFeed({
   now,
   bounds = historyBounds,
   idleMs = idleMsDefault,
+  lookEveryMs = lookEveryMsDefault,
 }: FeedOptions): OpenChangeFeed {
   const history = openHistory(bounds, now);
   const audience = openAudience(history, observe);
   const sink: Sink = { ...audience, floor: history.floor, forget: history.forget };
   let reading: { readonly stop: AbortController; readonly over: Promise<void> } | undefined;
   let isClosed = false;
-  // A process before this one may have been killed: what is kept for it is not kept for ever.
+  // Another process, before this one or beside it, may have been killed: what is kept for it is not kept for ever, nor without a bound.
   let idle: NodeJS.Timeout | undefined;
   waitIdle();
+  const looking = setInterval(() => {
+    if (reading === undefined)
+      letGoOfTooMuch().catch((error: unknown) =>
+        observe({ kind: 'changes.look_failed', level: 'debug', message: errorMessage(error) }),
+      );
+  }, lookEveryMs);
+  looking.unref();
 
   function begin(): void {
     clearTimeout(idle);
@@ -65,11 +76,17 @@ export function openFeed({
     if (isClosed || audience.isWanted()) return;
     clearTimeout(idle);
     idle = setTimeout(() => {
-      stopForIdleness().catch((error: unknown) =>
-        observe({ kind: 'changes.let_go_failed', level: 'warn', message: errorMessage(error) }),
-      );
+      stopForIdleness().catch(notLetGo).finally(waitIdle);
     }, idleMs);
     idle.unref();
+  }
+
+  function notLetGo(error: unknown): void {
+    observe({ kind: 'changes.let_go_failed', level: 'warn', message: errorMessage(error) });
+  }
+
+  async function letGoOfTooMuch(): Promise<void> {
+    if ((await source.holdsTooMuch()) && reading === undefined && !isClosed) await source.letGo();
   }
 
   async function stopForIdleness(): Promise<void> {
@@ -138,6 +155,7 @@ export function openFeed({
     async close() {
       isClosed = true;
       clearTimeout(idle);
+      clearInterval(looking);
       await end();
     },
   };

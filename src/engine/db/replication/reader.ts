@@ -60,14 +60,16 @@ export function openReplicationSource({
     const onAbort = () => void client.end().catch(() => {});
     aborting.addEventListener('abort', onAbort, { once: true });
     let receiver: Receiver | undefined;
+    let watching: ReturnType<typeof watch> | undefined;
     try {
       await client.connect();
       await sink.begin?.();
       await client.query(textFormat);
-      const slot = await settleSlot(client, sink);
+      const names = await publicationsFor(client);
+      watching = watch(names);
+      const slot = await settleSlot(client, sink, watching.over);
       const strays = await dropStraySlots(client, slot.name);
       if (strays.length > 0) observe({ kind: 'changes.slots_dropped', level: 'warn', slots: strays });
-      const names = await publicationsFor(client);
       receiver = openReceiver(sink, () => {
         failures = 0;
         trouble = undefined;
@@ -77,13 +79,9 @@ export function openReplicationSource({
       receiver.start(stream);
       ready.resolve();
       observe({ kind: 'changes.reading', level: 'debug', slot: slot.name });
-      const watching = watch(names);
-      try {
-        await Promise.race([stream.ended, broken, receiver.failed, watching.over]);
-      } finally {
-        watching.stop();
-      }
+      await Promise.race([stream.ended, broken, receiver.failed, watching.over]);
     } finally {
+      watching?.stop();
       aborting.removeEventListener('abort', onAbort);
       ready = Promise.withResolvers();
       if (receiver) delivering = receiver.close();
@@ -92,9 +90,10 @@ export function openReplicationSource({
   }
 
   /** Makes sure that there is a slot that can be read by, and that nobody else does. */
-  async function settleSlot(client: pg.Client, sink: Sink): Promise<Slot> {
+  async function settleSlot(client: pg.Client, sink: Sink, isTooLong: Promise<never>): Promise<Slot> {
     const slot = await findSlot(client);
     if (slot.activePid !== undefined) await takeSlot(client, slot.name);
+    anew ??= excessOf(slot);
     if (anew === undefined && slot.state === 'ready') {
       await delivering;
       return slot;
@@ -107,7 +106,8 @@ export function openReplicationSource({
     // Before anything that may take long: it may hold back the log.
     if (slot.state !== undefined) await dropSlot(client, slot.name);
     await delivering;
-    const place = await makeSlot(client, slot.name);
+    // While it waits for the transactions that are open, it holds back the log already.
+    const place = await Promise.race([makeSlot(client, slot.name), isTooLong]);
     anew = undefined;
     const id = changeId(placeDigits(place), 0);
     if (slot.state === undefined && sink.newest() === undefined) await sink.reach(id, undefined);
@@ -125,6 +125,9 @@ export function openReplicationSource({
     return publications.filter((name) => !missing.includes(name));
   }
 
+  const notLooked = (error: unknown) =>
+    observe({ kind: 'changes.look_failed', level: 'debug', message: errorMessage(error) });
+
   /** Looks from time to time what the slot holds back, and whether a publication has come that was not there. */
   function watch(names: readonly string[]): { readonly over: Promise<never>; stop(): void } {
     let timer: NodeJS.Timeout;
@@ -137,26 +140,51 @@ export function openReplicationSource({
       };
       timer = setInterval(
         () => {
-          look().catch((error: unknown) => {
-            observe({ kind: 'changes.look_failed', level: 'debug', message: errorMessage(error) });
-          });
+          look().catch(notLooked);
         },
         names.length < publications.length ? lookForPublicationMs : lookEveryMs,
       );
     });
+    over.catch(() => {});
     return { over, stop: () => clearInterval(timer) };
   }
 
   async function findReason(names: readonly string[]): Promise<string | undefined> {
     return db.asOwner('millrace_admin', async (client) => {
-      const { heldBytes } = await findSlot(client);
-      if (heldBytes > maxSlotBytes())
-        return `the write-ahead log kept for changes that were not taken had grown to ${heldBytes} bytes, which is more than realtime.max_slot_wal`;
-      if (names.length === publications.length) return undefined;
+      const excess = excessOf(await findSlot(client));
+      if (excess !== undefined || names.length === publications.length) return excess;
       const missing = await missingPublications(client);
       const come = publications.find((name) => !names.includes(name) && !missing.includes(name));
       return come === undefined ? undefined : `the publication "${come}" was made`;
     });
+  }
+
+  function excessOf({ heldBytes }: Slot): string | undefined {
+    return heldBytes > maxSlotBytes()
+      ? `the write-ahead log kept for changes that were not taken had grown to ${heldBytes} bytes, which is more than realtime.max_slot_wal`
+      : undefined;
+  }
+
+  const findExcess = async () => excessOf(await db.asOwner('millrace_admin', findSlot));
+
+  async function letGo(): Promise<void> {
+    const client = new pg.Client({ connectionTimeoutMillis: connectWithinMs, ...login() });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      const slot = await findSlot(client);
+      if (slot.state !== undefined) await dropSlot(client, slot.name);
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Nobody watches while reading does not even begin. */
+  async function letGoOfExcess(): Promise<void> {
+    const excess = await findExcess();
+    if (excess === undefined) return;
+    anew = excess;
+    await letGo();
   }
 
   /** What the end of an attempt means for the next. */
@@ -182,6 +210,7 @@ export function openReplicationSource({
     async run(sink, signal) {
       aborting = signal;
       let waitMs = firstRetryMs;
+      let lookedAtMs = performance.now();
       while (!signal.aborted) {
         const startedAtMs = performance.now();
         try {
@@ -193,6 +222,10 @@ export function openReplicationSource({
           observe({ kind: 'changes.broken_off', level: 'warn', message: trouble, retryMs: waitMs });
         }
         if (performance.now() - startedAtMs > steadyAfterMs) waitMs = firstRetryMs;
+        if (performance.now() - lookedAtMs >= lookEveryMs) {
+          await letGoOfExcess().catch(notLooked);
+          lookedAtMs = performance.now();
+        }
         await delay(waitMs, signal).catch(() => {});
         waitMs = Math.min(waitMs * 2, lastRetryMs);
       }
@@ -207,17 +240,8 @@ export function openReplicationSource({
         ),
       );
     },
-    async letGo() {
-      const client = new pg.Client({ connectionTimeoutMillis: connectWithinMs, ...login() });
-      client.on('error', () => {});
-      try {
-        await client.connect();
-        const slot = await findSlot(client);
-        if (slot.state !== undefined) await dropSlot(client, slot.name);
-      } finally {
-        await client.end();
-      }
-    },
+    letGo,
+    holdsTooMuch: async () => (await findExcess()) !== undefined,
     trouble: () => trouble,
   };
 }

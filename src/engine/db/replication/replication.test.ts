@@ -3,7 +3,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../../test/harness/database.ts';
 import type { Database } from '../database.ts';
+import { openReplicationSource } from './reader.ts';
 import { dropSlot, findSlot } from './slot.ts';
+import type { Sink } from './source.ts';
 import { line, openEar, openTestFeed } from './test-support.ts';
 
 let test: TestDatabase;
@@ -300,6 +302,32 @@ describe('what breaks the stream off', () => {
     expect(ear.heard.map(({ row }) => row![0])).toEqual(['1', '2000']);
   });
 
+  it('is told as a gap when the slot of a process that was stopped holds more than that, and nothing of it is read', async () => {
+    await test.run('create table piled (t text); alter publication supabase_realtime add table piled');
+    const ear = openEar();
+    const earlier = open();
+    await earlier.feed.listen(ear);
+    await test.run("insert into piled values ('seen')");
+    await ear.until(1);
+    await earlier.feed.close();
+    await test.run("insert into piled select repeat('x', 1000) from generate_series(1, 1000)");
+    await using opened = openTestFeed(database, () => test.login('supabase_realtime_admin'), {
+      maxSlotBytes: () => 100_000,
+    });
+    const later = openEar();
+    await opened.feed.listen(later);
+    await test.run("insert into piled values ('new')");
+    expect((await later.until(1)).map(({ row }) => row)).toEqual([['new']]);
+    expect(opened.feed.since(ear.heard[0]!.id)).toBeUndefined();
+    expect(opened.observed.filter(({ kind }) => kind === 'changes.gap')).toEqual([
+      {
+        kind: 'changes.gap',
+        level: 'warn',
+        reason: expect.stringMatching(/^the write-ahead log kept .* more than realtime\.max_slot_wal$/),
+      },
+    ]);
+  });
+
   it('is nothing when the publication is dropped and made anew', async () => {
     await test.run(
       'create table published (id int primary key); alter publication supabase_realtime add table published',
@@ -344,6 +372,74 @@ describe('reading', () => {
     stop();
     await expect.poll(slots).toEqual([]);
     await (await opened.feed.listen(openEar()))();
+  });
+
+  describe('holds back no more of the log than allowed, also', () => {
+    /** What a process leaves that was killed. */
+    async function leaveSlot(): Promise<void> {
+      await using earlier = open();
+      await earlier.feed.listen(openEar());
+    }
+    const write = () =>
+      test.run(`create table if not exists written (t text);
+        insert into written select repeat('x', 1000) from generate_series(1, 1000)`);
+    const bounds = { maxSlotBytes: () => 100_000, lookEveryMs: 20 };
+
+    it('where whoever read was killed, and nobody listens to those that are left', async () => {
+      await leaveSlot();
+      await using left = openTestFeed(database, () => test.login('supabase_realtime_admin'), bounds);
+      expect(await slots()).toEqual([{ active: false }]);
+      await write();
+      await expect.poll(slots).toEqual([]);
+      expect(left.feed.state().isReading).toBe(false);
+    });
+
+    it('where reading cannot even begin', async () => {
+      await leaveSlot();
+      await write();
+      const source = openReplicationSource({
+        db: database.db,
+        login: () => test.login('supabase_realtime_admin'),
+        observe: () => {},
+        ...bounds,
+      });
+      const stop = new AbortController();
+      const never: Sink = {
+        begin: () => Promise.reject(new Error('not now')),
+        receive: () => {},
+        reach: () => {},
+        gap: () => {},
+        floor: () => undefined,
+        forget: () => {},
+        newest: () => undefined,
+      };
+      const over = source.run(never, stop.signal);
+      await expect.poll(slots).toEqual([]);
+      expect(source.trouble()).toBe('not now');
+      stop.abort();
+      await over;
+    });
+
+    it('while a slot is made, which waits for the transactions that are open', async () => {
+      const busy = new pg.Client(test.login('postgres'));
+      await busy.connect();
+      await busy.query('begin; create table held_open (id int)');
+      await using opened = openTestFeed(database, () => test.login('supabase_realtime_admin'), bounds);
+      const listening = opened.feed.listen(openEar());
+      const places = () =>
+        test.run(
+          'select restart_lsn::text as place from pg_replication_slots where database = current_database()',
+        );
+      await expect.poll(places).toEqual([{ place: expect.any(String) }]);
+      const [first] = await places();
+      await write();
+      await expect
+        .poll(async () => (await places()).filter(({ place }) => place !== first!['place']))
+        .toHaveLength(1);
+      await busy.query('rollback');
+      await busy.end();
+      (await listening)();
+    });
   });
 
   it('goes on after a stop where it was: whoever comes back is told what was missed', async () => {

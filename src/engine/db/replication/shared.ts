@@ -231,6 +231,7 @@ export function openSharedSource({
         await lease.release();
       }
     },
+    holdsTooMuch: () => source.holdsTooMuch(),
     trouble: () => source.trouble() ?? trouble,
   };
 }

@@ -29,6 +29,8 @@ export interface ChangeSource {
   mark(token: string): Promise<void>;
   /** Nobody reads any more: the database is to keep nothing for us. */
   letGo(): Promise<void>;
+  /** Whether the database keeps more for us than it may, whoever it is that does not read it. */
+  holdsTooMuch(): Promise<boolean>;
   /** What stands in the way at the moment; undefined: nothing. */
   trouble(): string | undefined;
 }

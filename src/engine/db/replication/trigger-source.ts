@@ -175,6 +175,7 @@ export function openTriggerSource({ db, maxQueueBytes, observe }: TriggerOptions
       await followTables(db, 'none');
       await db.asOwner('millrace_admin', empty);
     },
+    holdsTooMuch: async () => (await db.asOwner('millrace_admin', sizeOfQueue)) > maxQueueBytes(),
     trouble: () => trouble,
   };
 }
@@ -216,6 +217,10 @@ async function empty(client: Parameters<Parameters<Db['asOwner']>[1]>[0]): Promi
        delete from _millrace.change_queue;
      end $$`,
   );
+  return sizeOfQueue(client);
+}
+
+async function sizeOfQueue(client: Parameters<Parameters<Db['asOwner']>[1]>[0]): Promise<number> {
   const { rows } = await client.query<{ bytes: string }>(
     `select pg_catalog.pg_total_relation_size('_millrace.change_queue')::text as bytes`,
   );
