@@ -177,7 +177,7 @@ describe('DATABASE_URL of a superuser', () => {
     await expect
       .poll(() => notices(backend))
       .toEqual([
-        expect.stringMatching(/^This server keeps .* alter system set max_slot_wal_keep_size = '4GB'/),
+        expect.stringMatching(/^This server keeps .*alter system set max_slot_wal_keep_size = '4GB'/),
       ]);
     await asSuperuser('alter system reset max_slot_wal_keep_size; select pg_reload_conf()');
   });

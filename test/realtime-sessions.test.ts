@@ -1,13 +1,14 @@
 // In charge of: channels of whom the project lets in no longer: signed out, ended, banned, deleted, another password, a key that was revoked. They are
 // told and closed within seconds, on whatever process they are, and everybody else's go on.
 import { createClient, type RealtimeChannel, type SupabaseClient } from '@supabase/supabase-js';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { withClient } from '../src/engine/db/client.ts';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
 import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { changeSettings } from './harness/live-settings.ts';
 import { answerTo, openPhoenixSocket } from './harness/phoenix-socket.ts';
 import { personToken } from './harness/tokens.ts';
 
@@ -237,4 +238,32 @@ describe('a channel goes on', () => {
     await socket.hear(answerTo('9'));
     expect(socket.heard.filter((message) => (message as unknown[])[3] === 'system')).toEqual([]);
   }, 60_000);
+});
+
+// Last: these hold for everybody's sessions.
+describe('a channel ends by the settings of sign-in', () => {
+  const settings = changeSettings(() => operator);
+  afterEach(() => settings.restore());
+
+  it('when its user signs in anew and has one session alone', async () => {
+    const email = await register('one-alone');
+    const first = await enter(email, true);
+    await settings.set('auth.sessions.single_per_user', true);
+    const second = await enter(email, true);
+    await isOut(first);
+    stays(second);
+    // As it cannot be refreshed.
+    const { error } = await first.client.auth.refreshSession();
+    expect(error).toMatchObject({ code: 'session_expired' });
+  }, 60_000);
+
+  it.each(['auth.sessions.timebox', 'auth.sessions.inactivity_timeout'])(
+    'when its session is older than %s',
+    async (key) => {
+      const person = await enter(await register(key), true);
+      await settings.set(key, '1s');
+      await isOut(person);
+    },
+    60_000,
+  );
 });

@@ -11,6 +11,7 @@ import { openExternal } from '../engine/db/postgres/external.ts';
 import type { PostgresServer } from '../engine/db/postgres/server.ts';
 import { absentChanges } from '../engine/db/replication/absent.ts';
 import { openEgress } from '../engine/egress/egress.ts';
+import { noSessionRules } from '../engine/identity/ended-sessions.ts';
 import { type Identity, openIdentity } from '../engine/identity/identity.ts';
 import { roleAt } from '../engine/identity/role-path.ts';
 import type { TokenKeys } from '../engine/identity/tokens.ts';
@@ -301,6 +302,7 @@ async function openDatabaseSide(
       fanout,
       changes: absentChanges,
       reads: () => undefined,
+      sessionRules: () => noSessionRules,
       egress,
       ...others,
       now,

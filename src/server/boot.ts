@@ -11,6 +11,7 @@ import { changeFeedSettings } from '../engine/db/replication/settings.ts';
 import { upkeepTasks } from '../engine/db/shape/upkeep.ts';
 import { openEgress } from '../engine/egress/egress.ts';
 import { egressSettings } from '../engine/egress/settings.ts';
+import { noSessionRules } from '../engine/identity/ended-sessions.ts';
 import { limitTasks } from '../engine/limits/store.ts';
 import type { Ctx, Service } from '../engine/service/contract.ts';
 import type { Reads } from '../engine/service/reads.ts';
@@ -177,6 +178,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   });
   closers.add(() => feed.close());
   let reads: Reads | undefined;
+  let sessionRules = () => noSessionRules;
   const context: Ctx = {
     db,
     catalog,
@@ -185,6 +187,7 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
     fanout: between.fanout,
     changes: feed.changes,
     reads: () => reads,
+    sessionRules: () => sessionRules(),
     egress,
     signToken: signing.sign,
     secrets: keyring.secrets,
@@ -201,7 +204,10 @@ async function open(prepared: Prepared, options: BootOptions, closers: Closers):
   };
   const services = servicesOf(values);
   const running = await openServices(services, context, settings, closers);
-  reads = running.find(({ running: opened }) => opened.reads)?.running.reads;
+  for (const { running: opened } of running) {
+    reads ??= opened.reads;
+    sessionRules = opened.sessionRules ?? sessionRules;
+  }
   const tasks = [
     ...upkeepTasks(db),
     ...limitTasks(db),

@@ -10,6 +10,7 @@ import type { Fanout } from '../db/fanout.ts';
 import type { Leases } from '../db/leases.ts';
 import type { ChangeFeed } from '../db/replication/feed.ts';
 import type { Egress } from '../egress/egress.ts';
+import type { SessionRules } from '../identity/ended-sessions.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { RefusalReason } from '../identity/refused.ts';
 import type { SmsInbox } from '../mail/inbox.ts';
@@ -60,6 +61,8 @@ export interface Ctx {
   readonly changes: ChangeFeed;
   /** Of the Data API; undefined until it is there. */
   readonly reads: () => Reads | undefined;
+  /** Of sign-in: what ends a session by itself. */
+  readonly sessionRules: () => SessionRules;
   /** The only way to other hosts. */
   readonly egress: Egress;
   /** Signs a token's claims, in their order, by the project's signing key. */
@@ -104,6 +107,7 @@ export interface Running {
   readonly upgrade?: (request: UpgradeRequest) => Promise<Answer | undefined>;
   /** What other services may ask of it. */
   readonly reads?: Reads;
+  readonly sessionRules?: () => SessionRules;
   /** Work that is done again and again. */
   readonly tasks?: readonly Task[];
   health?(): Promise<Health>;

@@ -110,6 +110,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
   };
   return {
     answer: (request) => answer(opened, request),
+    sessionRules: () => config.now(),
     tasks: [cleanupTask(ctx.db, config)],
     async close() {
       texts.close();

@@ -69,7 +69,7 @@ async function open(ctx: Ctx, config: Live<RealtimeSettings>): Promise<Running> 
     config,
     identity: ctx.identity,
     authorization: openAuthorization(db, now),
-    sessions: openSessions({ db, now, observe }),
+    sessions: openSessions({ db, rules: ctx.sessionRules, now, observe }),
     topics,
     speaker,
     presences,

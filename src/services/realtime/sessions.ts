@@ -5,7 +5,7 @@ import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
 import { DatabaseUnavailable, type Db } from '../../engine/db/db.ts';
 import type { Caller } from '../../engine/identity/caller.ts';
-import { findEndedSessions, sessionOf } from '../../engine/identity/ended-sessions.ts';
+import { findEndedSessions, type SessionRules, sessionOf } from '../../engine/identity/ended-sessions.ts';
 
 export interface Sessions {
   /** The session that a caller's token is of, where it is one of ours. */
@@ -26,10 +26,12 @@ const maxWaiting = 20_000;
 
 export function openSessions({
   db,
+  rules,
   now,
   observe,
 }: {
   readonly db: Pick<Db, 'asOwner'>;
+  readonly rules: () => SessionRules;
   readonly now: Clock;
   readonly observe: Observe;
 }): Sessions {
@@ -43,7 +45,7 @@ export function openSessions({
 
   async function ended(asked: Iterable<string>): Promise<ReadonlySet<string>> {
     try {
-      const found = await findEndedSessions(db, asked, now());
+      const found = await findEndedSessions(db, asked, now(), rules());
       hasFailed = false;
       return found;
     } catch (error) {
