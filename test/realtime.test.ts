@@ -105,6 +105,45 @@ describe('a public channel', () => {
     expect(new Uint8Array(heard[0] as ArrayBuffer)).toEqual(Uint8Array.from([0, 1, 255]));
   });
 
+  // To clients of other languages 1.0 is no integer, and ids of 64 bits are what they are.
+  it.each(['1.0.0', '2.0.0'])('passes numbers on as they were written, in version %s', async (version) => {
+    await using speaker = await socketOf(undefined, '2.0.0');
+    await using hearer = await socketOf(undefined, version);
+    const texts: string[] = [];
+    hearer.socket.on('message', (data, isBinary) => {
+      if (!isBinary) texts.push(String(data));
+    });
+    const topic = `realtime:numbers ${version}`;
+    const config = { presence: { enabled: true, key: 'me' } };
+    if (version === '2.0.0') hearer.say('1', '1', topic, 'phx_join', { config });
+    else
+      hearer.socket.send(
+        JSON.stringify({ topic, event: 'phx_join', payload: { config }, ref: '1', join_ref: '1' }),
+      );
+    speaker.say('1', '1', topic, 'phx_join', { config });
+    await speaker.hear(answerTo('1'));
+    await vi.waitFor(() => expect(texts.join()).toContain('presence_state'), 10_000);
+    const numbers = '{"x":1.0,"id":9007199254740993}';
+    const send = (event: string, payload: string) =>
+      speaker.socket.send(`["1","2","${topic}","${event}",${payload}]`);
+    send('broadcast', `{"type":"broadcast","event":"said","payload":${numbers}}`);
+    send('presence', `{"type":"presence","event":"track","payload":${numbers}}`);
+    await fetch(`${backend.report.API_URL}/realtime/v1/api/broadcast`, {
+      method: 'POST',
+      headers: { apikey: backend.report.PUBLISHABLE_KEY, 'content-type': 'application/json' },
+      body: `{"messages":[{"topic":"numbers ${version}","event":"asked","payload":${numbers}}]}`,
+    });
+    await vi.waitFor(
+      () => expect(texts.filter((text) => text.includes('"x":1.0,"id":9007199254740993')).length).toBe(3),
+      10_000,
+    );
+    // What is no object is told of nobody.
+    send('presence', '{"type":"presence","event":"track","payload":1.0}');
+    expect(
+      await speaker.hear((message) => message[1] === '2' && JSON.stringify(message).includes('map')),
+    ).toBeTruthy();
+  });
+
   it('is not the private one of the same name', async () => {
     const [one, two] = [await client(), await client(ada)];
     const secret = two.channel('hall', { config: { private: true } });

@@ -1,5 +1,6 @@
 // In charge of: what a client wishes when it joins. What is written wrongly counts as not said, as upstream takes it.
 // Source: supabase/realtime lib/realtime_web/channels/payloads/*.ex, realtime_channel.ex `new_api?`, `pg_change_params`.
+import { isNumberAsWritten } from '../../base/exact-json.ts';
 
 export interface Join {
   /** The token of whoever joins; undefined: the connection's key says who it is. */
@@ -76,7 +77,7 @@ const isTrue = (value: unknown) =>
   value === true || (typeof value === 'string' && value.toLowerCase() === 'true');
 
 export function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isNumberAsWritten(value)
     ? (value as Record<string, unknown>)
     : undefined;
 }

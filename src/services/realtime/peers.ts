@@ -2,6 +2,7 @@
 // that shares its database with nobody has no peers and sends nothing.
 import { randomUUID } from 'node:crypto';
 import { errorMessage } from '../../base/errors.ts';
+import { parseExactly } from '../../base/exact-json.ts';
 import type { Observe } from '../../base/observe.ts';
 import { type Clock, delay } from '../../base/time.ts';
 import type { Fanout } from '../../engine/db/fanout.ts';
@@ -102,7 +103,7 @@ export function openPeers(
       // Behind a good-bye, or before a first heartbeat: nobody would ever end what it brings; the next heartbeat says what is missing.
       if (peer === undefined) return;
       peer.silentBeats = 0;
-      listener?.onMessage(from, JSON.parse(message.text));
+      listener?.onMessage(from, parseExactly(message.text));
       return;
     }
     if (peer === undefined && peers.size >= maxPeers) {

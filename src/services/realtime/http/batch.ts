@@ -1,5 +1,6 @@
 // In charge of: a batch of messages as a request brings it, and what is wrong with it, in the words of upstream's changesets.
 // Source: supabase/realtime lib/realtime/tenants/batch_broadcast.ex; Ecto.Changeset (cast, cast_embed, validate_required).
+import { isNumberAsWritten } from '../../../base/exact-json.ts';
 import { isTooDeep } from '../depth.ts';
 
 export interface BatchMessage {
@@ -96,5 +97,5 @@ function flagOf(value: unknown): boolean | undefined {
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isNumberAsWritten(value);
 }

@@ -1,6 +1,7 @@
 // In charge of: requests to realtime below `/realtime/v1/api`: broadcasts of one message or many, whether it is there, and how it is.
 // Source: supabase/realtime lib/realtime_web/router.ex, controllers/{broadcast,broadcast_single,ping,tenant}_controller.ex.
 import { errorCode } from '../../../base/errors.ts';
+import { isNumberAsWritten, parseExactly } from '../../../base/exact-json.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { DatabaseUnavailable } from '../../../engine/db/db.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
@@ -245,7 +246,8 @@ async function readPayload(request: ServiceRequest, type: string | undefined): P
   const bytes = await request.readBody();
   if (type === undefined || bytes.length === 0) return Buffer.from('{}');
   const value = parse(bytes);
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isObject =
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !isNumberAsWritten(value);
   return isObject ? bytes : Buffer.concat([Buffer.from('{"_json":'), bytes, Buffer.from('}')]);
 }
 
@@ -255,7 +257,7 @@ function parse(bytes: Buffer): unknown {
   const unreadable = unreadableBy(bytes, maxBodyDepth);
   if (unreadable !== undefined) throw new Refused(malformed(), new Error(unreadable));
   try {
-    return JSON.parse(utf8.decode(bytes));
+    return parseExactly(utf8.decode(bytes));
   } catch (error) {
     throw new Refused(malformed(), error);
   }

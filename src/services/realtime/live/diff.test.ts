@@ -44,6 +44,17 @@ describe('the difference of two answers', () => {
     });
   });
 
+  it('tells numbers apart that JavaScript takes for one, and says them as they are', () => {
+    const rows = '[{"id":9007199254740993,"a":1.10},{"id":9007199254740992,"a":1.0}]';
+    const before = answered(rows, ['id']);
+    expect(before.size).toBe(2);
+    expect(difference(before, answered(rows.replace('1.10', '1.1'), ['id']))).toEqual({
+      upserts: ['{"id":9007199254740993,"a":1.1}'],
+      removes: [],
+      order: undefined,
+    });
+  });
+
   it('needs the key', () => {
     expect(() => of([{ a: 1 }])).toThrow(NotFollowable);
   });

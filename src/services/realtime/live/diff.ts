@@ -1,4 +1,5 @@
 // In charge of: what is different between two answers of the same read, by the keys of their rows. Pure.
+import { parseExactly } from '../../../base/exact-json.ts';
 
 /** An answer: each row's JSON text by its key, in the answer's order. */
 export type Answered = ReadonlyMap<string, string>;
@@ -20,7 +21,7 @@ export class NotFollowable extends Error {
 /** @throws NotFollowable */
 export function answered(rows: string, primaryKey: readonly string[]): Answered {
   const found = new Map<string, string>();
-  for (const row of JSON.parse(rows) as readonly Readonly<Record<string, unknown>>[]) {
+  for (const row of parseExactly(rows) as readonly Readonly<Record<string, unknown>>[]) {
     const lacking = primaryKey.find((name) => !(name in row));
     if (lacking !== undefined)
       throw new NotFollowable(

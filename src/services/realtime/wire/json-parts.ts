@@ -1,4 +1,5 @@
 // In charge of: what both versions of the protocol read alike.
+import { isNumberAsWritten, parseExactly } from '../../../base/exact-json.ts';
 import { unreadableBy } from '../json-bounds.ts';
 import { MalformedMessage } from './frames.ts';
 
@@ -6,7 +7,7 @@ export function parseMessage(data: Buffer): unknown {
   const unreadable = unreadableBy(data);
   if (unreadable !== undefined) throw new MalformedMessage(unreadable);
   try {
-    return JSON.parse(data.toString('utf8'));
+    return parseExactly(data.toString('utf8'));
   } catch (error) {
     throw new MalformedMessage(`it is no JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -17,6 +18,7 @@ export function refOf(value: unknown, name: string): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === 'string') return value;
   if (typeof value === 'number') return String(value);
+  if (isNumberAsWritten(value)) return value.rawJSON;
   throw new MalformedMessage(`its ${name} is neither a text nor null`);
 }
 

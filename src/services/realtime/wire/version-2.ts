@@ -3,11 +3,12 @@
 import {
   type ClientMessage,
   type ClientPayload,
+  type Frame,
   MalformedMessage,
   type UserBroadcast,
   type Wire,
 } from './frames.ts';
-import { parseMessage, refOf, textOf } from './json-parts.ts';
+import { parseMessage, refOf, textOf, wholePayload } from './json-parts.ts';
 
 const kinds = { push: 0, userBroadcastPush: 3, userBroadcast: 4 } as const;
 const encodings = { binary: 0, json: 1 } as const;
@@ -85,10 +86,13 @@ function split(data: Buffer, count: number, headBytes: number) {
   return { parts, rest: Buffer.from(data.subarray(at)) };
 }
 
-/** Undefined where a name is longer than its length can say. */
-function userBroadcast(topic: string, { event, encoding, body, meta }: UserBroadcast): Buffer | undefined {
+/** A name that is longer than its length can say is for text; undefined: bytes are not. */
+function userBroadcast(topic: string, { event, encoding, body, meta }: UserBroadcast): Frame | undefined {
   const names = [Buffer.from(topic), Buffer.from(event), Buffer.from(meta ?? '')];
-  if (names.some(({ length }) => length > maxPartBytes)) return undefined;
+  if (names.some(({ length }) => length > maxPartBytes))
+    return encoding === 'json'
+      ? array(null, null, topic, 'broadcast', wholePayload(event, body.toString('utf8'), meta))
+      : undefined;
   const [topicBytes, eventBytes, metaBytes] = names.map(({ length }) => length) as [number, number, number];
   const head = Buffer.from([kinds.userBroadcast, topicBytes, eventBytes, metaBytes, encodings[encoding]]);
   return Buffer.concat([head, ...names, body]);

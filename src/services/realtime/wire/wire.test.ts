@@ -110,9 +110,16 @@ describe('version 2.0.0', () => {
     );
   });
 
-  it('cannot say a name that is longer than its length can be', () => {
-    const long = { ...greeting, event: 'e'.repeat(256) };
-    expect(version2.userBroadcast('t', { kind: 'user', ...long })).toBeUndefined();
+  it('says a name that is longer than its length can be in text, where there are no bytes to say', () => {
+    const event = 'e'.repeat(256);
+    expect(version2.userBroadcast('t', { kind: 'user', ...greeting, event })).toBe(
+      `[null,null,"t","broadcast",{"event":"${event}","payload":{"a":1},"type":"broadcast"}]`,
+    );
+    expect(version2.userBroadcast('t', { kind: 'user', ...bytes, event })).toBeUndefined();
+  });
+
+  it('takes a reference that is no integer', () => {
+    expect(version2.decode(text('[1,1.0,"t","e",{}]'), false)).toMatchObject({ joinRef: '1', ref: '1.0' });
   });
 });
 
