@@ -28,6 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     systemFolder: join(folder, 'system'),
     port: 0,
     password: 'postgres',
+    ...whichPostgres(process.env.MILLRACE_TEST_POSTGRES),
     makeData: dataFromTemplate({ cacheFolder: templates, password: 'postgres', observe: () => {} }),
     // A crash of the machine loses nothing that a test needs.
     throwAway: true,
@@ -55,4 +56,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   };
+}
+
+/** `MILLRACE_TEST_POSTGRES=17` is an embedded one, a path the folder of an installed one's programs; else it is the newest embedded one. */
+function whichPostgres(wanted: string | undefined) {
+  if (wanted === undefined) return {};
+  return /^\d+$/.test(wanted)
+    ? { majorVersion: Number(wanted) }
+    : { engine: 'system' as const, pgBin: wanted };
 }

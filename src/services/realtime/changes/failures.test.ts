@@ -127,7 +127,7 @@ test('a column that gets another name while who may see a row is asked is no rea
   await stage.feed.emit(change('INSERT', table, ['2', '1']));
   await stage.settled();
   expect(rowIds(heard)).toEqual([1]);
-  expect(heard.gaps).toEqual(['the table was changed while it was found out who may see a change']);
+  expect(heard.gaps).toEqual(['the table was changed before it was found out who may see a change']);
   expect(rowIds(plain)).toEqual([1, 2]);
 });
 

@@ -8,6 +8,7 @@ import type { AskParts } from './asking.ts';
 import type { Facts, TableFacts } from './facts.ts';
 import { fill, generate, hasGenerated, missingOf, type Unfilled } from './fill.ts';
 import { imagesOf } from './image.ts';
+import { moved, unknownColumns } from './moved.ts';
 import type { Report } from './report.ts';
 import { retrying } from './retrying.ts';
 
@@ -38,9 +39,7 @@ export async function fillChanges(
 ): Promise<Filled> {
   const places = placesOf(facts, changes);
   const heard = places
-    .filter(
-      ({ unfilled: { table, images } }) => missingOf(table, images.row).length > 0 || hasGenerated(table),
-    )
+    .filter(({ unfilled }) => missingOf(unfilled).length > 0 || hasGenerated(unfilled.table))
     .flatMap((place) => {
       const caller = callerOf(place.change);
       return caller === undefined ? [] : [{ ...place, caller }];
@@ -68,7 +67,9 @@ function placesOf(facts: Facts, changes: readonly Change[]): readonly Place[] {
   return changes.flatMap((change, at) => {
     const table = facts.tables.get(String(change.table.oid));
     if (table === undefined || !table.isPublished || change.kind === 'TRUNCATE') return [];
-    return [{ at, change, unfilled: { table, images: imagesOf(change, table) } }];
+    const unknown = unknownColumns(change, table);
+    const unsure = unknown.size > 0 ? moved : undefined;
+    return [{ at, change, unfilled: { table, images: imagesOf(change, table), unknown, unsure } }];
   });
 }
 
@@ -80,7 +81,7 @@ async function lookUp(
   all: number,
 ): Promise<number> {
   const missing = Map.groupBy(
-    places.filter(({ unfilled: { table, images } }) => missingOf(table, images.row).length > 0),
+    places.filter(({ unfilled }) => missingOf(unfilled).length > 0),
     ({ unfilled }) => unfilled.table,
   );
   let left = parts.limits.maxFillBytes;
@@ -99,7 +100,7 @@ async function lookUp(
       fill(parts.db, parts.filler, table, unfilled, left),
     );
     if (found === undefined) {
-      for (const one of unfilled) one.isUnsure = true;
+      for (const one of unfilled) one.unsure = notLookedUp;
       continue;
     }
     left -= found.sizeBytes;
@@ -143,3 +144,5 @@ async function surely<T>(
     return undefined;
   }
 }
+
+const notLookedUp = 'a value that a policy or a filter reads could not be looked up';

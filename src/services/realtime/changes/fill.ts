@@ -5,22 +5,24 @@ import type { Db, LoginRole } from '../../../engine/db/db.ts';
 import { ident } from '../../../engine/db/ident.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
 import type { TableFacts } from './facts.ts';
-import { hasAll, type Image, type Images, withValues } from './image.ts';
+import { hasAll, type Images, withValues } from './image.ts';
 import { arrayLiteral, fromImages } from './question.ts';
 
 export interface Unfilled {
   readonly table: TableFacts;
   images: Images;
-  /** What is missing is there, and could not be looked up. */
-  isUnsure?: boolean;
+  /** Not to be looked up: the row may have had another value. */
+  readonly unknown: ReadonlySet<string>;
+  /** Why something is missing that there was: whoever's policy or filter reads it has missed the change. */
+  unsure: string | undefined;
 }
 
 /** What is to be looked up: undefined where everything is there, or the row cannot be found. */
-export function missingOf(table: TableFacts, row: Image | undefined): readonly string[] {
+export function missingOf({ table, images: { row }, unknown }: Unfilled): readonly string[] {
   if (row === undefined || row.size >= table.columns.length || !table.publishesAllColumns) return [];
   if (table.keys.length === 0 || table.keys.some((key) => typeof row.get(key) !== 'string')) return [];
   return table.columns
-    .filter(({ name, generated }) => generated === null && !row.has(name))
+    .filter(({ name, generated }) => generated === null && !row.has(name) && !unknown.has(name))
     .map(({ name }) => name);
 }
 
@@ -80,7 +82,7 @@ export async function fill(
   changes: readonly Unfilled[],
   maxBytes: number,
 ): Promise<{ readonly count: number; readonly sizeBytes: number }> {
-  const missing = [...new Set(changes.flatMap(({ images }) => missingOf(table, images.row)))];
+  const missing = [...new Set(changes.flatMap(missingOf))];
   const keys = table.keys.map((key) => table.columnOf.get(key)!);
   const lists = keys.map(({ name }) =>
     arrayLiteral(changes.map(({ images }) => images.row?.get(name) ?? null)),
@@ -104,7 +106,7 @@ export async function fill(
     const row = change?.images.row;
     if (change === undefined || row === undefined || there !== 'true') continue;
     const news = missing.flatMap((name, column) =>
-      row.has(name) ? [] : [[name, found[column] ?? null] as const],
+      row.has(name) || change.unknown.has(name) ? [] : [[name, found[column] ?? null] as const],
     );
     change.images = withValues(change.images, 'row', news);
   }

@@ -202,17 +202,22 @@ export function openIntake(parts: IntakeParts): Intake {
       const subject = change.kind === 'DELETE' ? images.old : images.row;
       const isUnread =
         audience.role.selectable.size === 0 || table.keys.some((key) => !audience.role.selectable.has(key));
-      if (filled.isUnsure === true && subject !== undefined)
+      const isUnknown = filled.unsure !== undefined && subject !== undefined && !isUnread;
+      const unsure = new Set(isUnknown ? unsureOf(audience, subject) : []);
+      if (filled.unsure !== undefined)
         loseFor(
           seq,
-          'a value that a policy or a filter reads could not be looked up',
-          unsureOf(audience, subject).filter(({ subscriber }) => isNew(subscriber, change)),
+          filled.unsure,
+          [...unsure].filter(({ subscriber }) => isNew(subscriber, change)),
         );
       // Whoever is told no row is told so whatever it filters by, as upstream.
       const isHeard = (candidate: Candidate) =>
-        isNew(candidate.subscriber, change) && (isUnread || meets(candidate, subject));
+        isNew(candidate.subscriber, change) &&
+        !unsure.has(candidate) &&
+        (isUnread || meets(candidate, subject));
       // Nearly always: without filters and a past, nobody has to be looked at.
-      const isForAll = audience.isPlain && (audience.after === undefined || change.id > audience.after);
+      const isForAll =
+        audience.isPlain && unsure.size === 0 && (audience.after === undefined || change.id > audience.after);
       const groups = isForAll ? audience.groups : heardBy(audience, isHeard);
       if (groups.length === 0) continue;
       const name = `${table.oid} ${audience.role.role}`;

@@ -41,7 +41,7 @@ export interface Verdict {
 export interface Item {
   readonly seq: number;
   readonly change: Change;
-  readonly images: Images;
+  images: Images;
   readonly load: Load;
   /** Told to those who come back. */
   readonly isReplayed: boolean;

@@ -20,6 +20,8 @@ export class Lane {
   followers: object | undefined;
   #waiting: Item[] = [];
   #deciding: readonly Item[] = [];
+  /** So many of these are settled. */
+  #settled = 0;
   #isRunning = false;
   readonly #parts: LaneParts;
 
@@ -29,7 +31,7 @@ export class Lane {
 
   /** The first that is not settled; infinite: there is none. */
   get lowest(): number {
-    return (this.#deciding[0] ?? this.#waiting[0])?.seq ?? Number.POSITIVE_INFINITY;
+    return (this.#deciding[this.#settled] ?? this.#waiting[0])?.seq ?? Number.POSITIVE_INFINITY;
   }
 
   push(item: Item): void {
@@ -48,9 +50,10 @@ export class Lane {
       const decided = this.#parts.decide(this.#deciding);
       // Where nothing has to be asked, nobody waits.
       if (decided !== undefined) await decided;
-      const settled = this.#deciding;
+      // One by one: whoever is told of the first must not be told of what is behind the second yet.
+      while (this.#settled < this.#deciding.length) this.#parts.settle(this.#deciding[this.#settled++]!);
       this.#deciding = [];
-      for (const item of settled) this.#parts.settle(item);
+      this.#settled = 0;
       const blocked = [...this.blocked];
       this.blocked.clear();
       for (const subscriber of blocked) subscriber.flush();

@@ -1,29 +1,52 @@
 // In charge of: which of those who listen to a table a row is for, as far as that is found out without Postgres; also when the table has changed since.
 import { type Audience, audiencesOf, type RowEvent } from './audience.ts';
-import type { Facts } from './facts.ts';
-import { hasAll, type Image } from './image.ts';
+import type { Facts, TableFacts } from './facts.ts';
+import { hasAll, type Image, type Images, imagesOf, withValues } from './image.ts';
 import type { Candidate, Item } from './item.ts';
+import { moved, unknownColumns } from './moved.ts';
 import { loseFor } from './tell.ts';
 
 /** For whom the change is by these facts, each caller alone. Whoever cannot be found out about is told of a gap. */
-export function regrouped(item: Item, facts: Facts): Partial<Pick<Item, 'groups' | 'table' | 'role'>> {
+export function regrouped(
+  item: Item,
+  facts: Facts,
+): Partial<Pick<Item, 'groups' | 'table' | 'role' | 'images'>> {
   const table = facts.tables.get(item.table.oid);
   const role = table?.roles.get(item.role.role);
   if (table === undefined || role === undefined) return { groups: [] };
   const listeners = new Set(
     item.groups.flatMap(({ candidates }) => candidates.map(({ subscriber }) => subscriber)),
   );
-  const { change, images } = item;
+  const { change } = item;
   const isOwn = table.oid === String(change.table.oid);
+  const images = imagesNow(item, table);
   const subject = change.kind === 'DELETE' ? images.old : images.row;
   // Sound: a TRUNCATE makes no item.
   const audience = audiencesOf(table, change.kind as RowEvent, listeners, { isOwn, isApart: true }).find(
     (one) => one.role === role,
   );
-  if (audience === undefined) return { table, role, groups: [] };
-  if (subject !== undefined && change.kind !== 'DELETE')
-    loseFor(item.seq, moved, unsureOf(audience, subject));
-  return { table, role, groups: heardBy(audience, (candidate) => meets(candidate, subject)) };
+  if (audience === undefined) return { table, role, images, groups: [] };
+  // Of a deleted row much is never known.
+  const isUnsure = change.kind !== 'DELETE' || unknownColumns(change, table).size > 0;
+  const unsure = new Set(isUnsure && subject !== undefined ? unsureOf(audience, subject) : []);
+  loseFor(item.seq, moved, [...unsure]);
+  const groups = heardBy(audience, (candidate) => !unsure.has(candidate) && meets(candidate, subject));
+  return { table, role, images, groups };
+}
+
+/** What the change has by the columns of now, and what was looked up of those that are what they were. */
+function imagesNow({ change, images, table: before }: Item, table: TableFacts): Images {
+  let now = imagesOf(change, table);
+  for (const which of ['row', 'old'] as const) {
+    const image = now[which];
+    if (image === undefined) continue;
+    const found = [...(images[which] ?? [])].filter(
+      ([name]) =>
+        !image.has(name) && before.columnOf.get(name)?.typeOid === table.columnOf.get(name)?.typeOid,
+    );
+    now = withValues(now, which, found);
+  }
+  return now;
 }
 
 /** Those whose policy or filter reads a value that there is, and that is not known. */
@@ -55,5 +78,3 @@ export function meets({ tests, asked }: Candidate, image: Image | undefined): bo
     return value !== undefined && test?.(value) === true;
   });
 }
-
-const moved = 'the table was changed while it was found out who may see a change';
