@@ -8,7 +8,7 @@ import { crc32, deflateSync, gzipSync } from 'node:zlib';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { personToken } from './harness/tokens.ts';
 
 const alice = '5a3c9d6e-0000-4000-8000-00000000a11c';
@@ -590,6 +590,45 @@ describe('what a browser gets of files', () => {
       'x-content-type-options': 'nosniff',
       'content-security-policy': expect.stringContaining('sandbox'),
     });
+  });
+});
+
+describe('a page that shows a file of a public bucket', () => {
+  const set = async (hosts: readonly string[]) => {
+    const words = ['settings', 'set', 'storage.embedding_hosts', JSON.stringify(hosts)];
+    expect(await runCli([...words, '--project', project.folder])).toMatchObject({ code: 0 });
+  };
+  beforeAll(async () => {
+    await put('open', 'shown.png', await twoColours(16, 16).png().toBuffer(), 'image/png');
+    await set(['example.com']);
+  });
+  afterAll(() => set([]));
+
+  it.each<[page: string, headers: Record<string, string>, status: number]>([
+    ['of a host that may', { referer: 'https://example.com/shop?x=1' }, 200],
+    ['of a host below it', { referer: 'https://www.Example.com/', 'sec-fetch-site': 'cross-site' }, 200],
+    ['of our own', { referer: 'http://127.0.0.1/pages' }, 200],
+    ['that nobody names', {}, 200],
+    [
+      'that is none, but a link to it',
+      { referer: 'https://thief.example/', 'sec-fetch-dest': 'document' },
+      200,
+    ],
+    ['of another host', { referer: 'https://thief.example/', 'sec-fetch-dest': 'image' }, 403],
+    ['of one that ends alike', { referer: 'https://notexample.com/' }, 403],
+    ['that hides itself', { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' }, 403],
+  ])('%s', async (_page, headers, status) => {
+    const seen = await Promise.all(
+      [
+        '/object/public/open/shown.png',
+        '/object/open/shown.png',
+        '/render/image/public/open/shown.png?width=4',
+      ].map((path) => see(path, headers)),
+    );
+    expect(seen.map((one) => one.status)).toEqual([status, status, status]);
+    if (status === 403) expect(seen[0]!.headers['cache-control']).toBe('no-store');
+    const { data } = await service.storage.from('open').createSignedUrl('shown.png', 60);
+    expect((await fetch(data!.signedUrl, { headers })).status).toBe(200);
   });
 });
 

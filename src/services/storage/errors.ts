@@ -84,6 +84,17 @@ export const invalidRole = () =>
     wireStatus: 403,
   });
 
+/** See hot-links.ts. No cache may give it to a page that may. */
+export const embeddedElsewhere = () =>
+  new StorageFault({
+    status: 403,
+    code: 'AccessDenied',
+    error: 'Unauthorized',
+    message: 'Pages of this site may not show the files of this server',
+    wireStatus: 403,
+    headers: { 'cache-control': 'no-store' },
+  });
+
 export const invalidRequest = (message: string, cause?: unknown) =>
   new StorageFault({ status: 400, code: 'InvalidRequest', message }, cause);
 

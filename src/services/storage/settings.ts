@@ -1,7 +1,7 @@
 // In charge of: the settings of file storage: `[storage]` of config.toml under the names that the Supabase CLI gives them, and upstream's variables.
 // Source: supabase/cli apps/cli-go/pkg/config/storage.go, templates/config.toml; supabase/storage src/config.ts.
 import { parseSizeBytes } from '../../base/bytes.ts';
-import { parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
+import { list, parsed, text, type ValuesOf, wholeNumber } from '../../base/settings.ts';
 import { blobSettings } from './blobs/settings.ts';
 import { bucketSettings } from './bucket-settings.ts';
 import { imageSettings } from './images/settings.ts';
@@ -63,6 +63,14 @@ export const settings = {
     unit: 'transfers',
     live,
     sentence: 'Uploads that this process takes at once; one more is told to come back with 503.',
+  }),
+  embeddingHosts: list({
+    key: 'storage.embedding_hosts',
+    env: ['MILLRACE_STORAGE_EMBEDDING_HOSTS'],
+    default: [],
+    live,
+    sentence:
+      'Hosts whose pages may show files of public buckets, with all hosts below them: `example.com`. Empty: all may. This server’s own may always.',
   }),
   ...s3Settings,
   cdnPurgeUrl: parsed(

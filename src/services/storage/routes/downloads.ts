@@ -5,6 +5,7 @@ import { findBucketRules } from '../buckets.ts';
 import { asService, type Handle, isVouchedFor, type Visit } from '../context.ts';
 import { download, head, info } from '../download.ts';
 import { invalidShape, noSuchBucket } from '../errors.ts';
+import { checkEmbedding } from '../hot-links.ts';
 import { checkBucketName, checkKey } from '../names.ts';
 import { loadObject, type ObjectRow } from '../objects.ts';
 import { verifyLink } from '../signing.ts';
@@ -27,6 +28,7 @@ function open(show: Show): Handle {
     const { bucket, name } = placeOf(visit);
     const rules = await findBucketRules(visit.storage.db, asService(visit.asking), bucket);
     if (!rules?.public) throw noSuchBucket();
+    checkEmbedding(visit);
     return show(visit, () => loadObject(visit.storage.db, asService(visit.asking), bucket, name));
   };
 }
@@ -37,6 +39,7 @@ async function finder(visit: Visit): Promise<() => Promise<ObjectRow>> {
   const rules = await findBucketRules(storage.db, asService(asking), bucket);
   // Nobody vouches for this caller: there is nothing here, as far as they hear.
   if (rules === undefined || !(isVouchedFor(request) || rules.public)) throw noSuchBucket();
+  if (!isVouchedFor(request)) checkEmbedding(visit);
   const rights = rules.public ? asService(asking) : asking;
   return () => loadObject(storage.db, rights, bucket, name);
 }

@@ -3,6 +3,7 @@
 import { findBucketRules } from '../buckets.ts';
 import { asService, type Handle } from '../context.ts';
 import { invalidShape, noSuchBucket } from '../errors.ts';
+import { checkEmbedding } from '../hot-links.ts';
 import { renderImage } from '../images/answer.ts';
 import { parseWords, readTransformation, type Transformation } from '../images/transformation.ts';
 import { queryObject } from '../json-body.ts';
@@ -34,6 +35,7 @@ export const renderPublic = whereEnabled(async (visit) => {
   const { bucket, name } = placeOf(visit);
   const rules = await findBucketRules(storage.db, asking, bucket);
   if (!rules?.public) throw noSuchBucket();
+  checkEmbedding(visit);
   const find = () => loadObject(storage.db, asking, bucket, name);
   return renderImage(storage, request, find, transformation, {
     download: query.get('download') ?? undefined,
