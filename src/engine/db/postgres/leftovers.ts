@@ -85,21 +85,18 @@ function readPid(file: string): number | undefined {
 /** Every Postgres process stands in its data folder. Only Linux tells; elsewhere the postmaster's file has to do. */
 function findPostgresOn(dataFolder: string): readonly number[] {
   if (process.platform !== 'linux') return [];
+  const folder = realFolder(dataFolder);
+  if (folder === undefined) return [];
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => pid !== process.pid && isPostgresOn(pid, dataFolder) && isAlive(pid));
+    .filter((pid) => pid !== process.pid && standsIn(pid, folder) && isAlive(pid));
 }
 
 function isPostgresOn(pid: number, dataFolder: string): boolean {
   if (process.platform === 'linux') {
-    try {
-      if (readlinkSync(`/proc/${pid}/cwd`) !== realpathSync(dataFolder)) return false;
-      // A shell or an editor may stand in the same folder.
-      return /\/postgres( \(deleted\))?$/.test(readlinkSync(`/proc/${pid}/exe`));
-    } catch {
-      return false;
-    }
+    const folder = realFolder(dataFolder);
+    return folder !== undefined && standsIn(pid, folder);
   }
   const ask: readonly [string, readonly string[]] =
     process.platform === 'win32'
@@ -119,6 +116,26 @@ function isPostgresOn(pid: number, dataFolder: string): boolean {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     return line.includes('postgres') && line.includes(dataFolder);
+  } catch {
+    return false;
+  }
+}
+
+/** Once for all processes that are looked at: there are hundreds. */
+function realFolder(dataFolder: string): string | undefined {
+  try {
+    return realpathSync(dataFolder);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a process is a Postgres that stands in `folder`, a path without links. */
+function standsIn(pid: number, folder: string): boolean {
+  try {
+    if (readlinkSync(`/proc/${pid}/cwd`) !== folder) return false;
+    // A shell or an editor may stand in the same folder.
+    return /\/postgres( \(deleted\))?$/.test(readlinkSync(`/proc/${pid}/exe`));
   } catch {
     return false;
   }
