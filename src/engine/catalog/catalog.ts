@@ -139,7 +139,6 @@ export interface Catalog {
   /** Casting functions to and from domains, by `source → target`, see `representationOf`. */
   readonly representations: ReadonlyMap<string, string>;
   readonly mediaHandlers: readonly MediaHandler[];
-  readonly timezones: ReadonlySet<string>;
   readonly roles: ReadonlyMap<string, RoleSettings>;
 }
 

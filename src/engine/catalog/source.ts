@@ -5,10 +5,12 @@ import { oneAtATime } from '../../base/one-at-a-time.ts';
 import { delay } from '../../base/time.ts';
 import type { Db, LoginRole } from '../db/db.ts';
 import type { Catalog } from './catalog.ts';
-import { type CatalogScope, loadCatalog, readStatements } from './load.ts';
+import { type CatalogScope, loadCatalog, loadTimezones, readStatements } from './load.ts';
 
 export interface CatalogSource {
   now(): Catalog;
+  /** The names of time zones that Postgres knows; read when somebody first wants them. They never change while a server runs. */
+  timezones(): Promise<ReadonlySet<string>>;
   /** Called after each reload with the catalog in place. Returns how to stop. */
   onChange(listener: () => void): () => void;
   /**
@@ -36,10 +38,10 @@ const lastRetryMs = 5_000;
 /** Reads the catalog for the first time. @throws what the database threw. */
 export async function openCatalog(options: CatalogOptions): Promise<CatalogSource> {
   const sql = await readStatements();
-  const load = async (timezones?: ReadonlySet<string>) => {
+  const load = async () => {
     const startedAt = performance.now();
     const catalog = await options.db.asOwner(options.reader, (client) =>
-      loadCatalog(client, sql, options.scope(), timezones),
+      loadCatalog(client, sql, options.scope()),
     );
     options.observe({
       kind: 'catalog.loaded',
@@ -52,6 +54,7 @@ export async function openCatalog(options: CatalogOptions): Promise<CatalogSourc
   };
 
   let current = await load();
+  let timezones: Promise<ReadonlySet<string>> | undefined;
   const listeners = new Set<() => void>();
   const closing = new AbortController();
   let isRetrying = false;
@@ -59,7 +62,7 @@ export async function openCatalog(options: CatalogOptions): Promise<CatalogSourc
 
   const reloadOnce = async () => {
     try {
-      current = await load(current.timezones);
+      current = await load();
       retryMs = firstRetryMs;
     } catch (error) {
       options.observe({
@@ -90,6 +93,16 @@ export async function openCatalog(options: CatalogOptions): Promise<CatalogSourc
 
   return {
     now: () => current,
+    timezones() {
+      timezones ??= options.db
+        .asOwner(options.reader, (client) => loadTimezones(client, sql))
+        .catch((error) => {
+          // For the next one the database may be there again.
+          timezones = undefined;
+          throw error;
+        });
+      return timezones;
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -43,12 +43,13 @@ export interface RequestContext {
 /** Answers a request. @throws Fault; the errors of the database as they came. */
 export async function answer(rest: Rest, wire: WireRequest, context: RequestContext): Promise<Answer> {
   const timed = stopwatch(context.timings);
+  const timezones = wantsTimezone(wire) ? await rest.catalog.timezones() : noTimezones;
   const settings = rest.config.now();
   const catalog = rest.catalog.now();
   const shape = shapeOf(wire);
   const known = rest.cache.get(shape.key);
   timed('parse');
-  const prepared = known ?? prepare(rest, wire, shape, catalog, settings, timed);
+  const prepared = known ?? prepare(rest, wire, shape, { catalog, timezones, settings }, timed);
   refuseOutOfScope(context.caller, prepared);
   timed('plan');
   if (prepared.answer === 'info') {
@@ -72,12 +73,22 @@ export async function answer(rest: Rest, wire: WireRequest, context: RequestCont
   return answered;
 }
 
-/** What a request would be answered by. @throws Fault */
+/** What a request without preferences would be answered by. @throws Fault */
 export function preparedFor(rest: Rest, wire: WireRequest): AnyPrepared {
   const shape = shapeOf(wire);
-  return (
-    rest.cache.get(shape.key) ?? prepare(rest, wire, shape, rest.catalog.now(), rest.config.now(), () => {})
-  );
+  const facts = { catalog: rest.catalog.now(), timezones: noTimezones, settings: rest.config.now() };
+  return rest.cache.get(shape.key) ?? prepare(rest, wire, shape, facts, () => {});
+}
+
+const noTimezones: ReadonlySet<string> = new Set();
+const wantsTimezone = ({ headers }: WireRequest) => headers.prefer?.includes('timezone=') === true;
+
+/** What a shape is prepared by. */
+interface Facts {
+  readonly catalog: Catalog;
+  /** The names that `Prefer: timezone=` may give. */
+  readonly timezones: ReadonlySet<string>;
+  readonly settings: RestSettings;
 }
 
 /** What is known of a shape that was not seen before; kept for the next request of its kind. */
@@ -85,11 +96,10 @@ function prepare(
   rest: Rest,
   wire: WireRequest,
   shape: Shape,
-  catalog: Catalog,
-  settings: RestSettings,
+  { catalog, timezones, settings }: Facts,
   timed: (phase: string) => void,
 ): AnyPrepared {
-  const request = parseRequest(wire, shape, { settings, timezones: catalog.timezones });
+  const request = parseRequest(wire, shape, { settings, timezones });
   rangeOf(wire, shape);
   timed('parse');
   if (request.action.kind === 'info') return prepareInfo(request, catalog);
