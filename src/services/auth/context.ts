@@ -1,6 +1,7 @@
 // In charge of: what every part of the auth API works with, and a request on its way through it.
 import type { Observe } from '../../base/observe.ts';
 import type { Clock } from '../../base/time.ts';
+import type { Turns } from '../../base/turns.ts';
 import type { Egress } from '../../engine/egress/egress.ts';
 import type { IdTokens } from '../../engine/identity/id-tokens.ts';
 import type { Identity } from '../../engine/identity/identity.ts';
@@ -24,6 +25,8 @@ export interface Auth {
   readonly patientDb: PatientDb;
   /** Likewise for a refresh, which says other words when it gets no connection. */
   readonly refreshDb: PatientDb;
+  /** Refreshes of one token, or of one session, one after the other. */
+  readonly refreshTurns: Turns;
   /** Likewise for those that send mails, and make no tokens. */
   readonly mailDb: PatientDb;
   readonly config: Live<AuthSettings>;

@@ -39,6 +39,8 @@ type Outcome =
 export async function refresh(visit: Visit, token: string, clientId?: string): Promise<Issued> {
   const { auth } = visit;
   const startedMs = auth.now();
+  // The tabs of a browser wake up together. Each that tries for itself costs the one that is at it its time, until all have waited too long.
+  using _ = await auth.refreshTurns.take(parseSignedToken(token)?.sessionId ?? token, maxWaitMs, auth.signal);
   do {
     await check(visit, token, startedMs);
     const outcome = await inTransaction(auth.refreshDb, (tx) =>

@@ -1,4 +1,5 @@
 // In charge of: sign-in as a service: users, their sessions and tokens over HTTP, as supabase/auth (GoTrue) v2.196 speaks it.
+import { openTurns } from '../../base/turns.ts';
 import { findMailHosts } from '../../engine/egress/mail-hosts.ts';
 import { openIdTokens } from '../../engine/identity/id-tokens.ts';
 import type { Ctx, Running, Service } from '../../engine/service/contract.ts';
@@ -89,6 +90,7 @@ async function open(ctx: Ctx, config: Live<AuthSettings>): Promise<Running> {
     db,
     patientDb: patient.where(waits),
     refreshDb: patient.where(waits, tryAgainLater),
+    refreshTurns: openTurns(),
     mailDb: patient.where(mailsWait),
     config,
     identity: ctx.identity,
