@@ -7,7 +7,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { patientConnections } from '../src/engine/db/db.ts';
 import { type OperatorClient, openOperatorClient } from '../src/server/cli/operator-client.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 
 interface Told {
   readonly headers: Readonly<Record<string, unknown>>;

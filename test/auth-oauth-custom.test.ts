@@ -6,7 +6,7 @@ import { createClient } from '@supabase/supabase-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeSelfSigned } from '../src/server/tls/self-signed.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { type OpenIdProvider, openBrowser, startOpenIdProvider } from './harness/openid-provider.ts';
 
 const app = 'https://app.example.com';

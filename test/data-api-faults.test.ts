@@ -5,7 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openAsking, type Question } from './harness/asking.ts';
-import { makeProject, type RunningBackend, startBackend } from './harness/backend.ts';
+import { type RunningBackend as RunningProgram, startBackend as startProgram } from './harness/backend.ts';
+import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { bigSchema, bigSchemaSql } from './harness/big-schema.ts';
 import { figuresOf, withProbe } from './harness/figures.ts';
 import { askDatabase, openSession, openSuperuser } from './harness/sessions.ts';
@@ -32,10 +33,10 @@ const files = {
 };
 
 let project: Awaited<ReturnType<typeof makeProject>>;
-let backend: RunningBackend;
+let backend: RunningProgram;
 beforeAll(async () => {
   project = await makeProject(files);
-  backend = await startBackend(project.folder, ['--log-level', 'warn'], { env: withProbe });
+  backend = await startProgram(project.folder, ['--log-level', 'warn'], { env: withProbe });
 });
 afterAll(async () => {
   await backend?.[Symbol.asyncDispose]();
@@ -43,7 +44,11 @@ afterAll(async () => {
 });
 
 /** One request as service_role, or with another key. */
-const request = (path: string, init: RequestInit & { readonly json?: unknown } = {}, of = backend) =>
+const request = (
+  path: string,
+  init: RequestInit & { readonly json?: unknown } = {},
+  of: RunningBackend = backend,
+) =>
   fetch(`${of.report.REST_URL}${path}`, {
     ...init,
     ...(init.json === undefined ? {} : { method: 'POST', body: JSON.stringify(init.json) }),
@@ -57,7 +62,7 @@ const answerTo = async (...args: Parameters<typeof request>): Promise<readonly [
 };
 
 /** How many of the sessions of requests run what stands in `query`. */
-const running = async (query: string, of = backend) =>
+const running = async (query: string, of: RunningBackend = backend) =>
   Number(
     await askDatabase(
       of,
@@ -69,7 +74,7 @@ const running = async (query: string, of = backend) =>
 const poolSize = 10;
 /** The catalog is read over a small pool of its own. */
 const catalogSessions = 3;
-const requestSessions = async (of = backend) =>
+const requestSessions = async (of: RunningBackend = backend) =>
   Number(
     await askDatabase(
       of,
@@ -414,11 +419,11 @@ describe('a pool without a free connection', () => {
 });
 
 describe(`a schema of ${bigSchema.tables} tables`, () => {
-  let large: RunningBackend;
+  let large: RunningProgram;
   let state: string;
   beforeAll(async () => {
     state = join(project.folder, 'large');
-    large = await startBackend(project.folder, ['--data', state, '--log-level', 'debug'], { env: withProbe });
+    large = await startProgram(project.folder, ['--data', state, '--log-level', 'debug'], { env: withProbe });
   });
   afterAll(() => large?.[Symbol.asyncDispose]());
 

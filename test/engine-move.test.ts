@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withClient } from '../src/engine/db/client.ts';
-import { checkout, makeProject, runCli, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, runCli, startBackend } from './harness/backend-here.ts';
 
 const beside = `
 create extension pg_cron;

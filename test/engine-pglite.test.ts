@@ -1,7 +1,7 @@
 // In charge of: a project that needs an extension of PGlite's, as its user meets it: chosen by itself, served, emptied, and where it cannot move to.
 import { createClient } from '@supabase/supabase-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 
 const migration = `
 create extension if not exists vector with schema extensions;

@@ -10,7 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PostgresServer } from '../src/engine/db/postgres/server.ts';
 import { openPostgres } from '../src/engine/db/postgres/supervisor.ts';
 import { makeFolder, removeFolder } from '../src/engine/db/postgres/test-support.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { startBackend as startProgram } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { freePort } from './harness/free-port.ts';
 import { openSession } from './harness/sessions.ts';
 
@@ -259,12 +260,12 @@ describe('a limit over three processes on one database', () => {
       MILLRACE_MASTER_KEY: 'the-same-for-all-three-0123456789-0123',
       STORAGE_FILE_BACKEND_PATH: join(shared.folder, 'files'),
     };
-    const start = (name: string) =>
-      startBackend(shared.folder, ['--data', join(shared.folder, name)], { env, log: 'discard' });
+    const start = (by: typeof startBackend, name: string) =>
+      by(shared.folder, ['--data', join(shared.folder, name)], { env, log: 'discard' });
     // The first one makes what the others find.
-    await using one = await start('one');
-    await using two = await start('two');
-    await using three = await start('three');
+    await using one = await start(startBackend, 'one');
+    await using two = await start(startProgram, 'two');
+    await using three = await start(startBackend, 'three');
     const found = new Map<number, number>();
     const lane = async ({ report }: RunningBackend) => {
       const at = Number(new URL(report.API_URL).port);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stalePages } from '../tools/reference.ts';
-import { checkout, makeProject, startBackend } from './harness/backend.ts';
+import { checkout, makeProject, startBackend } from './harness/backend-here.ts';
 
 describe('the reference pages', () => {
   it('are what `npm run docs` writes', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CheckReport, Finding } from '../src/services/storage/consistency/check.ts';
-import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend.ts';
+import { makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
 import { crashFiles } from './harness/file-crashes.ts';
 
 const config = { 'supabase/config.toml': 'project_id = "files"\n[api]\nauto_expose_new_tables = false\n' };

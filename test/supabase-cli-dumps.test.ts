@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ReportName, readReport } from '../src/engine/db/inspect/reports.ts';
 import { scriptPieces } from '../src/engine/db/migrations/script.ts';
-import { checkout } from './harness/backend.ts';
+import { checkout } from './harness/backend-here.ts';
 import { runHere } from './harness/command-line.ts';
 import { openShaped, type Shaped } from './harness/shaped.ts';
 import { openSupabaseCli, type SupabaseCli } from './harness/supabase-cli.ts';
