@@ -107,6 +107,7 @@ class OpenChannel implements Channel, Member {
       realtime,
       join,
       caller: () => this.#standing.caller,
+      client: () => this.#client,
       push: (event, payload) => this.#push(event, payload),
       unreadBytes: () => connection.parts.stream.writableLength,
       system: (status, sentence) => this.#system('postgres_changes', status, sentence),

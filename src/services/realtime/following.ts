@@ -19,6 +19,8 @@ export interface FollowingParts {
   readonly realtime: Pick<Realtime, 'changes' | 'limits' | 'observe'>;
   readonly join: Pick<Join, 'changes' | 'isOld' | 'since'>;
   readonly caller: () => Caller;
+  /** By whom what it does is counted. */
+  readonly client: () => string;
   readonly push: (event: string, payload: string) => void;
   /** Of what the client was sent. */
   readonly unreadBytes: () => number;
@@ -36,6 +38,7 @@ export function openFollowing({
   realtime,
   join,
   caller,
+  client,
   push,
   unreadBytes,
   system,
@@ -67,6 +70,8 @@ export function openFollowing({
       const begun = await changes.subscribe({
         params: join.changes,
         caller: caller(),
+        client: client(),
+        isOver: () => isClosed,
         ...(join.since === undefined ? {} : { since: join.since }),
         deliver,
         // An addition of ours: what happened in between is lost to it, and it should read anew.

@@ -208,3 +208,48 @@ test('who comes back while what it missed is let go of is told of a gap, and of 
   await stage.settled();
   expect(heard.data().map(({ record }) => record)).toEqual([{ id: 1 }, { id: 2 }, { id: 5 }]);
 });
+
+test('what a client wants is looked at in a few questions, however much it is and whatever is wrong with it', async () => {
+  await using stage = await openStage(
+    `create table public.wanted (id integer primary key, n integer);
+     grant select on public.wanted to service_role;
+     alter publication supabase_realtime add table public.wanted;`,
+  );
+  let questions = 0;
+  const { as, asOwner } = stage.db;
+  stage.db.as = (...given) => {
+    questions += 1;
+    return as(...given);
+  };
+  stage.db.asOwner = (...given) => {
+    questions += 1;
+    return asOwner(...given);
+  };
+  const wanting = (filters: readonly string[][], more: { readonly isOver?: () => boolean } = {}) => {
+    questions = 0;
+    const wanted = filters.map((of) => ({ ...params('wanted')[0], filter: of.join(',') }));
+    return stage.changes.subscribe({ params: wanted, caller: service, ...listener(), ...more }).then(
+      (subscription) => subscription.close(),
+      (error: Error) => error.message,
+    );
+  };
+  const many = (count: number, of: number, last = 'n=eq.1') =>
+    Array.from({ length: count }, (_, at) =>
+      Array.from({ length: of }, (_, n) => (at === count - 1 && n === of - 1 ? last : `n=neq.${n}`)),
+    );
+  expect(await wanting(many(5, 100))).toBeUndefined();
+  expect(questions).toBeLessThan(10);
+  // Two are wrong, and the first of them is told.
+  expect(await wanting([...many(2, 100), ['n=eq.one'], ...many(2, 50, 'n=eq.two')])).toMatch(
+    /filters: \[\{"n", "eq", "one", false\}\].* invalid input syntax for type integer: "one"$/,
+  );
+  expect(questions).toBeLessThan(30);
+  expect(await wanting([['n=eq.one'], ['m=eq.1']])).toContain('invalid input syntax for type integer: "one"');
+  expect(await wanting(many(6, 100))).toBe(
+    'Too many conditions in the filters of one channel: 600, where 500 are allowed.',
+  );
+  expect(questions).toBe(0);
+  // Whoever has gone meanwhile is not looked at.
+  expect(await wanting(many(1, 1), { isOver: () => true })).toBe('The channel has ended.');
+  expect(questions).toBe(0);
+});

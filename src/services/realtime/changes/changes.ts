@@ -30,6 +30,10 @@ export interface SubscribeWish extends Listener {
   /** The entries of the client's `postgres_changes`, as it sent them. */
   readonly params: readonly unknown[];
   readonly caller: Caller;
+  /** By whom it is counted; many of one wait behind one of another. */
+  readonly client?: string;
+  /** Nobody waits for it any more. */
+  readonly isOver?: () => boolean;
   /** The id of the last change that the client has seen: it is told what came behind it, or of a gap. */
   readonly since?: string;
 }
@@ -136,19 +140,27 @@ export async function openPostgresChanges(parts: PostgresChangesParts): Promise<
   }
 
   async function subscribe(wish: SubscribeWish): Promise<Subscription> {
-    const { params, caller } = wish;
+    const { params, caller, client } = wish;
     if (params.length > limits.maxEntries)
       throw new SubscriptionRefused(
         `Too many postgres_changes in one channel: ${params.length}, where ${limits.maxEntries} are allowed.`,
       );
     const wishes = params.map(parseWish);
+    const conditions = wishes.reduce((sum, { filters }) => sum + filters.length, 0);
+    if (conditions > limits.maxConditions)
+      throw new SubscriptionRefused(
+        `Too many conditions in the filters of one channel: ${conditions}, where ${limits.maxConditions} are allowed.`,
+      );
     if (users >= limits.maxSubscriptions)
       throw new SubscriptionRefused(
         `Too many channels with postgres_changes: this server takes ${limits.maxSubscriptions}.`,
       );
     users++;
     try {
-      for (const one of wishes) await checks.run(() => checker.check(one, caller));
+      await checks.run(async () => {
+        if (wish.isOver?.()) throw new SubscriptionRefused('The channel has ended.');
+        await checker.check(wishes, caller);
+      }, client);
       await listen();
     } catch (error) {
       leave();

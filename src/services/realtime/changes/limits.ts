@@ -5,6 +5,8 @@ export interface ChangeLimits {
   readonly maxSubscriptions: number;
   /** Of one channel. */
   readonly maxEntries: number;
+  /** Of all entries of one channel: each is compared with every change. */
+  readonly maxConditions: number;
   /** Changes whose visibility is not decided yet; when there are more, the feed waits. */
   readonly maxPendingChanges: number;
   /** The same, by the bytes of their values. One alone may have more. */
@@ -16,7 +18,7 @@ export interface ChangeLimits {
   readonly maxBytesPerQuery: number;
   /** Queries at the same time. */
   readonly maxQueries: number;
-  /** Entries of channels that are looked at together, whether there can be such changes; others wait. */
+  /** Channels whose entries are looked at together, whether there can be such changes; others wait. */
   readonly maxChecks: number;
   /** How long a policy may take for one batch. */
   readonly policyTimeoutMs: number;
@@ -36,6 +38,7 @@ export interface ChangeLimits {
 export const defaultLimits: ChangeLimits = {
   maxSubscriptions: 20_000,
   maxEntries: 100,
+  maxConditions: 500,
   maxPendingChanges: 5_000,
   maxPendingBytes: 32 * 1024 * 1024,
   maxFillBytes: 8 * 1024 * 1024,
