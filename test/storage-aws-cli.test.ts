@@ -62,7 +62,8 @@ async function aws(args: readonly string[], session: Readonly<Record<string, str
   }
 }
 
-describe.skipIf(!isThere())('aws s3', () => {
+// Each command starts Python, which takes seconds on a busy machine.
+describe.skipIf(!isThere())('aws s3', { timeout: 240_000 }, () => {
   const place = (name: string) => join(project.folder, name);
 
   it('makes a bucket, brings files and folders there and back, and clears up', async () => {

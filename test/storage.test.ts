@@ -497,6 +497,27 @@ describe('what is wrong with a request', () => {
       '{"prefix":"","sortBy":{"column":"size"}}',
       'body/sortBy/column must be equal to one of the allowed values',
     ],
+    [
+      'POST',
+      '/object/list/papers',
+      '{"prefix":"","offset":3000000000}',
+      'value "3000000000" is out of range for type integer',
+    ],
+    [
+      'POST',
+      '/object/list-v2/papers',
+      JSON.stringify({ cursor: Buffer.from('l:x\nc:created_at\na:never').toString('base64') }),
+      'invalid input syntax for type timestamp with time zone: "never"',
+    ],
+    [
+      'POST',
+      '/object/list-v2/papers',
+      JSON.stringify({
+        with_delimiter: true,
+        cursor: Buffer.from('l:x\nc:created_at\na:2026-99-99').toString('base64'),
+      }),
+      'date/time field value out of range: "2026-99-99"',
+    ],
     ['POST', '/object/sign/papers/x', '{}', "body must have required property 'expiresIn'"],
     ['POST', '/object/sign/papers/x', '{"expiresIn":0}', 'body/expiresIn must be >= 1'],
     [

@@ -11,7 +11,7 @@ export interface SentFile {
   readonly onProgress?: (sentBytes: number) => void;
 }
 
-/** Uploads by the official client, which tries again for a minute; its last error otherwise. */
+/** Uploads by the official client, which tries again for two minutes; its last error otherwise. */
 export async function sendByClient(
   file: Buffer | ReadStream,
   { endpoint, headers, metadata, chunkBytes, onProgress }: SentFile,
@@ -22,7 +22,7 @@ export async function sendByClient(
       headers: { ...headers },
       metadata: { ...metadata },
       ...(chunkBytes !== undefined && { chunkSize: chunkBytes }),
-      retryDelays: Array.from({ length: 60 }, () => 1_000),
+      retryDelays: Array.from({ length: 120 }, () => 1_000),
       ...(onProgress && { onProgress }),
       onError: reject,
       onSuccess: () => resolve(upload.url!),

@@ -121,6 +121,10 @@ function ofPostgres(error: unknown): StorageFault | undefined {
         'The database schema is invalid or incompatible.',
         error,
       );
+    // numeric_value_out_of_range, invalid_datetime_format, datetime_field_overflow: a page's bounds, a cursor that somebody made up.
+    case '22003':
+    case '22007':
+    case '22008':
     case '22P02':
       return invalidParameter('value', message);
     // character_not_in_repertoire, untranslatable_character: NUL, wherever in a request it stood.
