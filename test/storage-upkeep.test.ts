@@ -99,6 +99,32 @@ async function leaveOrphan(): Promise<string> {
   return id;
 }
 
+describe('bytes that cannot be removed', () => {
+  const remove = (name: string) =>
+    fetch(`${backend.report.API_URL}/storage/v1/object/b/${name}`, { method: 'DELETE', headers: service() });
+  const waiting = async () =>
+    (await asAdmin('select version from _millrace.blob_garbage')).map(({ version }) => version as string);
+
+  it('stand before none of the others, and are tried again', async () => {
+    for (const name of ['stuck', 'other', 'last']) await put(name, name);
+    const rows = await asAdmin(`select name, version from storage.objects where name in ('stuck', 'other')`);
+    const versionOf = (name: string) => rows.find((row) => row.name === name)!.version as string;
+    const stuck = versionOf('stuck');
+    const place = join(await blobsFolder(), stuck.slice(0, 2), stuck);
+    // No removal of a file removes that.
+    await rm(place);
+    await mkdir(join(place, 'something'), { recursive: true });
+    await remove('stuck');
+    await expect.poll(() => backend.log()).toContain('storage.garbage_failed');
+    await remove('other');
+    await expect.poll(blobs).not.toContain(versionOf('other'));
+    await expect.poll(waiting).toEqual([stuck]);
+    await rm(place, { recursive: true });
+    await remove('last');
+    await expect.poll(waiting).toEqual([]);
+  });
+});
+
 describe('bytes that no row names', () => {
   it('are removed by the second sweep that sees them, an hour after the first', async () => {
     await put('kept', 'kept');

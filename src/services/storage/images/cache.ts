@@ -60,10 +60,14 @@ export function openImageCache({ folder, maxBytes, observe }: ImageCacheOptions)
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const found: (Entry & { readonly writtenAt: number; readonly id: string })[] = [];
     for (const version of await readdir(folder)) {
-      for (const file of await readdir(join(folder, version))) {
+      // Something else that lies there, or a folder that is forgotten just now.
+      const files = await readdir(join(folder, version)).catch(() => []);
+      for (const file of files) {
         const [name, size] = file.split('.');
         const path = join(folder, version, file);
-        const { size: sizeBytes, mtimeMs } = await stat(path);
+        const facts = await stat(path).catch(() => undefined);
+        if (facts === undefined) continue;
+        const { size: sizeBytes, mtimeMs } = facts;
         // A crash of the machine may leave a file shorter than it says it is.
         if (String(sizeBytes) !== size) await rm(path, { force: true });
         else found.push({ version, file, sizeBytes, writtenAt: mtimeMs, id: `${version}/${name}` });
