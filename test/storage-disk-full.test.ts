@@ -17,16 +17,21 @@ import {
 } from '@aws-sdk/client-s3';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import { Upload } from 'tus-js-client';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { markId } from '../src/services/storage/blobs/mark.ts';
 import { makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 
 const mebibyte = 1024 * 1024;
 const diskBytes = 48 * mebibyte;
-const tooLarge = randomBytes(50 * mebibyte);
+const content = randomBytes(22 * mebibyte);
+const tooLarge = content.subarray(0, 12 * mebibyte);
 
 const disk = await mountSmallDisk();
 const files = join(disk ?? '', 'files');
+const inTheWay = join(disk ?? '', 'in-the-way');
+
+/** So much of the disk is for files. */
+const leave = (mebibytes: number) => writeFile(inTheWay, Buffer.alloc(diskBytes - mebibytes * mebibyte));
 
 /** Where this user may. */
 async function mountSmallDisk(): Promise<string | undefined> {
@@ -65,7 +70,6 @@ describe.skipIf(disk === undefined)('a disk that is full', () => {
 project_id = "full"
 [storage]
 path = "${files}"
-file_size_limit = "100MiB"
 [storage.buckets.b]
 public = true
 [storage.buckets.sealed]
@@ -94,6 +98,7 @@ encrypted = true
     await rm(disk!, { recursive: true });
   });
   /** Whatever has happened: what fits is taken, and once it is deleted nothing is there. */
+  beforeEach(() => leave(8));
   afterEach(async () => {
     for (const bucket of ['b', 'sealed']) {
       const small = service.storage.from(bucket);
@@ -146,10 +151,8 @@ encrypted = true
   });
 
   it('in a resumable upload: it goes on with what is here, once there is room', async () => {
-    const inTheWay = join(disk!, 'in-the-way');
-    await writeFile(inTheWay, Buffer.alloc(28 * mebibyte));
     // Two parts, of 16 MiB and the rest.
-    const content = tooLarge.subarray(0, 22 * mebibyte);
+    await leave(20);
     const statuses = new Set<number | undefined>();
     const ended = { resolve: () => {}, reject: (_: Error) => {} };
     const upload = new Upload(content, {
@@ -197,6 +200,7 @@ encrypted = true
   });
 
   it('when parts are put together over S3: they stay, and are put together once there is room', async () => {
+    await leave(16);
     const place = { Bucket: 'b', Key: 'parts' };
     const { UploadId } = await s3.send(new CreateMultipartUploadCommand(place));
     const Parts: CompletedPart[] = [];
@@ -205,8 +209,6 @@ encrypted = true
       const { ETag } = await s3.send(new UploadPartCommand({ ...place, UploadId, PartNumber, Body }));
       Parts.push({ PartNumber, ETag });
     }
-    const inTheWay = join(disk!, 'in-the-way');
-    await writeFile(inTheWay, Buffer.alloc(32 * mebibyte));
     const complete = () =>
       s3.send(new CompleteMultipartUploadCommand({ ...place, UploadId, MultipartUpload: { Parts } }));
     await expect(complete()).rejects.toMatchObject({ name: 'StorageFull', message: full.message });

@@ -9,6 +9,7 @@ import type { Ctx } from '../../engine/service/contract.ts';
 import type { Answer, ServiceRequest } from '../../engine/service/http.ts';
 import type { Live } from '../../engine/settings/live.ts';
 import type { Blobs } from './blobs/blobs.ts';
+import type { Claims } from './claims.ts';
 import type { Garbage } from './garbage.ts';
 import type { Images } from './images/images.ts';
 import type { Scanner } from './scan/scanner.ts';
@@ -30,6 +31,7 @@ export interface Storage {
   readonly externalUrl: () => string;
   readonly images: Images;
   readonly transfers: Transfers;
+  readonly claims: Claims;
   readonly scanner: Scanner;
   readonly resumable: Resumable;
   readonly egress: Egress;

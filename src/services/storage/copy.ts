@@ -50,21 +50,17 @@ async function copyOf(
   checkFile(storage, rules, to.name, facts);
   await checkMayUpload(storage, asking, to, facts);
   const copy = await storage.newBlobId(to.bucket);
-  await longWork(request, () => storage.blobs.copy(version ?? '', copy));
   const described: ObjectMetadata = {
     ...metadata,
     mimetype: mimeType,
     ...(changes?.cacheControl !== undefined && { cacheControl: changes.cacheControl }),
     lastModified: new Date(storage.now()).toISOString(),
   };
-  const { id } = await completeUpload(
-    storage,
-    asking,
-    to,
-    facts,
-    { version: copy, metadata: described },
-    request,
-  );
+  const claiming = { ...to, id: copy, declaredBytes: metadata?.size ?? 0 };
+  const { id } = await storage.claims.hold(claiming, async () => {
+    await longWork(request, () => storage.blobs.copy(version ?? '', copy));
+    return completeUpload(storage, asking, to, facts, { version: copy, metadata: described }, request);
+  });
   const now = new Date(storage.now()).toISOString();
   return {
     id,

@@ -265,5 +265,5 @@ export const fileDamaged = (cause: unknown) =>
   );
 
 /** A bucket or a user has as much as there may be. Neither upstream nor Amazon's S3 has a code for that; the status is upstream's for a file that is too large. */
-export const quotaExceeded = (message: string, cause: unknown) =>
+export const quotaExceeded = (message: string, cause?: unknown) =>
   new StorageFault({ status: 413, code: 'QuotaExceeded', error: 'Quota exceeded', message }, cause);

@@ -45,6 +45,9 @@ export function storageFaultOf(error: unknown): StorageFault {
   return ofPostgres(error) ?? internal(error);
 }
 
+/** Whether a bucket or a user has as much as there may be. */
+export const isQuotaExceeded = (error: unknown): boolean => storageFaultOf(error).code === 'QuotaExceeded';
+
 /** Whether an error is nobody's to be told of but ours. */
 export function isBug(error: unknown): boolean {
   return storageFaultOf(error).code === 'InternalError';

@@ -10,6 +10,7 @@ import { markStore, ownFolderOf } from './blobs/mark.ts';
 import { newBlobIds } from './blobs/new-id.ts';
 import { openStore } from './blobs/open.ts';
 import { sealing } from './blobs/sealing.ts';
+import { openClaims } from './claims.ts';
 import type { Storage, Visit } from './context.ts';
 import { isVouchedFor } from './context.ts';
 import { openGarbage } from './garbage.ts';
@@ -86,6 +87,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   });
   const quotas = openQuotas(db, config, observe);
   await quotas.settle();
+  const claims = openClaims({ db, config, observe });
   const garbage = openGarbage({ db, blobs, observe });
   const resumable = openResumable({
     db,
@@ -110,6 +112,7 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
     egress: ctx.egress,
     scanner: openScanner(blobs, config, observe),
     transfers: openTransfers(() => config.now().maxTransfers),
+    claims,
     resumable,
     now,
     observe,
@@ -117,9 +120,22 @@ async function open(ctx: Ctx, config: Live<StorageSettings>): Promise<Running> {
   };
   return {
     answer: (request) => answer(opened, request),
-    tasks: tasksOf({ db, config, blobs, garbage, resumable, quotas, images, observe, storeName: name, move }),
+    tasks: tasksOf({
+      db,
+      config,
+      blobs,
+      garbage,
+      resumable,
+      quotas,
+      claims,
+      images,
+      observe,
+      storeName: name,
+      move,
+    }),
     async close() {
       await quotas.close();
+      claims.close();
       await resumable.close();
       await garbage.close();
       await blobs.close();

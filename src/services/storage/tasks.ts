@@ -6,6 +6,7 @@ import type { Live } from '../../engine/settings/live.ts';
 import type { Blobs } from './blobs/blobs.ts';
 import { moveBlobs } from './blobs/moving.ts';
 import type { OpenedStore } from './blobs/open.ts';
+import type { Claims } from './claims.ts';
 import { sweep } from './consistency/sweep.ts';
 import type { Garbage } from './garbage.ts';
 import type { Images } from './images/images.ts';
@@ -21,6 +22,7 @@ export interface TaskParts {
   readonly garbage: Garbage;
   readonly resumable: Pick<Resumable, 'collect'>;
   readonly quotas: Pick<Quotas, 'settle'>;
+  readonly claims: Pick<Claims, 'tidy'>;
   readonly images: Pick<Images, 'tidy'>;
   readonly observe: Observe;
   /** For the log: `the folder "/srv/files"`. */
@@ -39,7 +41,7 @@ const moveEverySeconds = 3600;
 const sweepTask = 'storage.sweep';
 
 export function tasksOf(parts: TaskParts): readonly Task[] {
-  const { db, config, garbage, resumable, quotas, images, move } = parts;
+  const { db, config, garbage, resumable, quotas, claims, images, move } = parts;
   return [
     {
       name: 'storage.garbage',
@@ -72,7 +74,10 @@ export function tasksOf(parts: TaskParts): readonly Task[] {
       name: 'storage.quotas',
       everySeconds: quotasEverySeconds,
       scope: 'each',
-      run: () => quotas.settle(),
+      async run() {
+        await quotas.settle();
+        await claims.tidy();
+      },
     },
     ...(move === undefined ? [] : [moveTask(parts, move)]),
     sweepingTask(parts),

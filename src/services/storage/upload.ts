@@ -159,8 +159,14 @@ export async function upload(
 ): Promise<Uploaded> {
   await checkMayUpload(storage, asking, target, facts);
   const version = await storage.newBlobId(target.bucket);
-  const metadata = await storage.transfers.run(() => writeBytes(storage, version, facts, body, maxBytes));
-  return completeUpload(storage, asking, target, facts, { version, metadata }, request);
+  const claiming = { ...target, id: version, declaredBytes: facts.declaredBytes };
+  return storage.claims.hold(claiming, async (claim) => {
+    const counted = claim.counted(body);
+    const metadata = await storage.transfers.run(() =>
+      writeBytes(storage, version, facts, counted, maxBytes),
+    );
+    return completeUpload(storage, asking, target, facts, { version, metadata }, request);
+  });
 }
 
 async function writeBytes(

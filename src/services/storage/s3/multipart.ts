@@ -2,7 +2,6 @@
 // caller's rights as any upload's. A crash on the way leaves the upload as it was, to be completed, aborted, or found too old.
 // Source: supabase/storage src/storage/protocols/s3/s3-handler.ts; Amazon S3 API Reference, "CompleteMultipartUpload".
 import { createHash, randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { Answer } from '../../../engine/service/http.ts';
 import { BlobMissing, type ByteRange, type Written } from '../blobs/blobs.ts';
 import { findBucketRules, loadBucket } from '../buckets.ts';
@@ -12,16 +11,7 @@ import { entityTooLarge, invalidParameter, invalidRequest, noSuchBucket } from '
 import { checkBucketName, checkKey } from '../names.ts';
 import type { ObjectRow } from '../objects.ts';
 import { isVirusFound } from '../scan/faults.ts';
-import {
-  checkFile,
-  checkMayUpload,
-  completeUpload,
-  metadataOf as describe,
-  isRefusal,
-  letGo,
-  maxBytesFor,
-  writeBlob,
-} from '../upload.ts';
+import { checkFile, checkMayUpload, completeUpload, metadataOf as describe } from '../upload.ts';
 import { openS3Body, readS3Body } from './body.ts';
 import { refuseS3 } from './errors.ts';
 import {
@@ -33,6 +23,7 @@ import {
 } from './faults.ts';
 import { encoderOf, encodingOf, wholeNumberOf } from './lists.ts';
 import { copyResult, sourceFinder } from './objects.ts';
+import { keepPart, roomFor } from './parts.ts';
 import { slowAnswer } from './slow-answer.ts';
 import {
   deleteUpload,
@@ -41,8 +32,6 @@ import {
   listUploadRows,
   loadUpload,
   type PartRow,
-  replacePart,
-  sumOfParts,
   type UploadPlace,
   type UploadRow,
 } from './upload-rows.ts';
@@ -103,43 +92,10 @@ const factsOf = ({ metadata, user_metadata }: UploadRow) => ({
   userMetadata: user_metadata ?? {},
 });
 
-/** How many bytes a part may have now. @throws EntityTooLarge */
-async function roomFor({ storage, asking, bucket, key }: S3Visit, id: string, number: number) {
-  const rules = await findBucketRules(storage.db, asService(asking), bucket);
-  if (rules === undefined) throw noSuchBucket();
-  const maxBytes = maxBytesFor(storage, rules, key);
-  const others = await sumOfParts(storage.db, asService(asking), id, number);
-  return { maxBytes, room: maxBytes - others };
-}
-
 const slowly = ({ storage, request }: S3Visit, work: () => Promise<Answer>) =>
   slowAnswer(work, (error) => refuseS3(storage, request, error));
 
 const partNumberOf = ({ query }: S3Visit) => wholeNumberOf(query, 'partNumber', 1, maxParts)!;
-
-/** A part's bytes and its row; without the row nothing is kept. */
-async function keepPart(
-  { storage, asking }: S3Visit,
-  place: UploadPlace,
-  number: number,
-  body: Readable,
-  { maxBytes, room }: { readonly maxBytes: number; readonly room: number },
-): Promise<string> {
-  const version = await storage.newBlobId(place.bucket);
-  const written = await storage.transfers.run(() => writeBlob(storage, version, body, room));
-  const etag = `"${written.md5}"`;
-  try {
-    const { sizeBytes } = written;
-    const part = { number, etag, sizeBytes, version, owner: asking.caller.subject };
-    await replacePart(storage.db, asService(asking), place, part, maxBytes);
-  } catch (error) {
-    if (isRefusal(error)) await letGo(storage, version);
-    throw error;
-  } finally {
-    storage.garbage.wake();
-  }
-  return etag;
-}
 
 export const uploadPart: S3Handle = async (visit) => {
   const { request, known } = visit;
@@ -149,8 +105,9 @@ export const uploadPart: S3Handle = async (visit) => {
     if (body.sizeBytes === undefined) throw missingContentLength();
     const { place } = await openUpload(visit);
     const bounds = await roomFor(visit, place.id, number);
-    if (body.sizeBytes > bounds.room) throw entityTooLarge();
-    const etag = await keepPart(visit, place, number, body.stream, bounds);
+    const declaredBytes = body.sizeBytes;
+    if (declaredBytes > bounds.room) throw entityTooLarge();
+    const etag = await keepPart(visit, place, number, body.stream, { ...bounds, declaredBytes });
     return emptyAnswer(200, [
       ['etag', etag],
       ['access-control-expose-headers', 'etag'],
@@ -175,10 +132,11 @@ async function copyPart(visit: S3Visit, number: number, { metadata, version }: O
   const range = copyRangeOf(request.headers['x-amz-copy-source-range'], size);
   const { place } = await openUpload(visit);
   const bounds = await roomFor(visit, place.id, number);
-  if ((range === undefined ? size : range.to - range.from + 1) > bounds.room) throw entityTooLarge();
+  const declaredBytes = range === undefined ? size : range.to - range.from + 1;
+  if (declaredBytes > bounds.room) throw entityTooLarge();
   const source = await storage.blobs.read(version ?? '', range);
   try {
-    return await keepPart(visit, place, number, source, bounds);
+    return await keepPart(visit, place, number, source, { ...bounds, declaredBytes });
   } finally {
     source.destroy();
   }

@@ -15,7 +15,7 @@ import {
 } from '../errors.ts';
 import { isHeaderValue } from '../header-value.ts';
 import { checkMimeType } from '../mime-types.ts';
-import { isBug, storageFaultOf } from '../render-error.ts';
+import { isBug, isQuotaExceeded, storageFaultOf } from '../render-error.ts';
 import { verifyLink } from '../signing.ts';
 import { checkMayUpload, maxBytesOfAll } from '../upload.ts';
 import { type Checksum, checksumAlgorithms, parseChecksum } from './checksum.ts';
@@ -62,6 +62,8 @@ export async function answerUpload(
     expiresInSeconds: storage.config.now().resumableSeconds,
     rights: () => rights,
     checksum: () => checksum,
+    declaredBytes:
+      request.hasBody && headers['content-length'] ? Number(headers['content-length']) : undefined,
     stillWorking: () => request.stillWorking(),
   });
 
@@ -88,7 +90,10 @@ export async function answerUpload(
         declaredBytes: sizeBytes,
         userMetadata: userMetadataIn(metadata),
       },
-    );
+    ).catch(async (error: unknown) => {
+      if (method === 'PATCH' && isQuotaExceeded(error)) await store.drop(id);
+      throw error;
+    });
   }
 
   function announced() {

@@ -5,14 +5,12 @@ import type { ServiceRequest } from '../../../engine/service/http.ts';
 import { askRows } from '../ask.ts';
 import { type Asking, asService, type Storage } from '../context.ts';
 import { longWork } from '../long-work.ts';
-import { isVirusFound } from '../scan/faults.ts';
 import { completeUpload, letGo, metadataOf, type Target } from '../upload.ts';
 import { parseUserMetadata } from '../user-metadata.ts';
 import { aborted } from './refusal.ts';
 import type { UploadId } from './upload-id.ts';
 import {
   announceObject,
-  deleteUpload,
   findUpload,
   listParts,
   markComplete,
@@ -60,23 +58,14 @@ export async function complete(
   const target: Target = { bucket, name, owner, isUpsert };
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0);
   const bytes = { sizeBytes, eTag: eTagOf(parts), at: new Date(storage.now()) };
-  try {
-    await completeUpload(
-      storage,
-      asking,
-      target,
-      facts,
-      { version, metadata: metadataOf(facts, bytes) },
-      request,
-    );
-  } catch (error) {
-    // Its other parts, too: nothing of it is kept, and nobody goes on with it.
-    if (isVirusFound(error)) {
-      await deleteUpload(storage.db, upload.version, turn);
-      storage.garbage.wake();
-    }
-    throw error;
-  }
+  await completeUpload(
+    storage,
+    asking,
+    target,
+    facts,
+    { version, metadata: metadataOf(facts, bytes) },
+    request,
+  );
   if (last !== undefined && last.version !== version) await letGo(storage, last.version);
   try {
     await markComplete(storage.db, upload.version, version);

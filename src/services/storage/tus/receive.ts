@@ -1,6 +1,7 @@
 // In charge of: an upload's bytes as they come, in parts. A part is a blob of its own, on disk as on S3, and counts once its row is written, so that a
 // process that is killed on the way loses no more than the part it was at. A connection that breaks off ends its part, which counts as it is.
 import { Readable } from 'node:stream';
+import type { Claim } from '../claims.ts';
 import type { Storage } from '../context.ts';
 import { isRefusal, letGo } from '../upload.ts';
 import type { Checksum } from './checksum.ts';
@@ -18,6 +19,7 @@ export interface Reception {
   readonly upload: UploadRow;
   readonly turn: Turn;
   readonly checksum: Checksum | undefined;
+  readonly claim: Claim;
   /** All bytes are here, and `last` is the only part that no row names yet. */
   readonly finish: (last: Part | undefined) => Promise<void>;
 }
@@ -29,10 +31,10 @@ interface Step {
   readonly toBytes: number;
 }
 
-/** The new offset. @throws what `stream` fails with, 460, and what `finish` throws */
+/** The new offset. @throws what `stream` fails with, 460, QuotaExceeded, and what `finish` throws */
 export async function receive(
   storage: Storage,
-  { upload, turn, checksum, finish }: Reception,
+  { upload, turn, checksum, claim, finish }: Reception,
   stream: Readable,
 ): Promise<number> {
   const { minBytes, maxBytes } = partSizes(upload.sizeBytes ?? storage.config.now().fileSizeLimitBytes);
@@ -53,7 +55,8 @@ export async function receive(
     while (await cutter.hasMore()) {
       const grown = last !== undefined && last.sizeBytes < minBytes ? last : undefined;
       const number = grown?.number ?? (last?.number ?? 0) + 1;
-      const part = await writePart(storage, upload.bucket, cutter, { number, grown, maxBytes, checksum });
+      const rest = { grown, maxBytes, checksum, claim };
+      const part = await writePart(storage, upload.bucket, cutter, { number, ...rest });
       const toBytes = at + part.sizeBytes - (grown?.sizeBytes ?? 0);
       written.push({ part, fromBytes: at, toBytes });
       at = toBytes;
@@ -93,11 +96,13 @@ async function writePart(
     grown,
     maxBytes,
     checksum,
-  }: { number: number; grown: Part | undefined; maxBytes: number; checksum: Checksum | undefined },
+    claim,
+  }: Pick<Reception, 'checksum' | 'claim'> & { number: number; grown: Part | undefined; maxBytes: number },
 ): Promise<Part> {
   async function* bytes(): AsyncGenerator<Buffer> {
     if (grown) yield* await blobs.read(grown.version);
     for await (const chunk of cutter.take(maxBytes - (grown?.sizeBytes ?? 0))) {
+      await claim.count(chunk.length);
       checksum?.hash.update(chunk);
       yield chunk;
     }

@@ -93,20 +93,23 @@ export async function findUpload(
 /** A new one, which is `holder`'s turn from the start. */
 export async function insertUpload(
   db: Owned,
-  upload: Pick<UploadRow, 'bucket' | 'name' | 'version' | 'metadata' | 'sizeBytes'>,
+  upload: Pick<UploadRow, 'bucket' | 'name' | 'version' | 'metadata' | 'sizeBytes'> & {
+    readonly owner: string | undefined;
+  },
   { holder, fence }: Turn,
   holdSeconds: number,
 ): Promise<Date> {
   const { rows } = await asAdmin(db, (client) =>
     client.query<{ created_at: Date }>(
-      `insert into _millrace.resumable_uploads (version, bucket_id, name, metadata, size_bytes, holder, fence, held_until)
-       values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + make_interval(secs => $8)) returning created_at`,
+      `insert into _millrace.resumable_uploads (version, bucket_id, name, metadata, size_bytes, owner_id, holder, fence, held_until)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + make_interval(secs => $9)) returning created_at`,
       [
         upload.version,
         upload.bucket,
         upload.name,
         JSON.stringify(upload.metadata),
         upload.sizeBytes ?? null,
+        upload.owner ?? null,
         holder,
         String(fence),
         holdSeconds,
@@ -132,7 +135,7 @@ export async function declareSize(
   return rowCount === 1;
 }
 
-/** A part is here for good, behind or in the place of the last one; false: it is somebody else's turn by now. */
+/** A part is here for good, behind or in the place of the last one, and counts by its row from now on; false: it is somebody else's turn by now. */
 export async function addPart(
   db: Owned,
   { version: upload, fromBytes, toBytes }: { version: string; fromBytes: number; toBytes: number },
@@ -144,6 +147,9 @@ export async function addPart(
       `with upload as (
          update _millrace.resumable_uploads set offset_bytes = $5
          where version = $1 and holder = $2 and fence = $3 and offset_bytes = $4 returning version
+       ), claim as (
+         update _millrace.upload_claims set bytes = bytes - ($5::bigint - $4::bigint)
+         where id in (select version from upload)
        )
        insert into _millrace.resumable_parts (upload, number, version, size_bytes, md5)
        select upload.version, $6::integer, $7, $8::bigint, $9 from upload
@@ -185,7 +191,8 @@ export async function announceObject(
 export async function markComplete(db: Owned, version: string, objectVersion: string): Promise<void> {
   await asAdmin(db, (client) =>
     client.query(
-      `with parts as (delete from _millrace.resumable_parts where upload = $1)
+      `with parts as (delete from _millrace.resumable_parts where upload = $1),
+         claim as (delete from _millrace.upload_claims where id = $1)
        update _millrace.resumable_uploads set is_complete = true, offset_bytes = size_bytes, object_version = $2 where version = $1`,
       [version, objectVersion],
     ),
@@ -196,7 +203,12 @@ export async function markComplete(db: Owned, version: string, objectVersion: st
 export async function deleteUpload(db: Owned, version: string, { holder, fence }: Turn): Promise<boolean> {
   const { rowCount } = await asAdmin(db, (client) =>
     client.query(
-      'delete from _millrace.resumable_uploads where version = $1 and holder = $2 and fence = $3',
+      `with upload as (
+         delete from _millrace.resumable_uploads where version = $1 and holder = $2 and fence = $3 returning version
+       ), claim as (
+         delete from _millrace.upload_claims where id in (select version from upload)
+       )
+       select from upload`,
       [version, holder, String(fence)],
     ),
   );
