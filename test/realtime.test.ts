@@ -22,6 +22,7 @@ create policy "be there" on realtime.messages for insert to authenticated
   with check (extension = 'presence' and realtime.topic() = 'hall');
 create policy "raises" on realtime.messages as restrictive for select to authenticated
   using (case when realtime.topic() = 'broken' then 1 / length(realtime.topic() || '') > 1 / (length(realtime.topic()) - 6) else true end);
+create policy "slow" on realtime.messages for select to authenticated using (realtime.topic() like 'slow %' and pg_sleep(0.1) is not null);
 insert into public.members values
   ('hall', '11111111-1111-4111-8111-111111111111', true), ('hall', '22222222-2222-4222-8222-222222222222', false),
   ('broken', '11111111-1111-4111-8111-111111111111', true);
@@ -197,6 +198,28 @@ describe('a public channel', () => {
 
 describe('a private channel', () => {
   const privately = { config: { private: true, broadcast: { ack: true } } } as const;
+
+  it('of one user is joined in turn with the many of another whose policies take their time', async () => {
+    await using many = await socketOf();
+    await using one = await socketOf();
+    const join = async (socket: typeof one, person: string, ref: string, topic: string) =>
+      socket.say(ref, ref, `realtime:${topic}`, 'phx_join', {
+        config: { private: true },
+        access_token: await personToken(person),
+      });
+    const answers = () =>
+      many.heard
+        .filter((message) => (message as unknown[])[3] === 'phx_reply')
+        .map((message) => (message as unknown[])[1]);
+    for (let n = 1; n <= 40; n++) await join(many, bob, String(n), `slow ${n}`);
+    await many.hear(answerTo('1'));
+    await join(one, ada, '1', 'hall');
+    expect(await one.hear(answerTo('1'))).toMatchObject({ 4: { status: 'ok' } });
+    expect(answers().length).toBeLessThan(30);
+    // A channel that its client has left is not asked about.
+    for (let n = 1; n <= 39; n++) many.say(String(n), null, `realtime:slow ${n}`, 'phx_leave', {});
+    await many.hear(answerTo('40'));
+  });
 
   it('is closed to whom no policy lets in', async () => {
     const strangers = await Promise.all([client(), client(eve)]);

@@ -4,6 +4,7 @@
 import type { Clock } from '../../base/time.ts';
 import type { Db, Statement } from '../../engine/db/db.ts';
 import type { Caller } from '../../engine/identity/caller.ts';
+import { openPermits } from './permits.ts';
 
 export interface Right {
   readonly broadcast: boolean;
@@ -16,6 +17,10 @@ export interface Asked {
   readonly topic: string;
   /** What policies can read as `request.headers`. */
   readonly headers: Readonly<Record<string, string>>;
+  /** By whom it is counted: many joins of one wait behind one of another. */
+  readonly client: string;
+  /** Nobody waits for the answer any more. */
+  readonly isOver?: () => boolean;
 }
 
 export interface Authorization {
@@ -27,6 +32,8 @@ export interface Authorization {
 /** A policy that was changed holds after this at the latest. */
 const keepMs = 1_000;
 const timeoutMs = 5_000;
+/** Policies that are asked at the same time: those that are slow, or that somebody has asked again and again, leave connections for everything else. */
+const maxAtOnce = 4;
 const extensions = ['broadcast', 'presence'] as const;
 
 interface Policies {
@@ -44,6 +51,7 @@ interface PolicyRow {
 }
 
 export function openAuthorization(db: Pick<Db, 'as' | 'asOwner'>, now: Clock): Authorization {
+  const permits = openPermits(maxAtOnce);
   let known: { readonly policies: Promise<Policies>; readonly untilMs: number } | undefined;
 
   function policies(): Promise<Policies> {
@@ -56,19 +64,22 @@ export function openAuthorization(db: Pick<Db, 'as' | 'asOwner'>, now: Clock): A
     return read;
   }
 
-  async function ask({ caller, topic, headers }: Asked, command: 'read' | 'write'): Promise<Right> {
+  async function ask(
+    { caller, topic, headers, client, isOver }: Asked,
+    command: 'read' | 'write',
+  ): Promise<Right> {
     const statement = statementFor(await policies(), command, topic);
-    const { rows } = await db.as(caller, {
-      statement,
-      readOnly: true,
-      settings: [
-        ['realtime.topic', topic],
-        ['request.jwt.claim.sub', caller.subject ?? ''],
-        ['request.jwt.claim.role', caller.role],
-        ['request.headers', JSON.stringify(headers)],
-        ['statement_timeout', String(timeoutMs)],
-      ],
-    });
+    const settings = [
+      ['realtime.topic', topic],
+      ['request.jwt.claim.sub', caller.subject ?? ''],
+      ['request.jwt.claim.role', caller.role],
+      ['request.headers', JSON.stringify(headers)],
+      ['statement_timeout', String(timeoutMs)],
+    ] as const;
+    const rows = await permits.run(async () => {
+      if (isOver?.()) return [];
+      return (await db.as(caller, { statement, readOnly: true, settings })).rows;
+    }, client);
     const allowed = new Set(rows.filter(([, may]) => may === 't').map(([extension]) => extension));
     return { broadcast: allowed.has('broadcast'), presence: allowed.has('presence') };
   }

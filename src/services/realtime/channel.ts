@@ -179,6 +179,7 @@ class OpenChannel implements Channel, Member {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#realtime.topics.leave(this.#name, this);
+    this.#standing.end();
     this.#attendance.leave();
     this.#following?.close();
     this.#queries?.close();
@@ -307,8 +308,10 @@ class OpenChannel implements Channel, Member {
         this.#attended(message, await this.#attendance.hear(value));
         return;
       case 'live_query': {
-        this.#queries ??= openChannelQueries(this.#realtime.queries, (told) =>
-          this.#push('live_query', told),
+        this.#queries ??= openChannelQueries(
+          this.#realtime.queries,
+          (told) => this.#push('live_query', told),
+          () => this.#client,
         );
         const reason = await this.#queries.hear(value, this.#standing.caller);
         if (reason === undefined) this.#reply(message, 'ok', '{}');

@@ -7,6 +7,7 @@ import type { ConnectionParts } from './connection.ts';
 import type { Realtime } from './context.ts';
 import { callerBy, isRefused, refusalOf } from './credentials.ts';
 import { ReplayRefused } from './database-messages.ts';
+import { clientOf } from './limits.ts';
 
 /** What a join is refused with: upstream's code and sentence. */
 export class JoinRefused extends Error {
@@ -25,7 +26,7 @@ export class SessionEnded extends Error {
 
 export interface StandingParts {
   readonly realtime: Pick<Realtime, 'identity' | 'authorization' | 'sessions' | 'now' | 'observe'>;
-  readonly connection: Pick<ConnectionParts, 'credentials' | 'headers'>;
+  readonly connection: Pick<ConnectionParts, 'credentials' | 'headers' | 'countedAs'>;
   readonly topic: string;
   readonly isPrivate: boolean;
   readonly hasPresence: boolean;
@@ -40,6 +41,7 @@ export class Standing {
   #token: string | undefined;
   #hasPresence: boolean;
   #caller: Caller | undefined;
+  #isOver = false;
   #mayHear: Right = nothing;
   /** Undefined: it was not asked yet. */
   #maySay: Right | undefined;
@@ -68,6 +70,11 @@ export class Standing {
       throw new SessionEnded();
     this.#maySay = undefined;
     if (this.#parts.isPrivate) await this.#readRights();
+  }
+
+  /** Its channel has ended: nothing is asked for it any more. */
+  end(): void {
+    this.#isOver = true;
   }
 
   /** Whether the token still holds. @throws CredentialsRefused */
@@ -130,7 +137,9 @@ export class Standing {
 
   get #asked() {
     const { topic, connection } = this.#parts;
-    return { caller: this.caller, topic, headers: connection.headers };
+    const client = clientOf(this.caller, connection.countedAs);
+    const isOver = () => this.#isOver;
+    return { caller: this.caller, topic, headers: connection.headers, client, isOver };
   }
 
   #raised(error: unknown): void {

@@ -5,6 +5,7 @@ import type { Observe } from '../../../base/observe.ts';
 import type { Clock } from '../../../base/time.ts';
 import { DatabaseUnavailable, type Db, type Rows } from '../../../engine/db/db.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
+import type { Permits } from '../permits.ts';
 import { type Answers, type Asked, plainKey, put, type Seen } from './answers.ts';
 import type { ClaimValues } from './claim-values.ts';
 import type { ColumnFacts, RoleFacts, TableFacts } from './facts.ts';
@@ -12,7 +13,6 @@ import type { Condition } from './filters.ts';
 import type { Candidate, Group } from './item.ts';
 import { toJsonOf } from './json.ts';
 import type { ChangeLimits } from './limits.ts';
-import type { Permits } from './permits.ts';
 import { callsOf, compileQuestion, groupByShape } from './question.ts';
 import { retrying } from './retrying.ts';
 

@@ -2,8 +2,8 @@
 import { errorCode } from '../../../base/errors.ts';
 import { DatabaseUnavailable, type Db } from '../../../engine/db/db.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
+import type { Permits } from '../permits.ts';
 import type { Group } from './item.ts';
-import type { Permits } from './permits.ts';
 
 export interface ClaimValues {
   /** A map from call to value for each group; undefined where a call raises, as it does for a claim that is no uuid. @throws DatabaseUnavailable */

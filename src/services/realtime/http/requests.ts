@@ -4,9 +4,9 @@ import { errorCode } from '../../../base/errors.ts';
 import { isNumberAsWritten, parseExactly } from '../../../base/exact-json.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { DatabaseUnavailable } from '../../../engine/db/db.ts';
-import type { Caller } from '../../../engine/identity/caller.ts';
 import type { Answer, Headers, ServiceRequest } from '../../../engine/service/http.ts';
 import { openRoutes, type Route } from '../../../engine/service/routes.ts';
+import type { Asked } from '../authorization.ts';
 import { unreadableBy } from '../json-bounds.ts';
 import { clientOf, type Limits, tooManyRequests } from '../limits.ts';
 import {
@@ -34,13 +34,6 @@ export interface HttpParts {
   ): void;
   health(): HealthFacts;
   readonly observe: Observe;
-}
-
-export interface Asked {
-  readonly caller: Caller;
-  readonly topic: string;
-  /** What policies can read as `request.headers`. */
-  readonly headers: Readonly<Record<string, string>>;
 }
 
 export type HttpMessage =
@@ -143,7 +136,8 @@ const withHeaders = (answer: Answer, more: Headers): Answer => ({
 const accepted: Answer = { status: 202, headers: [], body: '' };
 
 /** Private messages that the caller may not send are left out without a word. */
-async function broadcastMany({ parts, request, client }: Visit): Promise<Answer> {
+async function broadcastMany(visit: Visit): Promise<Answer> {
+  const { parts, request, client } = visit;
   const { limits } = parts;
   const batch = parseBatch(await readJson(request), limits.isTooLarge);
   if (batch.kind === 'wrong') return unprocessable(batch.errors);
@@ -165,13 +159,13 @@ async function broadcastMany({ parts, request, client }: Visit): Promise<Answer>
   for (const message of messages) if (!message.isPrivate) send(message);
   for (const [topic, ofTopic] of isByTopic) {
     request.cancellation.throwIfCancelled();
-    if (await mayWrite(parts, request, topic).catch(() => false))
-      for (const message of ofTopic) send(message);
+    if (await mayWrite(visit, topic).catch(() => false)) for (const message of ofTopic) send(message);
   }
   return accepted;
 }
 
-async function broadcastOne({ parts, request, client, params }: Visit): Promise<Answer> {
+async function broadcastOne(visit: Visit): Promise<Answer> {
+  const { parts, request, client, params } = visit;
   const { limits } = parts;
   // Sound: the pattern names both.
   const { topic, event } = params as { topic: string; event: string };
@@ -187,7 +181,7 @@ async function broadcastOne({ parts, request, client, params }: Visit): Promise<
     return unprocessable({ payload: ['Payload size exceeds tenant limit'] });
   if (limits.events.isOverFor(client)) return says(429, 'You have exceeded your rate limit');
   const isPrivate = new URLSearchParams(request.query).get('private') === 'true';
-  if (isPrivate && !(await mayWrite(parts, request, topic))) return forbidden();
+  if (isPrivate && !(await mayWrite(visit, topic))) return forbidden();
   limits.events.count();
   limits.events.countFor(client, 1);
   const encoding = isBinary ? 'binary' : 'json';
@@ -196,10 +190,10 @@ async function broadcastOne({ parts, request, client, params }: Visit): Promise<
 }
 
 /** @throws Refused with what a policy that cannot be asked leads to */
-async function mayWrite(parts: HttpParts, request: ServiceRequest, topic: string): Promise<boolean> {
+async function mayWrite({ parts, request, client }: Visit, topic: string): Promise<boolean> {
   const { caller, headers } = request;
   try {
-    return await parts.mayWrite({ caller, topic, headers });
+    return await parts.mayWrite({ caller, topic, headers, client });
   } catch (error) {
     parts.observe({ kind: 'realtime.policy_failed', level: 'warn', requestId: request.requestId, error });
     throw new Refused(policyFailure(error), error);

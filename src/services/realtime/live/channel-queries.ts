@@ -3,7 +3,7 @@ import { DatabaseUnavailable } from '../../../engine/db/db.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
 import { recordOf } from '../join.ts';
 import { NotFollowable } from './diff.ts';
-import type { LiveQueries } from './live-queries.ts';
+import type { LiveListener, LiveQueries } from './live-queries.ts';
 
 export interface ChannelQueries {
   /** Undefined: it is done; otherwise why it is not. */
@@ -23,8 +23,15 @@ interface Followed {
   stop: () => void;
 }
 
-/** @param push tells the client, as `live_query` */
-export function openChannelQueries(queries: LiveQueries, push: (payload: string) => void): ChannelQueries {
+/**
+ * @param push tells the client, as `live_query`
+ * @param client by whom what it does is counted
+ */
+export function openChannelQueries(
+  queries: LiveQueries,
+  push: (payload: string) => void,
+  client: () => string = () => '',
+): ChannelQueries {
   const followed = new Map<string, Followed>();
   let isClosed = false;
 
@@ -39,7 +46,7 @@ export function openChannelQueries(queries: LiveQueries, push: (payload: string)
       if (isOwn()) push(`{"type":"${type}","id":${name}${rest}}`);
     };
     try {
-      const stop = await queries.follow(url, caller, {
+      const listener: LiveListener = {
         rows: (rows) => say('rows', `,"rows":[${rows.join(',')}]`),
         changes({ upserts, removes, order }) {
           const inOrder = order === undefined ? '' : `,"order":[${order.join(',')}]`;
@@ -49,7 +56,8 @@ export function openChannelQueries(queries: LiveQueries, push: (payload: string)
           say('end', `,"reason":${JSON.stringify(reason)}`);
           if (isOwn()) followed.delete(id);
         },
-      });
+      };
+      const stop = await queries.follow(url, caller, listener, client());
       if (isOwn()) own.stop = stop;
       else stop();
     } catch (error) {

@@ -107,10 +107,28 @@ it('asks no more for a query that has ended', async () => {
 });
 
 it('keeps no more of answers than there is room for', async () => {
-  const { queries } = openStage(async () => '[{"id":1}]', { bytes: 15 });
+  const { queries } = openStage(async () => '[{"id":1}]', { bytes: 15, parts: 1 });
   const leave = await queries.follow('/rest/v1/one', caller, remembers());
   const other = () => queries.follow('/rest/v1/other', caller, remembers());
   await expect(other()).rejects.toThrow('take too much memory already');
   leave();
   (await other())();
+});
+
+it('leaves room for others, however much one client wants', async () => {
+  const answers = new Map<string, string>();
+  const { queries } = openStage(async (path) => answers.get(path) ?? '[{"id":1}]', {
+    queries: 8,
+    bytes: 400,
+  });
+  const follow = (path: string, by: string) => queries.follow(`/rest/v1/${path}`, caller, remembers(), by);
+  const stops = [await follow('a', 'one'), await follow('b', 'one')];
+  await expect(follow('c', 'one')).rejects.toThrow('This server follows 2 different reads for you already.');
+  // What others follow as well costs nothing more.
+  stops.push(await follow('a', 'other'), await follow('c', 'other'), await follow('c', 'one'));
+  answers.set('/large', JSON.stringify([{ id: 1, text: 'x'.repeat(100) }]));
+  await expect(follow('large', 'third')).rejects.toThrow('take too much memory already');
+  stops[1]!();
+  stops.push(await follow('d', 'one'));
+  for (const stop of stops) stop();
 });

@@ -8,6 +8,7 @@ import { DatabaseUnavailable, type Db } from '../../../engine/db/db.ts';
 import type { ChangeFeed } from '../../../engine/db/replication/feed.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
 import type { Read, Reads } from '../../../engine/service/reads.ts';
+import { openPermits } from '../permits.ts';
 import { type Answered, answered, type Difference, difference, NotFollowable } from './diff.ts';
 
 export interface LiveListener {
@@ -19,8 +20,11 @@ export interface LiveListener {
 }
 
 export interface LiveQueries {
-  /** @throws NotFollowable with the sentence that the client reads; DatabaseUnavailable */
-  follow(url: unknown, caller: Caller, listener: LiveListener): Promise<() => void>;
+  /**
+   * @param by whoever it is counted for: one alone does not take the room of all, and many reads of one wait behind one of another
+   * @throws NotFollowable with the sentence that the client reads; DatabaseUnavailable
+   */
+  follow(url: unknown, caller: Caller, listener: LiveListener, by?: string): Promise<() => void>;
   close(): Promise<void>;
 }
 
@@ -37,6 +41,8 @@ export interface LiveLimits {
   readonly queries: number;
   /** Of all answers that are kept, to tell what is different from them. */
   readonly bytes: number;
+  /** What one client may have of the reads and of the bytes: one part in so many. */
+  readonly parts: number;
   /** At the soonest after the last time. */
   readonly everyMs: number;
   /** What no change tells of, such as what a policy reads elsewhere, shows after this at the latest. */
@@ -48,6 +54,7 @@ const usualLimits: LiveLimits = {
   rows: 1_000,
   queries: 1_000,
   bytes: 128 * 1024 * 1024,
+  parts: 4,
   everyMs: 100,
   againMs: 30_000,
   parallel: 4,
@@ -57,6 +64,8 @@ const retryMs = 1_000;
 
 interface Query {
   readonly key: string;
+  /** Who asked first. */
+  readonly by: string;
   readonly read: Read;
   readonly caller: Caller;
   readonly tables: ReadonlySet<string>;
@@ -80,9 +89,8 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
   const cancellation = new Cancellation();
   let listening: Promise<() => void> | undefined;
   let isClosed = false;
-  let running = 0;
   let keptBytes = 0;
-  const waiting: (() => void)[] = [];
+  const permits = openPermits(parallel);
 
   /** The read that a URL is, and what it takes to follow it. */
   async function understood(url: unknown, caller: Caller) {
@@ -205,34 +213,30 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
     }
   }
 
+  const ofClient = (by: string) => [...queries.values()].filter((query) => query.by === by);
+
   /** @throws NotFollowable where there is no room for it */
   function keep(query: Query, bytes: number): void {
     if (queries.get(query.key) !== query) return;
-    if (keptBytes - query.bytes + bytes > bounds.bytes)
+    const more = bytes - query.bytes;
+    const own = ofClient(query.by).reduce((sum, { bytes: kept }) => sum + kept, 0);
+    if (keptBytes + more > bounds.bytes || own + more > bounds.bytes / bounds.parts)
       throw new NotFollowable('The answers of the live queries take too much memory already. Select less.');
-    keptBytes += bytes - query.bytes;
+    keptBytes += more;
     query.bytes = bytes;
   }
 
   async function answerOf(query: Query): Promise<Answered> {
     const { read, caller, primaryKey } = query;
-    await turn();
-    try {
-      const rows = await reads()!.rows(bounded(read, maxRows), caller, cancellation);
-      const found = answered(rows, primaryKey);
-      if (found.size > maxRows)
-        throw new NotFollowable(`It has more than ${maxRows} rows. Narrow it by a filter or a limit.`);
-      keep(query, rows.length);
-      return found;
-    } finally {
-      running -= 1;
-      waiting.shift()?.();
-    }
-  }
-
-  async function turn(): Promise<void> {
-    if (running >= parallel) await new Promise<void>((resolve) => waiting.push(resolve));
-    running += 1;
+    const rows = await permits.run(
+      () => reads()!.rows(bounded(read, maxRows), caller, cancellation),
+      query.by,
+    );
+    const found = answered(rows, primaryKey);
+    if (found.size > maxRows)
+      throw new NotFollowable(`It has more than ${maxRows} rows. Narrow it by a filter or a limit.`);
+    keep(query, rows.length);
+    return found;
   }
 
   function drop(query: Query): void {
@@ -245,15 +249,19 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
     listening = undefined;
   }
 
-  async function found(url: unknown, caller: Caller): Promise<Query> {
+  async function found(url: unknown, caller: Caller, by: string): Promise<Query> {
     const { read, primaryKey, tables } = await understood(url, caller);
     const key = JSON.stringify([caller.role, caller.claims, caller.key?.id, read]);
     const known = queries.get(key);
     if (known) return known;
     if (queries.size >= maxQueries)
       throw new NotFollowable(`This server follows ${maxQueries} different reads already.`);
+    const ownMax = Math.floor(maxQueries / bounds.parts);
+    if (ofClient(by).length >= ownMax)
+      throw new NotFollowable(`This server follows ${ownMax} different reads for you already.`);
     const query: Query = {
       key,
+      by,
       read,
       caller,
       tables,
@@ -272,8 +280,8 @@ export function openLiveQueries({ reads, feed, db, observe, limits }: LiveParts)
   }
 
   return {
-    async follow(url, caller, listener) {
-      const query = await found(url, caller);
+    async follow(url, caller, listener, by = '') {
+      const query = await found(url, caller, by);
       query.listeners.add(listener);
       const leave = () => {
         if (query.listeners.delete(listener) && query.listeners.size === 0) drop(query);
