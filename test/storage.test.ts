@@ -11,6 +11,8 @@ insert into storage.buckets (id, name, public) values ('avatars', 'avatars', tru
 create policy "own papers" on storage.objects for all to authenticated
   using (bucket_id = 'papers' and (storage.foldername(name))[1] = (select auth.uid()::text))
   with check (bucket_id = 'papers' and (storage.foldername(name))[1] = (select auth.uid()::text));
+create policy "small" on storage.objects for insert to anon
+  with check (bucket_id = 'papers' and (storage.foldername(name))[1] = 'small' and (metadata ->> 'contentLength')::int < 2000);
 create policy "letters to us" on storage.objects for insert to anon
   with check (bucket_id = 'papers' and (storage.foldername(name))[1] = 'letters' and (metadata ->> 'mimetype') = 'text/plain');
 `;
@@ -350,6 +352,17 @@ describe('policies', () => {
       statusCode: '403',
     });
     expect((await letters.list('letters')).data).toEqual([]);
+  });
+
+  it('see how much is said to come, of a form, too', async () => {
+    const small = anonymous().storage.from('papers');
+    const upload = async (name: string, body: Blob | string) =>
+      (await small.upload(`small/${name}`, body, { contentType: 'text/plain' })).error;
+    // A browser sends what it has as a form.
+    expect(await upload('form', new Blob(['x'.repeat(100)]))).toBeNull();
+    expect(await upload('bytes', 'x'.repeat(100))).toBeNull();
+    expect(await upload('larger form', new Blob(['x'.repeat(3000)]))).toMatchObject({ statusCode: '403' });
+    expect(await upload('more bytes', 'x'.repeat(3000))).toMatchObject({ statusCode: '403' });
   });
 
   it('have no say in a public bucket, but in what is put there', async () => {

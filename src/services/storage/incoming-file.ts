@@ -20,6 +20,7 @@ export async function openIncomingFile(request: ServiceRequest): Promise<Incomin
   if (xRobotsTag !== undefined) checkXRobotsTag(xRobotsTag);
   const robots = xRobotsTag === undefined ? {} : { xRobotsTag };
   const contentType = headers['content-type'];
+  const sentBytes = lengthOf(headers);
   if (contentType?.startsWith('multipart/form-data')) {
     const { fields, mimeType, body } = await openForm(request.openBody(), contentType);
     const metadata = fields.get('metadata') ?? fields.get('userMetadata');
@@ -30,19 +31,19 @@ export async function openIncomingFile(request: ServiceRequest): Promise<Incomin
         mimeType: fields.get('contentType') || mimeType,
         cacheControl: maxAge ? `max-age=${maxAge}` : 'no-cache',
         userMetadata: metadata === undefined ? undefined : parseUserMetadata(metadata),
+        formBytes: sentBytes,
         ...robots,
       },
     };
   }
   if (!request.hasBody) throw noContentProvided();
-  const declaredBytes = lengthOf(headers);
   return {
     body: request.openBody(),
     facts: {
       mimeType: contentType || 'application/octet-stream',
       cacheControl: headers['cache-control'] ?? 'no-cache',
       userMetadata: userMetadataOf(headers),
-      ...(declaredBytes !== undefined && { declaredBytes }),
+      declaredBytes: sentBytes,
       ...robots,
     },
   };

@@ -39,6 +39,8 @@ export interface FileFacts {
   readonly xRobotsTag?: string | undefined;
   /** What the client says that it sends. */
   readonly declaredBytes?: number | undefined;
+  /** Of a form: how long it is with all that stands around the file, for policies. Source: supabase/storage src/storage/uploader.ts `declaredContentLength`. */
+  readonly formBytes?: number | undefined;
 }
 
 export interface Uploaded {
@@ -89,13 +91,17 @@ export async function checkMayUpload(
   { db }: Pick<Storage, 'db'>,
   asking: Asking,
   target: Target,
-  facts: Pick<FileFacts, 'declaredBytes' | 'userMetadata'> & { readonly mimeType: string | undefined },
+  facts: Pick<FileFacts, 'declaredBytes' | 'formBytes' | 'userMetadata'> & {
+    readonly mimeType: string | undefined;
+  },
 ): Promise<void> {
+  // As text, which `->>` gives of a number, too: quotas count numbers, and the file is smaller than its form.
+  const contentLength = facts.declaredBytes ?? facts.formBytes?.toString();
   const object: NewObject = {
     ...target,
     id: randomUUID(),
     version: '1',
-    metadata: { mimetype: facts.mimeType, contentLength: facts.declaredBytes },
+    metadata: { mimetype: facts.mimeType, contentLength },
     userMetadata: facts.userMetadata,
   };
   const write = target.isUpsert ? upsertObject : insertObject;
