@@ -11,6 +11,11 @@ insert into storage.buckets (id, name, public) values ('avatars', 'avatars', tru
 create policy "own papers" on storage.objects for all to authenticated
   using (bucket_id = 'papers' and (storage.foldername(name))[1] = (select auth.uid()::text))
   with check (bucket_id = 'papers' and (storage.foldername(name))[1] = (select auth.uid()::text));
+insert into storage.buckets (id, name) values ('shared', 'shared'), ('shown', 'shown');
+create policy "sees the buckets" on storage.buckets for select to authenticated using (id in ('shared', 'shown'));
+create policy "own of shared" on storage.objects for all to authenticated
+  using (bucket_id = 'shared' and owner_id = (select auth.uid()::text));
+create policy "all that is shown" on storage.objects for select to authenticated using (bucket_id = 'shown');
 create policy "small" on storage.objects for insert to anon
   with check (bucket_id = 'papers' and (storage.foldername(name))[1] = 'small' and (metadata ->> 'contentLength')::int < 2000);
 create policy "letters to us" on storage.objects for insert to anon
@@ -341,6 +346,27 @@ describe('policies', () => {
     expect((await mine.list(adaId)).data?.map((entry) => entry.name)).toEqual(['diary.txt']);
     expect((await mine.move(name, `${adaId}/old.txt`)).error).toBeNull();
     expect((await mine.remove([`${adaId}/old.txt`])).data).toHaveLength(1);
+  });
+
+  it('decide what is taken out of a bucket that is emptied', async () => {
+    const names = async () =>
+      ((await admin.storage.from('shared').list()).data ?? []).map(({ name }) => name);
+    const upload = async (client: SupabaseClient, name: string) =>
+      expect((await client.storage.from('shared').upload(name, name)).error).toBeNull();
+    await upload(admin, 'of nobody');
+    expect((await ada.storage.emptyBucket('shared')).error).toBeNull();
+    expect(await names()).toEqual(['of nobody']);
+    await upload(ada, 'of ada');
+    await upload(bob, 'of bob');
+    expect((await ada.storage.emptyBucket('shared')).error).toBeNull();
+    expect(await names()).toEqual(['of bob', 'of nobody']);
+    // Who sees files and may delete none is told so.
+    await admin.storage.from('shown').upload('of nobody', 'x');
+    expect((await ada.storage.emptyBucket('shown')).error).toMatchObject({ statusCode: '403' });
+    expect((await admin.storage.from('shown').list()).data).toHaveLength(1);
+    expect((await anonymous().storage.emptyBucket('shared')).error).toMatchObject({ statusCode: '404' });
+    expect((await admin.storage.emptyBucket('shared')).error).toBeNull();
+    expect(await names()).toEqual([]);
   });
 
   it('let whoever may only write write, and see what kind of file it is', async () => {
