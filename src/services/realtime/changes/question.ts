@@ -94,10 +94,16 @@ export function groupByShape(conditions: readonly Condition[]): ReadonlyMap<stri
   return shapes;
 }
 
-/** Any permissive one, and every restrictive one. Source: PostgreSQL src/backend/rewrite/rowsecurity.c add_security_quals. */
+/**
+ * Any permissive one, and every restrictive one. Source: PostgreSQL src/backend/rewrite/rowsecurity.c add_security_quals. The permissive ones go from
+ * the last name to the first, as in a read: it matters where one of them fails. Source: src/backend/commands/policy.c RelationBuildRowSecurity.
+ */
 function usingOf(policies: readonly PolicyFacts[], replaced: readonly string[]): string {
   const text = (policy: PolicyFacts) => `(${withValues(policy, replaced)})`;
-  const permissive = policies.filter((policy) => policy.isPermissive).map(text);
+  const permissive = policies
+    .filter((policy) => policy.isPermissive)
+    .map(text)
+    .toReversed();
   const restrictive = policies.filter((policy) => !policy.isPermissive).map(text);
   if (permissive.length === 0) return 'false';
   return [...restrictive, `(${permissive.join(' or ')})`].join(' and ');
