@@ -22,7 +22,7 @@ import { listener } from './changes.ts';
 import { openTestDatabase } from './database.ts';
 import { openBook } from './oracle-book.ts';
 import { compare } from './oracle-compare.ts';
-import { come, leave, makeListener } from './oracle-listeners.ts';
+import { come, leave, makeListener, type OracleListener } from './oracle-listeners.ts';
 import { openWorld } from './oracle-moves.ts';
 import { schemaSql } from './oracle-schema.ts';
 import { readShapes } from './oracle-shapes.ts';
@@ -94,15 +94,23 @@ export async function runOracle(options: OracleOptions): Promise<OracleResult> {
         for (const one of everybody) one.mayMiss = false;
       }
 
-      async function comeOrGo(): Promise<void> {
+      const coming = new Map<OracleListener, Promise<void>>();
+      function comeOrGo(): void {
         const one = random.pick(everybody);
+        if (coming.has(one)) return;
         if (one.subscription !== undefined) {
           leave(one);
           return;
         }
         // Those who were away for long may find a gap.
         one.mayMiss ||= stream.count() - (stream.numberOf(one.lastId!) ?? 0) > options.kept / 2;
-        if (await come(changes, one)) one.returns++;
+        // Not waited for here: a transaction that is open may have locked what is looked at.
+        coming.set(
+          one,
+          come(changes, one).then((isThere) => {
+            if (isThere) one.returns++;
+          }),
+        );
       }
 
       const shapesNow = () => readShapes(client, (first) => world.namesOf(first).table);
@@ -112,9 +120,11 @@ export async function runOracle(options: OracleOptions): Promise<OracleResult> {
         const until = book.count() + options.stretch * (0.5 + random.next());
         while ((await countOf(client)) < until) {
           for (let step = 0; step < 10; step++) await writers.step();
-          if (random.chance(0.5)) await comeOrGo();
+          if (random.chance(0.5)) comeOrGo();
         }
         await writers.finish();
+        await Promise.all(coming.values());
+        coming.clear();
         await book.take(shapes, writers.committed());
         const isEnd = book.count() >= options.changes;
         // What was committed before a hasty move is decided by then, so that it is not judged by a third world.
