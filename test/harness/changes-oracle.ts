@@ -94,6 +94,8 @@ export async function runOracle(options: OracleOptions): Promise<OracleResult> {
         for (const one of everybody) one.mayMiss = false;
       }
 
+      /** So many changes were committed before a table became another one. */
+      let reshapedAt = 0;
       const coming = new Map<OracleListener, Promise<void>>();
       function comeOrGo(): void {
         const one = random.pick(everybody);
@@ -102,8 +104,9 @@ export async function runOracle(options: OracleOptions): Promise<OracleResult> {
           leave(one);
           return;
         }
-        // Those who were away for long may find a gap.
-        one.mayMiss ||= stream.count() - (stream.numberOf(one.lastId!) ?? 0) > options.kept / 2;
+        // Who was away for long may find a gap, and who missed rows of a table that is another one by now.
+        const seen = stream.numberOf(one.lastId!) ?? 0;
+        one.mayMiss ||= stream.count() - seen > options.kept / 2 || seen < reshapedAt;
         // Not waited for here: a transaction that is open may have locked what is looked at.
         coming.set(
           one,
@@ -139,6 +142,7 @@ export async function runOracle(options: OracleOptions): Promise<OracleResult> {
         const move = world.next();
         moves.push(`${book.count()} ${isQuiet ? 'quiet' : 'hasty'}: ${move.what}`);
         await make(client, move.sql);
+        if (move.reshapes) reshapedAt = book.count();
         shapes = await shapesNow();
         if (!isQuiet) await book.judge(shapes);
         book.close();

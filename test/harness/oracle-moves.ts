@@ -7,6 +7,8 @@ export interface Move {
   readonly sql: readonly string[];
   /** For people. */
   readonly what: string;
+  /** Rows from before it are not rows as they are now. */
+  readonly reshapes: boolean;
 }
 
 export interface World {
@@ -89,7 +91,7 @@ export function openWorld(random: Random): World {
       [0.5, () => 'alter table %t disable row level security'],
       [1, () => 'alter table %t enable row level security'],
     ]);
-    return { sql: both(table, sql), what: `${table}: ${sql}` };
+    return { sql: both(table, sql), what: `${table}: ${sql}`, reshapes: false };
   }
 
   /** A column that no statement, policy or filter reads. */
@@ -122,14 +124,14 @@ export function openWorld(random: Random): World {
             ],
             [1, () => `alter table %t alter column ${extra} type text using ${extra}::text`],
           ]);
-    return { sql: both(table, sql), what: `${table}: ${sql}` };
+    return { sql: both(table, sql), what: `${table}: ${sql}`, reshapes: true };
   }
 
   /** What the first table has and others have not: everything may be another one. */
   function shiftMove(): Move {
     const table = 'shifting';
     const here = of(table);
-    const done = (sql: readonly string[]): Move => ({ sql, what: sql[0]! });
+    const done = (sql: readonly string[]): Move => ({ sql, what: sql[0]!, reshapes: true });
     return random.weighted<Move>([
       [
         4,
@@ -194,7 +196,7 @@ export function openWorld(random: Random): World {
       ...(table === 'shifting' ? ['using index shifting_both'] : []),
     ]);
     const sql = alone(table, `alter table %t replica identity ${identity}`);
-    return { sql, what: sql[0]! };
+    return { sql, what: sql[0]!, reshapes: true };
   }
 
   function teamsMove(): Move {
@@ -202,7 +204,7 @@ export function openWorld(random: Random): World {
     const sql = random.chance(0.5)
       ? `delete from teams where member = '${user}'`
       : `insert into teams values (${word(random)}, '${user}')`;
-    return { sql: [sql], what: sql };
+    return { sql: [sql], what: sql, reshapes: false };
   }
 
   return {

@@ -9,6 +9,8 @@ export interface Shape {
   readonly name: string;
   /** Types by names. */
   readonly columns: Readonly<Record<string, string>>;
+  /** Those that Postgres computes. */
+  readonly generated: readonly string[];
   readonly key: readonly string[];
   /** The columns that the log has of an old row. */
   readonly identity: readonly string[];
@@ -52,6 +54,7 @@ const shapeSql = `
   i as (select i.indkey::int2[] as columns, i.indisprimary, i.indisreplident from pg_index i join t on i.indrelid = t.oid)
   select t.oid::int as oid, t.relname::text as name, t.relreplident = 'f' as "isFull",
     (select jsonb_object_agg(attname, attnum || ' ' || format_type(atttypid, -1)) from a) as columns,
+    array(select attname::text from a where attgenerated <> '') as generated,
     array(select attname::text from a where attnum = any ((select columns from i where indisprimary)::int2[])) as key,
     array(select attname::text from a where case t.relreplident
       when 'f' then true

@@ -169,7 +169,10 @@ function render(row: LogRow, own: Shape, heardAs: Shape, seesOld: boolean): Line
   const { shape } = row;
   const isSame = isSameShape(shape, own);
   const names = Object.keys(heardAs.columns);
-  const same = new Set(names.filter((name) => shape.columns[name] === own.columns[name] && !isLarge(name)));
+  // What is computed of a row needs all of it.
+  const isKept = (name: string) =>
+    shape.columns[name] === own.columns[name] && !shape.generated.includes(name);
+  const same = new Set(names.filter((name) => isKept(name) && !isLarge(name)));
   const old = names.filter(
     (name) => (seesOld || heardAs.key.includes(name)) && wasIdentity(shape, own, name),
   );

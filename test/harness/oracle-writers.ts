@@ -55,10 +55,13 @@ export async function openWriters(
     writer.isOpen = true;
   }
 
-  /** Undefined: it failed as it may, and what it was part of is rolled back. */
+  /** False: it failed as it may, and what it was part of is rolled back. */
   async function write(writer: Writer): Promise<boolean> {
     try {
-      await writer.client.query(statement());
+      const text = statement();
+      await writer.client.query(text);
+      // It locks everybody out until the end.
+      if (text.startsWith('truncate')) await end(writer, true);
       return true;
     } catch (error) {
       if (!harmless.has(errorCode(error) ?? '')) throw error;
@@ -77,8 +80,8 @@ export async function openWriters(
       if (!writer.isOpen) {
         await begin(writer);
         if (random.chance(0.6)) {
-          if (await write(writer)) await end(writer, true);
-          else if (writer.isOpen) await end(writer, false);
+          const isWritten = await write(writer);
+          if (writer.isOpen) await end(writer, isWritten);
           return;
         }
       }

@@ -12,6 +12,7 @@ test('ten thousand changes reach exactly those whom row-level security shows the
   );
   if (process.env['MILLRACE_ORACLE_MOVES'] !== undefined) process.stdout.write(`${moves.join('\n')}\n`);
   for (const problem of problems.slice(0, 40)) process.stdout.write(`${problem}\n`);
+  for (const failure of failures.slice(0, 10)) process.stdout.write(`${failure}\n`);
   expect(problems).toEqual([]);
   expect(failures).toEqual([]);
 });

@@ -13,6 +13,7 @@ import { openIntake } from './intake.ts';
 import { type ChangeLimits, defaultLimits } from './limits.ts';
 import { parseWish } from './params.ts';
 import { SubscriptionRefused } from './refused.ts';
+import { lockTimeout } from './retrying.ts';
 import { type Listener, Subscriber } from './subscriber.ts';
 import { openWishChecker } from './wishes.ts';
 
@@ -82,6 +83,7 @@ export async function openPostgresChanges(parts: PostgresChangesParts): Promise<
     ...textSettings,
     ['search_path', parts.searchPath ?? '"$user", public, extensions'],
     ['statement_timeout', String(limits.policyTimeoutMs)],
+    lockTimeout,
     // Compiling costs more than these questions take.
     ['jit', 'off'],
   ] as const;

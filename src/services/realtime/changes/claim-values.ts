@@ -4,6 +4,7 @@ import { DatabaseUnavailable, type Db } from '../../../engine/db/db.ts';
 import type { Caller } from '../../../engine/identity/caller.ts';
 import type { Permits } from '../permits.ts';
 import type { Group } from './item.ts';
+import { isLocked } from './retrying.ts';
 
 export interface ClaimValues {
   /** A map from call to value for each group; undefined where a call raises, as it does for a claim that is no uuid. @throws DatabaseUnavailable */
@@ -28,7 +29,8 @@ export function openClaimValues(parts: {
       const work = { statement: { text, params: [] }, settings, readOnly: true };
       return (await permits.run(() => db.as(caller, work))).rows[0];
     } catch (error) {
-      if (error instanceof DatabaseUnavailable || errorCode(error) === undefined) throw error;
+      if (error instanceof DatabaseUnavailable || isLocked(error) || errorCode(error) === undefined)
+        throw error;
       return undefined;
     }
   }

@@ -4,6 +4,7 @@ import type { PoolClient } from 'pg';
 import type { Db, LoginRole } from '../../../engine/db/db.ts';
 import { loadParser } from '../../../engine/db/migrations/parser.ts';
 import { type ExpressionReads, ReadsAnalyst } from './reads.ts';
+import { lockTimeout } from './retrying.ts';
 
 export interface ColumnFacts {
   readonly name: string;
@@ -154,7 +155,10 @@ export async function openFacts(options: {
     await loadParser();
     await client.query(`begin isolation level repeatable read read only`);
     // So that names come in full.
-    await client.query(`select pg_catalog.set_config('search_path', '', true)`);
+    await client.query(
+      `select pg_catalog.set_config('search_path', '', true), pg_catalog.set_config($1, $2, true)`,
+      [...lockTimeout],
+    );
     // What is known already has to hold in this snapshot, too: it counts as being of the same version from now on.
     const isSame = current.version !== '' && (await version(client, current)) === current.version;
     const next = isSame ? { ...current } : newGeneration();

@@ -1,4 +1,5 @@
 // In charge of: what fails in the middle: it silences nobody but whom it is about, and whoever misses something is told so.
+import { Client, type ClientConfig } from 'pg';
 import { expect, test } from 'vitest';
 import { alice, bob, change, listener, openStage, user } from '../../../../test/harness/changes.ts';
 import { DatabaseUnavailable } from '../../../engine/db/db.ts';
@@ -201,3 +202,42 @@ test('a value that a policy reads and that cannot be looked up is told as a gap 
   expect([decided.gaps, filtered.gaps, plain.gaps]).toEqual([[reason], [reason], []]);
   expect(plain.data().map(({ record }) => record)).toEqual([{ id: 1 }]);
 });
+
+test('a table that somebody holds for long keeps its own changes waiting, loses none, and holds up no other table and no join', async () => {
+  await using stage = await openStage(`
+    create table public.held (id integer primary key, owner uuid);
+    create table public.free (id integer primary key, owner uuid);
+    alter table public.held enable row level security;
+    alter table public.free enable row level security;
+    create policy own on public.held for select to authenticated using (owner = auth.uid());
+    create policy own on public.free for select to authenticated using (owner = auth.uid());
+    grant all on public.held, public.free to authenticated;
+    alter publication supabase_realtime add table public.held, public.free;`);
+  const [held, free] = [await stage.table('public.held'), await stage.table('public.free')];
+  const [ofHeld, ofFree, later] = [listener(), listener(), listener()];
+  await stage.changes.subscribe({ params: params('held'), caller: user(alice), ...ofHeld });
+  await stage.changes.subscribe({ params: params('free'), caller: user(alice), ...ofFree });
+  await stage.feed.emit(change('INSERT', held, ['1', alice]), change('INSERT', free, ['1', alice]));
+  await stage.settled();
+  await using migration = await openClient(stage.database.login('postgres'));
+  await migration.client.query('begin; truncate public.held');
+  // What is known of tables has to be read anew.
+  await stage.database.run('alter policy own on public.free using (owner = auth.uid() and id > 0)');
+  await stage.feed.emit(change('INSERT', free, ['2', alice]));
+  await expect.poll(() => rowIds(ofFree)).toEqual([1, 2]);
+  await stage.changes.subscribe({ params: params('free', 'id=gt.1'), caller: user(bob), ...later });
+  await stage.feed.emit(change('INSERT', held, ['2', alice]), change('INSERT', held, ['3', bob]));
+  // Longer than a policy may take.
+  await migration.client.query('select pg_sleep(3)');
+  expect(rowIds(ofHeld)).toEqual([1]);
+  await migration.client.query('rollback');
+  await stage.settled();
+  expect(rowIds(ofHeld)).toEqual([1, 2]);
+  expect([ofHeld.gaps, ofHeld.notices, ofFree.gaps]).toEqual([[], [], []]);
+});
+
+async function openClient(login: ClientConfig) {
+  const client = new Client(login);
+  await client.connect();
+  return { client, [Symbol.asyncDispose]: () => client.end() };
+}

@@ -10,7 +10,7 @@ import { fill, generate, hasGenerated, missingOf, type Unfilled } from './fill.t
 import { imagesOf } from './image.ts';
 import { moved, unknownColumns } from './moved.ts';
 import type { Report } from './report.ts';
-import { retrying } from './retrying.ts';
+import { isLocked, retrying } from './retrying.ts';
 
 export interface FillParts extends Pick<AskParts, 'limits' | 'settings' | 'now' | 'signal'> {
   readonly db: Pick<Db, 'as' | 'asOwner'>;
@@ -52,8 +52,10 @@ export async function fillChanges(
   for (const [table, list] of generated) {
     // Sound: no group is empty.
     const { caller } = list[0]!;
-    for (const some of portions(parts, list))
+    for (const some of portions(parts, list)) {
       await surely(parts, report, table, () => generate(parts.db, caller, parts.settings, table, some));
+      for (const one of some) if (lacksGenerated(one)) one.unsure ??= notLookedUp;
+    }
   }
   return {
     images: new Map(
@@ -132,7 +134,8 @@ async function surely<T>(
   work: () => Promise<T>,
 ): Promise<T | undefined> {
   try {
-    return await retrying(parts, work);
+    // A table that is locked holds up no others here.
+    return await retrying(parts, () => work().catch(orGiveUp));
   } catch (error) {
     if (error instanceof DatabaseUnavailable) throw error;
     // The table is not what it was, or the value may not be read or computed: what is missing stays so.
@@ -146,3 +149,12 @@ async function surely<T>(
 }
 
 const notLookedUp = 'a value that a policy or a filter reads could not be looked up';
+
+/** As where the table is locked, or a value is not known that it is computed of. */
+const lacksGenerated = ({ table, images: { row } }: Unfilled) =>
+  row !== undefined && table.columns.some(({ name, generated }) => generated !== null && !row.has(name));
+
+function orGiveUp(error: unknown): never {
+  if (isLocked(error)) throw new Error('the table is locked, as by a migration', { cause: error });
+  throw error;
+}

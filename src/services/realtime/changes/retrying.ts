@@ -1,4 +1,5 @@
-// In charge of: asking a database that is away again, for a while.
+// In charge of: asking a database again, for a while, that is away, or whose table somebody has locked.
+import { errorCode } from '../../../base/errors.ts';
 import { type Clock, delay } from '../../../base/time.ts';
 import { DatabaseUnavailable } from '../../../engine/db/db.ts';
 import type { ChangeLimits } from './limits.ts';
@@ -9,6 +10,12 @@ export interface RetryParts {
   readonly signal: AbortSignal;
 }
 
+/** As long as `lockTimeout` says nobody waits within Postgres for a table that a migration holds: its connection would be others' as well. */
+export const lockTimeout = ['lock_timeout', '1000'] as const;
+
+/** What could not be asked because of a lock. */
+export const isLocked = (error: unknown) => errorCode(error) === '55P03';
+
 /** @throws DatabaseUnavailable when the time is over */
 export async function retrying<T>(parts: RetryParts, work: () => Promise<T>): Promise<T> {
   const until = parts.now() + parts.limits.retryForMs;
@@ -16,7 +23,9 @@ export async function retrying<T>(parts: RetryParts, work: () => Promise<T>): Pr
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) || parts.signal.aborted || parts.now() > until) throw error;
+      const isAway = error instanceof DatabaseUnavailable;
+      if ((!isAway && !isLocked(error)) || parts.signal.aborted) throw error;
+      if (parts.now() > until) throw isAway ? error : locked(error);
       // Whoever closes does not wait.
       await delay(waitMs, parts.signal).catch(() => {});
     }
@@ -25,3 +34,15 @@ export async function retrying<T>(parts: RetryParts, work: () => Promise<T>): Pr
 
 const firstRetryMs = 100;
 const lastRetryMs = 2_000;
+
+const locked = (cause: unknown) =>
+  new DatabaseUnavailable('timeout', 'a table is locked, as by a migration', 5, cause);
+
+/** Whoever asks does it again later. @throws DatabaseUnavailable */
+export async function unlessLocked<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw isLocked(error) ? locked(error) : error;
+  }
+}

@@ -9,6 +9,7 @@ import { compileFilter } from './filters.ts';
 import { maxInValues } from './limits.ts';
 import { describeWish, type Filter, type Wish } from './params.ts';
 import { SubscriptionRefused } from './refused.ts';
+import { unlessLocked } from './retrying.ts';
 
 export interface WishChecker {
   /**
@@ -60,7 +61,8 @@ export async function openWishChecker(parts: {
       sql(value === undefined ? 'null::text' : `$${params.push(value)}::text`),
     );
     const text = `select ${values.map((one) => `(${one})::text`).join(', ')}`;
-    const { rows } = await db.as(caller, { statement: { text, params }, settings, readOnly: true });
+    const work = { statement: { text, params }, settings, readOnly: true };
+    const { rows } = await unlessLocked(db.as(caller, work));
     return rows[0]!;
   }
 
@@ -132,7 +134,7 @@ export async function openWishChecker(parts: {
       facts: (wish: Wish) =>
         once(prepared, wish, async () => {
           const wanted = await oids(wish);
-          const { tables } = await facts.prepare(wanted, new Set([caller.role]));
+          const { tables } = await unlessLocked(facts.prepare(wanted, new Set([caller.role])));
           return wanted.flatMap((oid) => tables.get(oid) ?? []);
         }),
     };

@@ -6,15 +6,21 @@ select
   c.relname::text as name,
   c.relrowsecurity as "hasPolicies",
   exists (
-    select from pg_catalog.pg_publication_tables p
+    -- By the catalogs alone: the view pg_publication_tables waits for whoever holds any of its tables, as a migration does.
+    with recursive parts (oid) as (
+      select c.oid union all select i.inhrelid from parts p join pg_catalog.pg_inherits i on i.inhparent = p.oid where c.relkind = 'p'
+    ), whole (oid) as (
+      select a.relid::oid from pg_catalog.pg_partition_ancestors(c.oid) a (relid) where a.relid <> c.oid
+    )
+    select from pg_catalog.pg_publication p
+    cross join lateral (
+      select oid from parts union all select oid from whole where not p.pubviaroot
+    ) t (oid)
+    join pg_catalog.pg_class tc on tc.oid = t.oid
     where p.pubname = $2
-      and (p.schemaname = n.nspname and p.tablename = c.relname
-        or c.relkind = 'p' and exists (
-          select from pg_catalog.pg_partition_tree(c.oid) l
-          join pg_catalog.pg_class lc on lc.oid = l.relid
-          join pg_catalog.pg_namespace ln on ln.oid = lc.relnamespace
-          where ln.nspname = p.schemaname and lc.relname = p.tablename
-        ))
+      and (p.puballtables and tc.relpersistence = 'p' and tc.oid >= 16384
+        or exists (select from pg_catalog.pg_publication_rel r where r.prpubid = p.oid and r.prrelid = t.oid)
+        or exists (select from pg_catalog.pg_publication_namespace s where s.pnpubid = p.oid and s.pnnspid = tc.relnamespace))
   ) as "isPublished",
   not exists (
     select from pg_catalog.pg_publication_rel r join pg_catalog.pg_publication p on p.oid = r.prpubid
