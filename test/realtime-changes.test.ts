@@ -5,7 +5,7 @@ import { runOracle } from './harness/changes-oracle.ts';
 
 test('fifty listeners hear what row-level security shows them of each row, and nothing else', async () => {
   const seed = Number(process.env['MILLRACE_ORACLE_SEED'] ?? 1);
-  const result = await runOracle({ changes: 400, seed, stretch: 40, kept: 100 });
+  const result = await runOracle({ changes: 300, seed, stretch: 40, kept: 100 });
   expect(result.problems).toEqual([]);
   expect(result.failures).toEqual([]);
   expect(result.told).toBeGreaterThan(result.changes);
