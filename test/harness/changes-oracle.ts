@@ -8,7 +8,8 @@
 // - What a policy reads in another table is as it is then; that table changes by moves only.
 // - Where a table was changed between a change and its decision, a gap is right, but never a row that its image does not allow. Columns that the
 //   table had then and has now are told as they were; others are not looked at.
-// - A gap is right besides for who was away while more was committed than is kept. What is missing lies exactly where a gap was told.
+// - A gap is right besides for who was away while more was committed than is kept, and where a policy fails for more rows than are
+//   asked about alone. What is missing lies exactly where a gap was told.
 // - Moves are not made within a transaction that changes rows, and large values that no log has are not compared.
 import type pg from 'pg';
 import { errorCode } from '../../src/base/errors.ts';

@@ -27,7 +27,8 @@ export function compare(
   for (const entry of heard) {
     if ('gap' in entry) {
       isGap = true;
-      if (!entry.isExpected) problems.push(`a gap: ${entry.gap}`);
+      if (!entry.isExpected && !entry.gap.startsWith('policies or filters failed for too many'))
+        problems.push(`a gap: ${entry.gap}`);
       continue;
     }
     const at = numberOf(entry.id);

@@ -101,10 +101,10 @@ export async function askPart(
     } else if (!isOver && rows.length > 1) {
       for (const half of halves(rows)) await ask(half, groups);
     } else if (
-      groups.length > 1 &&
-      (parts.now() > attempt.until || rows.some((row) => attempt.answered.has(row)))
+      (groups.length > 1 && (parts.now() > attempt.until || rows.some((row) => attempt.answered.has(row)))) ||
+      (rows.length > 1 && attempt.answered.size > 0)
     ) {
-      // The rows are not at fault, for others were answered, or there was no time: which of these groups is was not found out.
+      // Others were answered, or there was no time: which of these groups, or rows, are at fault was not found out.
       lose(attempt, rows, groups, tooMany);
     } else {
       parts.failed({ what: 'policy', table, role, candidates: candidatesOf(rows, groups), error });
