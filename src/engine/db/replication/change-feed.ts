@@ -58,7 +58,7 @@ export async function openChangeFeed({
   // Left by one that could read the log: it would hold that back for ever.
   const left = obstacle === undefined || server.engine === 'pglite' ? [] : await letGoOfSlots(db, observe);
   const source = isShared ? openSharedSource({ source: own, db, leases, listener, broker, observe }) : own;
-  const changes = openFeed({ source, observe, now });
+  const changes = openFeed({ source, observe, now, lookEveryMs: isShared ? lookEveryMs : undefined });
   const notices =
     // Of a pooler the server's own notices say it.
     obstacle === undefined || server.directLogin(reader) === undefined
@@ -118,6 +118,7 @@ async function findDeafness(db: Pick<Database['db'], 'asOwner'>): Promise<string
   });
 }
 
+const lookEveryMs = 10_000;
 /** It may replicate, and is no superuser. */
 const reader = 'supabase_realtime_admin';
 

@@ -17,8 +17,8 @@ export interface FeedOptions {
   readonly bounds?: HistoryBounds;
   /** How long reading goes on without a listener; default 5 minutes. */
   readonly idleMs?: number;
-  /** How often a process that does not read looks what the database keeps for one that did; default 10 seconds. */
-  readonly lookEveryMs?: number;
+  /** How often a process that does not read looks what the database keeps for another that did; unset: there is no other. */
+  readonly lookEveryMs?: number | undefined;
 }
 
 export interface OpenChangeFeed extends ChangeFeed {
@@ -28,7 +28,6 @@ export interface OpenChangeFeed extends ChangeFeed {
 
 /** Clients that come back within this time are told what they missed. */
 const idleMsDefault = 5 * 60 * 1000;
-const lookEveryMsDefault = 10_000;
 /** A database whose oldest transaction stays open for longer lets nobody begin to listen. */
 const listenWithinMs = 30_000;
 /** A mark can be lost with the slot, and with a database that is restarted. */
@@ -40,7 +39,7 @@ export function openFeed({
   now,
   bounds = historyBounds,
   idleMs = idleMsDefault,
-  lookEveryMs = lookEveryMsDefault,
+  lookEveryMs,
 }: FeedOptions): OpenChangeFeed {
   const history = openHistory(bounds, now);
   const audience = openAudience(history, observe);
@@ -49,14 +48,16 @@ export function openFeed({
   let isClosed = false;
   // Another process, before this one or beside it, may have been killed: what is kept for it is not kept for ever, nor without a bound.
   let idle: NodeJS.Timeout | undefined;
+  let looking: NodeJS.Timeout | undefined;
   waitIdle();
-  const looking = setInterval(() => {
-    if (reading === undefined)
+  if (lookEveryMs !== undefined) {
+    looking = setInterval(() => {
       letGoOfTooMuch().catch((error: unknown) =>
         observe({ kind: 'changes.look_failed', level: 'debug', message: errorMessage(error) }),
       );
-  }, lookEveryMs);
-  looking.unref();
+    }, lookEveryMs);
+    looking.unref();
+  }
 
   function begin(): void {
     clearTimeout(idle);
@@ -76,17 +77,20 @@ export function openFeed({
     if (isClosed || audience.isWanted()) return;
     clearTimeout(idle);
     idle = setTimeout(() => {
-      stopForIdleness().catch(notLetGo).finally(waitIdle);
+      stopForIdleness()
+        .catch((error: unknown) =>
+          observe({ kind: 'changes.let_go_failed', level: 'warn', message: errorMessage(error) }),
+        )
+        .finally(() => {
+          if (lookEveryMs !== undefined) waitIdle();
+        });
     }, idleMs);
     idle.unref();
   }
 
-  function notLetGo(error: unknown): void {
-    observe({ kind: 'changes.let_go_failed', level: 'warn', message: errorMessage(error) });
-  }
-
   async function letGoOfTooMuch(): Promise<void> {
-    if ((await source.holdsTooMuch()) && reading === undefined && !isClosed) await source.letGo();
+    if (reading !== undefined || !(await source.holdsTooMuch())) return;
+    if (reading === undefined && !isClosed) await source.letGo();
   }
 
   async function stopForIdleness(): Promise<void> {

@@ -1,6 +1,6 @@
 // In charge of: what a listener hears of changes that come by replication.
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openTestDatabase, type TestDatabase } from '../../../../test/harness/database.ts';
 import type { Database } from '../database.ts';
 import { openReplicationSource } from './reader.ts';
@@ -313,6 +313,8 @@ describe('what breaks the stream off', () => {
     await test.run("insert into piled select repeat('x', 1000) from generate_series(1, 1000)");
     await using opened = openTestFeed(database, () => test.login('supabase_realtime_admin'), {
       maxSlotBytes: () => 100_000,
+      // It is found at the beginning; what others write to the server's log meanwhile counts as well.
+      lookEveryMs: 600_000,
     });
     const later = openEar();
     await opened.feed.listen(later);
@@ -383,12 +385,18 @@ describe('reading', () => {
     const write = () =>
       test.run(`create table if not exists written (t text);
         insert into written select repeat('x', 1000) from generate_series(1, 1000)`);
-    const bounds = { maxSlotBytes: () => 100_000, lookEveryMs: 20 };
+    // Others write to the server's log as well.
+    let allowed = Number.POSITIVE_INFINITY;
+    const bounds = { maxSlotBytes: () => allowed, lookEveryMs: 20 };
+    beforeEach(() => {
+      allowed = Number.POSITIVE_INFINITY;
+    });
 
     it('where whoever read was killed, and nobody listens to those that are left', async () => {
       await leaveSlot();
       await using left = openTestFeed(database, () => test.login('supabase_realtime_admin'), bounds);
       expect(await slots()).toEqual([{ active: false }]);
+      allowed = 100_000;
       await write();
       await expect.poll(slots).toEqual([]);
       expect(left.feed.state().isReading).toBe(false);
@@ -396,6 +404,7 @@ describe('reading', () => {
 
     it('where reading cannot even begin', async () => {
       await leaveSlot();
+      allowed = 100_000;
       await write();
       const source = openReplicationSource({
         db: database.db,
@@ -432,10 +441,12 @@ describe('reading', () => {
         );
       await expect.poll(places).toEqual([{ place: expect.any(String) }]);
       const [first] = await places();
+      allowed = 100_000;
       await write();
       await expect
         .poll(async () => (await places()).filter(({ place }) => place !== first!['place']))
         .toHaveLength(1);
+      allowed = Number.POSITIVE_INFINITY;
       await busy.query('rollback');
       await busy.end();
       (await listening)();
