@@ -200,10 +200,30 @@ function oldMinor(version: string): readonly string[] {
   return [`PostgreSQL ${version} is old: ${major}.${known} is out and repairs security holes. Update it.`];
 }
 
-/** `postgres --version` as the user that will run it: says at once whether path, libraries and loader are in order. */
+/** What programs said that ran, by file and user: whoever starts a server after the other in one process asks each program once. */
+const said = new Map<string, string>();
+const maxSaid = 20;
+
 async function askVersion(bin: string, options: PrepareOptions): Promise<string | OperatorError> {
-  const { runAs } = options;
   const postgres = join(bin, executable('postgres'));
+  const file = await stat(postgres, { bigint: true }).catch(() => undefined);
+  if (file === undefined) return askProgram(postgres, options);
+  // The time of the last change is another one after new rights, too.
+  const { dev, ino, ctimeNs } = file;
+  const key = [postgres, dev, ino, ctimeNs, options.runAs?.uid ?? ''].join('\0');
+  const before = said.get(key);
+  if (before !== undefined) return before;
+  const version = await askProgram(postgres, options);
+  if (typeof version === 'string') {
+    if (said.size >= maxSaid) said.clear();
+    said.set(key, version);
+  }
+  return version;
+}
+
+/** `postgres --version` as the user that will run it: says at once whether path, libraries and loader are in order. */
+async function askProgram(postgres: string, options: PrepareOptions): Promise<string | OperatorError> {
+  const { runAs } = options;
   const ended = await run(postgres, ['--version'], { ...options, timeoutMs: 30_000 });
   const version = /PostgreSQL\) (\d+(?:\.\d+|\w+)?)/.exec(ended.stdout)?.[1];
   if (ended.code === 0 && version !== undefined) return version;
@@ -224,10 +244,10 @@ async function askVersion(bin: string, options: PrepareOptions): Promise<string 
       `Install it with the system's package manager. Or: ${wayOut}`,
     );
   }
-  const said =
+  const reason =
     ended.notStarted ??
     (ended.stderr.trim() || (ended.timedOut ? 'no answer within 30 seconds' : `exit code ${ended.code}`));
-  return new OperatorError(`"${postgres}" cannot be run${who}: ${said}.`, wayOut);
+  return new OperatorError(`"${postgres}" cannot be run${who}: ${reason}.`, wayOut);
 }
 
 /**
