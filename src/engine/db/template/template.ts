@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../../base/errors.ts';
 import type { Observe } from '../../../base/observe.ts';
 import { withClient } from '../client.ts';
+import { ensureHistory } from '../migrations/history.ts';
+import { MigrationSession } from '../migrations/session.ts';
+import { ensureState } from '../migrations/state.ts';
 import type { Binaries } from '../postgres/binaries.ts';
 import type { MakeData } from '../postgres/init.ts';
 import { openPostgres } from '../postgres/supervisor.ts';
@@ -28,7 +31,7 @@ const keptTemplates = 4;
 /** What a process that was killed left half made. */
 const abandonedAfterMs = 3_600_000;
 /** Counts up when what a template is made of changes otherwise than by PostgreSQL's version or the shape's files. */
-const format = 1;
+const format = 2;
 const maxTries = 3;
 
 /**
@@ -77,7 +80,7 @@ async function keyOf(binaries: Binaries, password: string): Promise<string> {
 /** Of everything that shapes a new database. */
 async function sqlDigest(): Promise<string> {
   const hash = createHash('sha256');
-  for (const folder of ['../shape/sql/', '../extensions/sql/']) {
+  for (const folder of ['../shape/sql/', '../extensions/sql/', '../migrations/sql/']) {
     const path = fileURLToPath(new URL(folder, import.meta.url));
     const names = (await readdir(path, { recursive: true })).filter((name) => name.endsWith('.sql')).sort();
     for (const name of names) hash.update(`${name}\0`).update(await readFile(join(path, name)));
@@ -137,6 +140,11 @@ async function makeTemplate(draft: string, binaries: Binaries, options: Template
           observe,
         }),
       );
+      // What each first run of migrations makes, too.
+      const logins = { postgres: server.login('postgres'), admin: server.login('supabase_admin') };
+      await using session = await MigrationSession.open(logins, observe, signal);
+      await ensureState(session);
+      await ensureHistory(session.client);
     } finally {
       await server.stop();
     }
