@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/harness/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -15,5 +16,6 @@ export default defineConfig({
     isolate: false,
     // Three workers on the two cores that the project plans for: much of a test is waiting.
     maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
   },
 });
