@@ -34,11 +34,6 @@ afterAll(async () => {
   await project?.[Symbol.asyncDispose]();
 });
 
-const clients: SupabaseClient[] = [];
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.removeAllChannels()));
-});
-
 interface Room {
   readonly channel: RealtimeChannel;
   /** Payloads of broadcasts, in their order. */
@@ -49,7 +44,12 @@ interface Room {
   say(n: number): Promise<unknown>;
 }
 
-async function enter({ report }: RunningBackend, name: string, key: string): Promise<Room> {
+async function enter(
+  { report }: RunningBackend,
+  name: string,
+  key: string,
+  clients: SupabaseClient[],
+): Promise<Room> {
   const client = createClient(report.API_URL, report.PUBLISHABLE_KEY, {
     auth: { persistSession: false, autoRefreshToken: false },
   });
@@ -84,14 +84,20 @@ const comes = (found: () => unknown, expected: unknown) =>
   vi.waitFor(() => expect(found()).toEqual(expected), patienceMs);
 const upTo = (count: number) => Array.from({ length: count }, (_, at) => at + 1);
 
+const inTurn = { concurrent: false };
 const ways = [{ by: 'postgres' as const }, { by: 'nats' as const }, { by: 'redis' as const }];
-describe.each(ways.filter(({ by }) => by === 'postgres' || hasBroker(by)))(
+// The ways beside each other: most of a story is waiting until somebody is taken for gone. The stories of one way follow each other.
+describe.concurrent.each(ways.filter(({ by }) => by === 'postgres' || hasBroker(by)))(
   'three processes by $by',
   { timeout: timeoutMs },
   ({ by }) => {
     let broker: Broker | undefined;
     let env: Record<string, string>;
     let processes: RunningBackend[];
+    const clients: SupabaseClient[] = [];
+    afterEach(async () => {
+      await Promise.all(clients.splice(0).map((client) => client.removeAllChannels()));
+    });
     const sql = (text: string) =>
       withClient({ connectionString: env.DATABASE_URL! }, (client) => client.query(text));
 
@@ -108,16 +114,16 @@ describe.each(ways.filter(({ by }) => by === 'postgres' || hasBroker(by)))(
       processes = [];
       for (let count = 0; count < 3; count += 1)
         processes.push(await startBackend(project.folder, [], { env }));
-    });
+    }, timeoutMs);
     afterAll(async () => {
       for (const process of processes ?? []) await process[Symbol.asyncDispose]();
       await broker?.[Symbol.asyncDispose]();
     });
 
     const enterAll = (name: string) =>
-      Promise.all(processes.map((process, at) => enter(process, name, `p${at}`)));
+      Promise.all(processes.map((process, at) => enter(process, name, `p${at}`, clients)));
 
-    it('hear what is said on each of them, in its order', async () => {
+    it('hear what is said on each of them, in its order', inTurn, async () => {
       const all = await enterAll(newRoom());
       const [one, two, three] = all as [Room, Room, Room];
       for (const n of upTo(50)) {
@@ -133,7 +139,7 @@ describe.each(ways.filter(({ by }) => by === 'postgres' || hasBroker(by)))(
       expect([from(two, 0), from(one, 100)]).toEqual([upTo(50), upTo(50).map((n) => 100 + n)]);
     });
 
-    it('show who is there on any of them, and let go of those of one that is killed', async () => {
+    it('show who is there on any of them, and let go of those of one that is killed', inTurn, async () => {
       const name = newRoom();
       const all = await enterAll(name);
       for (const { channel } of all) expect(await channel.track({})).toBe('ok');
@@ -142,26 +148,31 @@ describe.each(ways.filter(({ by }) => by === 'postgres' || hasBroker(by)))(
       await processes[2]!.ended;
       for (const { there } of all.slice(0, 2)) await comes(there, ['p0', 'p1']);
       processes[2] = await startBackend(project.folder, [], { env });
-      const { there } = await enter(processes[2]!, name, 'p2');
+      const { there } = await enter(processes[2]!, name, 'p2', clients);
       await comes(there, ['p0', 'p1']);
     });
 
-    it('hear each change once and in the order of the commits, also with the broker killed in the middle', async () => {
-      await sql('delete from marks');
-      const all = await enterAll(newRoom());
-      await withClient({ connectionString: env.DATABASE_URL! }, async (client) => {
-        for (const n of upTo(300)) {
-          if (n === 100) await broker?.kill();
-          if (n === 200) await broker?.start();
-          await client.query('insert into marks values ($1)', [n]);
-        }
-      });
-      for (const { marks } of all) await comes(() => marks, upTo(300));
-      for (const { log } of processes) expect(log()).not.toContain('"kind":"changes.gap"');
-    });
+    it(
+      'hear each change once and in the order of the commits, also with the broker killed in the middle',
+      inTurn,
+      async () => {
+        await sql('delete from marks');
+        const all = await enterAll(newRoom());
+        await withClient({ connectionString: env.DATABASE_URL! }, async (client) => {
+          for (const n of upTo(300)) {
+            if (n === 100) await broker?.kill();
+            if (n === 200) await broker?.start();
+            await client.query('insert into marks values ($1)', [n]);
+          }
+        });
+        for (const { marks } of all) await comes(() => marks, upTo(300));
+        for (const { log } of processes) expect(log()).not.toContain('"kind":"changes.gap"');
+      },
+    );
 
     it.skipIf(by === 'postgres')(
       'serve on by themselves while the broker is away, say so, and are one again when it is back',
+      inTurn,
       async () => {
         const [one, two] = (await enterAll(newRoom())) as [Room, Room, Room];
         await one.channel.track({});
@@ -196,8 +207,8 @@ describe.each(ways.filter(({ by }) => by === 'postgres' || hasBroker(by)))(
       },
     );
 
-    it.skipIf(by === 'postgres')('end while the broker is away, and start only with it', async () => {
-      const room = await enter(processes[2]!, newRoom(), 'last');
+    it.skipIf(by === 'postgres')('end while the broker is away, and start only with it', inTurn, async () => {
+      const room = await enter(processes[2]!, newRoom(), 'last', clients);
       await room.channel.track({});
       await broker!.kill();
       for (const n of upTo(20)) await room.say(n);
