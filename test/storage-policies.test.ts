@@ -15,7 +15,7 @@ import { openRandom, type Random } from './harness/random.ts';
 import { askTus, encodeMetadata } from './harness/tus.ts';
 
 const seed = Number(process.env.SEED ?? 42);
-const triples = Number(process.env.TRIPLES ?? 400);
+const triples = Number(process.env.TRIPLES ?? 150);
 const users = ['ada', 'bob', 'cem'];
 const folders = ['', 'public/', 'ada/', 'bob/', 'bob/deep/er/', 'x y/'];
 const files = ['a.txt', 'b.png', 'secret.txt', 'c.TXT'];
