@@ -2,7 +2,7 @@
 // Source: supabase/storage src/http/routes/object/{listObjects,listObjectsV2,moveObject,copyObject,deleteObject,deleteObjects}.ts.
 import { asService, type Handle } from '../context.ts';
 import { copyInto } from '../copy.ts';
-import { accessDenied, invalidRequest, invalidShape } from '../errors.ts';
+import { accessDenied, invalidRequest, invalidShape, noSuchKey } from '../errors.ts';
 import { json, messageAnswer } from '../json.ts';
 import {
   flagOf,
@@ -103,11 +103,10 @@ export const deleteObject: Handle = async ({ storage, asking, params }) => {
   const bucket = params.bucket!;
   checkBucketName(bucket);
   const find = () => loadObject(storage.db, asService(asking), bucket, params.rest!);
-  await find();
+  const { id } = await find();
   if (!(await deleteRow(storage.db, asking, bucket, params.rest!))) {
-    // Where somebody else has deleted it just now, nobody was refused.
-    await find();
-    throw accessDenied();
+    // Where it is gone by now, or another has its name, nobody was refused.
+    throw (await find()).id === id ? accessDenied() : noSuchKey();
   }
   storage.garbage.wake();
   return messageAnswer('Successfully deleted');

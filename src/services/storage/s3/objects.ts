@@ -136,10 +136,12 @@ export const getObjectTagging: S3Handle = async ({ storage, asking, bucket, key 
 /** Deleting what is not there is no mistake, as long as its bucket is. */
 export const deleteObject: S3Handle = async ({ storage, asking, bucket, key }) => {
   checkBucketName(bucket);
-  const isThere = async () => (await findObject(storage.db, asService(asking), bucket, key)) !== undefined;
-  if (!(await isThere())) await loadBucket(storage.db, asService(asking), bucket);
-  // Where somebody else has deleted it just now, nobody was refused.
-  else if (!(await deleteRow(storage.db, asking, bucket, key)) && (await isThere())) throw accessDenied();
+  const find = () => findObject(storage.db, asService(asking), bucket, key);
+  const found = await find();
+  if (found === undefined) await loadBucket(storage.db, asService(asking), bucket);
+  // Where it is gone by now, or another has its name, nobody was refused.
+  else if (!(await deleteRow(storage.db, asking, bucket, key)) && (await find())?.id === found.id)
+    throw accessDenied();
   storage.garbage.wake();
   return emptyAnswer(204);
 };
