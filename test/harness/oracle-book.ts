@@ -81,11 +81,13 @@ export function openBook(
       for (const listener of listeners) {
         for (const segment of listener.segments) {
           const { from, to, judgements } = open.get(segment) ?? { from: 0, to: 0, judgements: [] };
+          const list = expected.get(listener)!;
+          // Who has come back is told again of what is behind the last that it saw: what it was judged by before does not count.
+          if (to > from) while ((list.at(-1)?.at ?? -1) >= from) list.pop();
           for (let at = from; at < to; at++) {
             const given = judgements.map((lines) => lines[at - from]);
             const lines = given.filter((line) => line !== undefined);
-            if (lines.length > 0)
-              expected.get(listener)!.push({ at, lines, isOptional: lines.length < given.length });
+            if (lines.length > 0) list.push({ at, lines, isOptional: lines.length < given.length });
           }
           begins.set(segment, rows.length);
         }
