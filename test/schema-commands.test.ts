@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkout, makeProject, type RunningBackend, runCli, startBackend } from './harness/backend-here.ts';
+import { runCli } from './harness/backend.ts';
+import { checkout, makeProject, type RunningBackend, startBackend } from './harness/backend-here.ts';
 import { runHere, type Said } from './harness/command-line.ts';
 
 const run = promisify(execFile);
