@@ -64,7 +64,7 @@ export async function crashFiles(seed: number, options: CrashOptions): Promise<C
   const random = openRandom(seed, 1_000);
   const kills: Record<Kill, number> = { node: 0, postgres: 0, both: 0, start: 0 };
   const env = { ...fileKeysEnv, ...sweeping };
-  const start = (more = {}) => startBackend(project.folder, [], { log: 'discard', env: { ...env, ...more } });
+  const start = (more = {}) => startBackend(project.folder, [], { env: { ...env, ...more } });
   const work = async (ended: () => boolean) => {
     const enough = load.acknowledged() + random.whole(0, betweenKills);
     while (load.acknowledged() < enough && !ended()) await sleep(5);

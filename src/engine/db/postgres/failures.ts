@@ -29,6 +29,8 @@ export function explainFailure(
   if (/No space left on device|Disk quota exceeded/.test(all)) return diskFull(dataFolder, what);
   if (/could not bind|Address already in use|could not create any TCP/i.test(all))
     return new PortTaken(facts.host, facts.port);
+  if (/lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(all))
+    return new DataInUse(`${what}: another PostgreSQL runs on the data in "${dataFolder}".`, last?.hint);
   const library = /(?:error while loading shared libraries: |Library not loaded: )(\S+?):?\s/.exec(
     `${all} `,
   )?.[1];
@@ -96,6 +98,9 @@ export class PortTaken extends OperatorError {
     );
   }
 }
+
+/** Whoever holds the folder's lock knows that it is a leftover. */
+export class DataInUse extends OperatorError {}
 
 /** PG_VERSION says another major version than the binaries are. */
 export function otherVersion(

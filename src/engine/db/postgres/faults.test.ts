@@ -1,9 +1,10 @@
 // In charge of: everything that ends without being asked to: Node, PostgreSQL, initdb, the disk.
 import { spawn } from 'node:child_process';
-import { mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Observation } from '../../../base/observe.ts';
+import { findEmbedded } from './binaries.ts';
 import { isRoot } from './os-user.ts';
 import { isAlive, run } from './process.ts';
 import type { PostgresServer } from './server.ts';
@@ -79,6 +80,33 @@ describe('Node is killed', () => {
     expect(await first.ended).toBe(1);
     await untilGone(ready!.processId);
     expect(await readdir(join(project, '.millrace', 'db'))).not.toContain('postmaster.pid');
+  });
+
+  it('while its PostgreSQL begins leaves one that is not there yet when the next start looks; that start stops it all the same', async () => {
+    const real = findEmbedded(undefined).bin;
+    const bin = join(project, 'bin');
+    const begun = join(project, 'begun');
+    const pidFile = join(project, '.millrace', 'db', 'postmaster.pid');
+    await mkdir(bin);
+    await symlink(join(real, 'initdb'), join(bin, 'initdb'));
+    // Behind the look, and before the start's own PostgreSQL, the other one is there.
+    const script = `#!/bin/sh
+if [ "$1" != --version ] && mkdir "${begun}/once" 2>/dev/null; then
+  setsid "${real}/postgres" "$@" >/dev/null 2>&1 </dev/null &
+  until [ -s "${pidFile}" ]; do sleep 0.01; done
+  cp "${pidFile}" "${begun}/other"
+fi
+exec "${real}/postgres" "$@"
+`;
+    await writeFile(join(bin, 'postgres'), script);
+    await chmod(join(bin, 'postgres'), 0o755);
+    await mkdir(begun);
+    await chmod(begun, 0o777);
+    const server = await openPostgres({ ...options(), pgBin: bin });
+    expect(await askValue(server.login('supabase_admin'), 'select 1')).toBe(1);
+    const other = Number.parseInt(await readFile(join(begun, 'other'), 'utf8'), 10);
+    expect(isAlive(other)).toBe(false);
+    await server.stop();
   });
 
   it('does not take another process for the one that postmaster.pid names', async () => {

@@ -8,7 +8,7 @@ import { delay } from '../../../base/time.ts';
 import type { LoginRole } from '../db.ts';
 import type { Binaries } from './binaries.ts';
 import { isLoopback, listenArguments } from './configuration.ts';
-import { explainFailure, PortTaken } from './failures.ts';
+import { DataInUse, explainFailure, PortTaken } from './failures.ts';
 import { askHealth, askOnce } from './health.ts';
 import { removeMisleading, stopLeftovers } from './leftovers.ts';
 import type { Lock } from './lock.ts';
@@ -55,7 +55,7 @@ const immediateWithinMs = 5_000;
 /** How often a server that falls again and again is brought back, and after how long a run counts as good again. */
 const restartAfterMs: readonly number[] = [0, 100, 300, 1_000, 2_000];
 const goodAfterMs = 30_000;
-const maxPortTries = 5;
+const maxTries = 5;
 
 export class SupervisedServer implements PostgresServer {
   readonly #facts: ServerFacts;
@@ -127,20 +127,30 @@ export class SupervisedServer implements PostgresServer {
 
   async start(signal: AbortSignal | undefined): Promise<void> {
     process.once('exit', this.#onProcessExit);
-    for (let tries = 1; ; tries++) {
-      try {
-        await this.#launch(signal);
-        break;
-      } catch (error) {
-        // Somebody was faster to take the free port that was found.
-        if (!this.#facts.anyPort || tries >= maxPortTries || !(error instanceof PortTaken)) {
-          process.removeListener('exit', this.#onProcessExit);
-          throw error;
-        }
-        this.#port = await claimPort(this.#facts.host, 0);
-      }
+    try {
+      await this.#launchAtLast(signal);
+    } catch (error) {
+      process.removeListener('exit', this.#onProcessExit);
+      throw error;
     }
     this.#notices = [...this.#notices, ...(await this.#sortingNotices())];
+  }
+
+  /** Again, where what stood in the way of a launch is out of it. */
+  async #launchAtLast(signal: AbortSignal | undefined): Promise<void> {
+    const { anyPort, host, state } = this.#facts;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#launch(signal);
+      } catch (error) {
+        if (tries >= maxTries) throw error;
+        // Somebody was faster to take the free port that was found.
+        if (error instanceof PortTaken && anyPort) this.#port = await claimPort(host, 0);
+        // A start that was killed had begun one, which did not yet stand in its folder when leftovers were looked for.
+        else if (error instanceof DataInUse) await stopLeftovers(state.dataFolder, signal);
+        else throw error;
+      }
+    }
   }
 
   /** Another build sorts text by other rules, which makes indexes of text give wrong answers until they are built anew. */
