@@ -1,5 +1,6 @@
 // In charge of: everything that ends without being asked to: Node, PostgreSQL, initdb, the disk.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -119,6 +120,25 @@ exec "${real}/postgres" "$@"
     await server.stop();
     expect(isAlive(bystander.pid!)).toBe(true);
     bystander.kill();
+  });
+});
+
+describe.runIf(process.platform === 'linux')('PostgreSQL was killed', () => {
+  it('and nobody has asked for its end yet: it keeps no start from its data', async () => {
+    const { uid, gid } = await stat(join(project, '.millrace', 'db'));
+    // `sleep` never asks for the end of the child that the shell before it had.
+    const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 600'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      ...(isRoot() ? { uid, gid } : {}),
+    });
+    onTestFinished(() => void parent.kill());
+    const zombie = Number(String((await once(parent.stdout, 'data'))[0]));
+    await until(async () => (await readFile(`/proc/${zombie}/stat`, 'utf8')).includes(') Z ') || undefined);
+    const file = join(project, '.millrace', 'db', 'postmaster.pid');
+    await writeFile(file, `${zombie}\n${join(project, '.millrace', 'db')}\n1\n1\n\n\n\nready\n`);
+    const server = await openPostgres(options());
+    expect(await askValue(server.login('supabase_admin'), 'select 1')).toBe(1);
+    await server.stop();
   });
 });
 

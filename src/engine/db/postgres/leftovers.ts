@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { OperatorError } from '../../../base/errors.ts';
+import { errorCode, OperatorError } from '../../../base/errors.ts';
 import { delay } from '../../../base/time.ts';
 import { isAlive } from './process.ts';
 
@@ -57,8 +57,9 @@ export function leftPostmaster(dataFolder: string): number | undefined {
 }
 
 /**
- * Removes a `postmaster.pid` and a socket's lock that name a living process which is no Postgres of ours: PostgreSQL itself
- * goes by the number alone, and would refuse to start until that stranger ends. Those that name nobody it puts right itself.
+ * Removes a `postmaster.pid` and a socket's lock that name a process which is no Postgres of ours: PostgreSQL itself goes by the number
+ * alone, and would refuse to start until that stranger ends, or until somebody has heard of the end of one that was killed (a zombie: the
+ * first process of many containers never asks). Those that name nobody it puts right itself.
  */
 export function removeMisleading(dataFolder: string, socketFolder: string | undefined): void {
   const locks =
@@ -69,7 +70,18 @@ export function removeMisleading(dataFolder: string, socketFolder: string | unde
           .map((name) => join(socketFolder, name));
   for (const file of [join(dataFolder, 'postmaster.pid'), ...locks]) {
     const pid = readPid(file);
-    if (pid !== undefined && isAlive(pid) && !isPostgresOn(pid, dataFolder)) rmSync(file, { force: true });
+    if (pid !== undefined && isTaken(pid) && !(isAlive(pid) && isPostgresOn(pid, dataFolder)))
+      rmSync(file, { force: true });
+  }
+}
+
+/** As PostgreSQL asks it: a zombie counts. Source: src/backend/utils/init/miscinit.c `CreateLockFile`. */
+function isTaken(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
   }
 }
 
