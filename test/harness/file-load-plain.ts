@@ -134,7 +134,9 @@ export function plainOperations(client: Client): Operations {
         if ((await empty(base, bucket)) !== 'done') return;
         // Uploads in parts that are on their way to it keep it.
         await world.act([], () => askFiles(base, 'DELETE', `/bucket/${bucket}`), [409]);
-        await world.act([], () => askFiles(base, 'POST', '/bucket', JSON.stringify({ name: bucket })), [409]);
+        const make = () => askFiles(base, 'POST', '/bucket', JSON.stringify({ name: bucket }));
+        // Postgres may have been killed in between: without its bucket the client has nothing more to do.
+        for (let tries = 0; tries < 100 && (await world.act([], make, [409])) === 'open'; tries++);
       },
     },
     {
